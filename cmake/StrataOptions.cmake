@@ -1,0 +1,44 @@
+# Build options, compiler flags and warnings.
+set(STRATA_ARCH native CACHE STRING "Value of -march; use x86-64-v3 or x86-64-v4 where compute nodes differ from the build machine")
+option(STRATA_WERROR "Treat warnings as errors" ON)
+set(STRATA_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON, OFF")
+set(STRATA_SANITIZE "" CACHE STRING "Sanitizers for every target, as in address,undefined or thread")
+option(STRATA_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+
+add_library(strata_flags INTERFACE)
+# No contraction of a*b+c: an expression then has the same bits in a vector body, in its scalar tail and in every translation unit.
+# Code that wants a fused multiply-add says std::fma. No errno: square roots vectorise.
+target_compile_options(strata_flags INTERFACE
+  -march=${STRATA_ARCH} -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-maybe-uninitialized  # GCC 12 reports it falsely inside nlohmann/json at -O3
+  $<$<BOOL:${STRATA_WERROR}>:-Werror>
+  $<$<CONFIG:Release>:-O3> $<$<CONFIG:Debug>:-O1>)
+target_include_directories(strata_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
+if(STRATA_SANITIZE)
+  target_compile_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE})
+endif()
+# Assertions stay on in every build type: a broken invariant costs a run more than a branch does.
+string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
+
+include(CheckLanguage)
+set(STRATA_HAS_CUDA 0)
+if(NOT STRATA_CUDA STREQUAL "OFF")
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    message(STATUS "CUDA toolkit found: ${CMAKE_CUDA_COMPILER} (this version of Strata has no CUDA code to build with it)")
+  elseif(STRATA_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "STRATA_CUDA=ON, but no CUDA compiler was found: put nvcc on PATH or set CMAKE_CUDA_COMPILER")
+  endif()
+endif()

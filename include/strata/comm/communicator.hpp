@@ -1,0 +1,66 @@
+#pragma once
+// Communicator: a group of ranks and the collectives Strata needs between hosts. An object passed down; there are no rank globals.
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace strata {
+
+/// A piece of memory that travels between this rank and `peer`.
+struct Message {
+  int peer = 0;  // [rank]
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+
+/// A group of ranks. Every function but the accessors is collective over the group unless it says otherwise; errors are CommError.
+/// No function returns results that depend on timing: sums of floating-point numbers are not offered here, see parallel/reduction.hpp.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  /// Ranks of the group on this rank's host, and this rank's number among them. Local: no communication.
+  virtual int local_size() const = 0;
+  virtual int local_rank() const = 0;
+  virtual std::string host() const = 0;
+
+  virtual void barrier() = 0;
+  virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
+  /// all[r * bytes ...] = the `bytes` bytes of rank r. `all` holds size() * bytes bytes.
+  virtual void all_gather(const void* mine, std::size_t bytes, void* all) = 0;
+  /// As all_gather with counts[r] bytes of rank r, laid end to end.
+  virtual void all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) = 0;
+  virtual std::int64_t all_sum(std::int64_t value) = 0;
+  virtual std::int64_t all_max(std::int64_t value) = 0;
+  virtual std::int64_t all_min(std::int64_t value) = 0;
+  /// Sends and receives at once; message k to a peer meets that peer's k-th receive from here. A message to oneself is copied. Returns when
+  /// all have arrived. Sizes of a pair must agree.
+  virtual void exchange(std::span<const Message> sends, std::span<const Message> receives) = 0;
+  /// The library's own floating-point sum over ranks: order, and so the last bits, are its own (parallel.reduction = fast).
+  virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
+  virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
+  /// Ends the whole job now with this exit code; never returns. Local: the launcher ends the other ranks.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+};
+
+/// One rank; every collective copies.
+std::unique_ptr<Communicator> make_self_communicator();
+/// All ranks of MPI_COMM_WORLD, on a duplicate of it. MPI must be initialised, and stay so while the object lives.
+std::unique_ptr<Communicator> make_mpi_communicator();
+
+/// The text of rank `root`, on every rank.
+std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);
+/// texts[r] = the text of rank r, on every rank.
+std::vector<std::string> all_gather_text(Communicator& comm, const std::string& text);
+
+/// Runs `work`, which must not communicate, on every rank. If it throws on any rank, every rank throws: those where it did not, an error
+/// with the lowest failing rank's message and exit code. So no rank is left waiting in a later collective.
+void guarded(Communicator& comm, const std::function<void()>& work);
+
+}  // namespace strata

@@ -1,0 +1,61 @@
+#pragma once
+// Stream: where ops run. It carries the device, the threads, the cost record and the scratch memory that ops share.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "strata/device/arena.hpp"
+#include "strata/device/thread_pool.hpp"
+
+namespace strata {
+
+/// What an op costs: exact floating-point operations and the bytes it must at least move.
+struct OpCost {
+  std::int64_t calls = 0;
+  double flops = 0, bytes = 0;
+  double seconds = 0;  // measured, where profiling is on
+};
+
+class Stream {
+ public:
+  /// Scratch of each worker thread: room for a few tiles of a product. [bytes]
+  static constexpr std::int64_t worker_scratch_bytes = std::int64_t{6} << 20;
+
+  /// Runs nothing; records costs and the largest workspace that was asked for.
+  static Stream plan();
+  /// Host processor with `pool`; the workspace grows as asked (tests, tools).
+  static Stream cpu(ThreadPool& pool);
+  /// Host processor with fixed scratch and workspace from an arena: a step then allocates nothing. See planned_bytes().
+  static Stream cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
+
+  Stream(Stream&&) noexcept;
+  ~Stream();
+
+  DeviceKind kind() const { return kind_; }
+  bool planning() const { return kind_ == DeviceKind::plan; }
+  ThreadPool& pool() const { return *pool_; }
+  /// Memory valid until the op that asked returns, 64-byte aligned; one at a time. On plan: null, and the size is remembered.
+  void* workspace(std::int64_t bytes);
+  std::int64_t largest_workspace() const { return largest_workspace_; }
+  /// worker_scratch_bytes bytes that belong to one worker of the pool.
+  void* worker_scratch(int worker);
+
+  /// Called once by each op's front with its own name.
+  void record(const char* op, double flops, double bytes);
+  const std::map<std::string, OpCost>& costs() const { return costs_; }
+  void reset_costs() { costs_.clear(); }
+
+ private:
+  Stream(DeviceKind kind, ThreadPool* pool);
+  struct Grown;
+  DeviceKind kind_;
+  ThreadPool* pool_ = nullptr;
+  unsigned char* scratch_ = nullptr;
+  unsigned char* workspace_ = nullptr;
+  std::int64_t workspace_bytes_ = 0, largest_workspace_ = 0;
+  std::unique_ptr<Grown> grown_;
+  std::map<std::string, OpCost> costs_;
+};
+
+}  // namespace strata

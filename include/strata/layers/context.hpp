@@ -1,0 +1,21 @@
+#pragma once
+// Context: what every layer call needs besides its inputs.
+#include "strata/device/stream.hpp"
+#include "strata/parallel/parameter_set.hpp"
+
+namespace strata {
+
+/// Layers own no memory: weights are read from, and gradients set in, the flat buffers named here.
+struct Context {
+  Stream& stream;
+  const FlatBuffer& weights;               // compute type
+  const FlatBuffer* gradients = nullptr;   // f32 (f64); backward only. A backward call sets its parameters' gradients (it does not add).
+};
+
+/// Rows of a pass: B sequences of S tokens each, R = B S rows.
+struct PassShape {
+  std::int64_t B = 0, S = 0;
+  std::int64_t R() const { return B * S; }
+};
+
+}  // namespace strata

@@ -1,0 +1,31 @@
+#pragma once
+// Projection: one or several linear maps of the same input, computed as one product; stored under their separate names.
+#include <string>
+#include <vector>
+
+#include "strata/layers/context.hpp"
+
+namespace strata {
+
+/// One stored matrix [rows, K] of a projection.
+struct ProjectionPart {
+  std::string name;  // "model.layers.3.self_attn.q_proj"
+  std::int64_t rows = 0;
+};
+
+/// y = x W^T (+ b) (+ residual), W [N,K] the parts' matrices end to end, N the sum of their rows. x [R,K], y [R,N]. Local.
+class Projection {
+ public:
+  /// Registers "<part>.weight" for each part, then "<part>.bias" for each with `bias`.
+  Projection(ParameterSet& set, const std::vector<ProjectionPart>& parts, std::int64_t K, bool bias);
+  void forward(Context& context, ConstView x, ConstView residual, View y) const;
+  /// dW = dy^T x,  db = column sums of dy,  dx = dy W.
+  void backward(Context& context, ConstView dy, ConstView x, View dx) const;
+  std::int64_t outputs() const { return N_; }
+
+ private:
+  int weight_ = -1, bias_ = -1;
+  std::int64_t N_ = 0, K_ = 0;
+};
+
+}  // namespace strata

@@ -1,0 +1,72 @@
+#pragma once
+// Causal language model: embedding, blocks, norm and head; forward, backward, and generation with a cache. Qwen3, Llama and Mistral differ by configuration only.
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "strata/models/causal_config.hpp"
+
+namespace strata {
+
+class CausalLm {
+ public:
+  enum class PassKind { train, evaluate };
+
+  /// Buffers of a pass over B sequences of S tokens. The caller fills inputs and labels (and first_key, if taken) before each pass.
+  struct Activations {
+    PassShape pass;
+    View inputs, labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see
+    View row_loss;                   // f64 [R], 0 where the label does not count
+    View cos, sin, positions;
+    std::vector<View> x;             // residual stream before each block and after the last, [R,H] (evaluate: two that take turns)
+    std::vector<Block::Saved> saved; // one per block (evaluate: one)
+    View rstd;                       // of the last norm, [R]
+    Block::Scratch scratch;
+    View dx;                         // train only
+    bool document_mask = false;
+  };
+  /// Keys, values and scratch for generating with up to B sequences of up to C tokens.
+  struct Decoder {
+    std::vector<KeyValueCache> caches;  // one per block
+    View cos, sin;                      // [C, hd/2]
+    View ids, positions, lengths;       // i32 [B]
+    View x, logits;                     // [B,H]; f32 (f64) [B,V]
+    Block::DecodeScratch scratch;
+  };
+
+  explicit CausalLm(const CausalConfig& config);
+  const CausalConfig& config() const { return config_; }
+  const ParameterSet& parameters() const { return set_; }
+
+  Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask) const;
+  /// Writes rotary tables and positions; once, after the arena is real.
+  void prepare(Activations& activations) const;
+
+  /// row_loss from inputs and labels. Local.
+  void forward(Context& context, Activations& activations) const;
+  /// row_loss, and the gradient of scale * (sum of row losses) set in context.gradients. Local.
+  void forward_backward(Context& context, Activations& activations, double scale) const;
+  /// Logits of every row, f32 (f64) [R,V], of an evaluate or train pass. For comparisons and tools. Local.
+  void forward_logits(Context& context, Activations& activations, View logits) const;
+
+  Decoder take_decoder(Arena& arena, std::int64_t B, std::int64_t C, DType type) const;
+  void prepare(Decoder& decoder) const;
+  /// Runs a prompt (pass.B = 1) through the model, fills row `slot` of the caches, and writes the last token's logits to row `slot` of decoder.logits. Local.
+  void prefill(Context& context, Activations& activations, Decoder& decoder, std::int64_t slot) const;
+  /// Feeds decoder.ids[b] at decoder.positions[b] for the first B sequences and writes their next logits. Local.
+  void decode(Context& context, Decoder& decoder, std::int64_t B) const;
+
+ private:
+  View blocks_forward(Context& context, Activations& activations, Decoder* decoder, std::int64_t slot) const;
+  View head_weight(const FlatBuffer& buffer) const;
+  PositionViews at(const Activations& activations) const;
+  void logits_of(Context& context, ConstView normed, View logits) const;
+
+  CausalConfig config_;
+  ParameterSet set_;
+  int embedding_ = -1, head_ = -1;
+  std::vector<Block> blocks_;
+  std::optional<Norm> norm_;
+};
+
+}  // namespace strata

@@ -1,0 +1,14 @@
+#pragma once
+// Settings of the deck's [parallel] section.
+#include <string>
+
+namespace strata {
+
+struct ParallelConfig {
+  std::string strategy = "ddp";       // ddp (alias NO_SHARD)
+  std::string reduction = "canonical";  // canonical | fast
+  std::string gradient_type = "fp32"; // fp32 | bf16 on the way between ranks
+  double timeout = 600;               // [s] a collective that takes longer ends the run
+};
+
+}  // namespace strata

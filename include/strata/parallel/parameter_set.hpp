@@ -1,0 +1,75 @@
+#pragma once
+// Parameter set: every parameter of a model under its Hugging Face name, laid out in units.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "strata/tensor/view.hpp"
+
+namespace strata {
+
+enum class Init { normal, ones, zeros };
+
+struct Parameter {
+  std::string name;          // "model.layers.3.mlp.up_proj.weight"
+  Shape shape;               // global shape
+  Init init = Init::normal;  // normal: standard deviation initializer_range
+  int unit = 0;
+  std::int64_t offset = 0;   // [elements] in the unit
+  std::int64_t elements() const { return shape.elements(); }
+};
+
+/// Parameters that are gathered, reduced and updated together: the embedding, each block, the head. They lie end to end without gaps, in order
+/// of registration, so that neighbours (q, k, v; gate, up) form one matrix.
+struct Unit {
+  std::string name;           // "embedding", "layer.3", "head"
+  std::int64_t elements = 0;  // without padding
+  std::int64_t offset = 0;    // [elements] in the flat buffer of the whole model; a multiple of unit_alignment
+  int first = 0, count = 0;   // parameters
+};
+
+class ParameterSet {
+ public:
+  /// Shards, checksums and the terms of norms are cut at multiples of this many elements of a unit.
+  static constexpr std::int64_t unit_alignment = 4096;
+
+  void begin_unit(std::string name);
+  /// Registers a parameter in the current unit and returns its number. Throws InternalError for a name that exists.
+  int add(std::string name, Shape shape, Init init);
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Unit>& units() const { return units_; }
+  const Parameter& operator[](int parameter) const { return parameters_[static_cast<std::size_t>(parameter)]; }
+  /// Number of a parameter, or -1.
+  int find(const std::string& name) const;
+  /// Sum of the parameters' elements.
+  std::int64_t elements() const;
+  /// Elements of the flat buffer: every unit padded to unit_alignment.
+  std::int64_t padded_elements() const;
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::vector<Unit> units_;
+};
+
+/// One value per element of a parameter set (weights, gradients, moments) in one flat buffer; the padding holds zeros.
+class FlatBuffer {
+ public:
+  FlatBuffer() = default;
+  FlatBuffer(const ParameterSet& set, View flat) : set_(&set), flat_(flat) {}
+  static FlatBuffer take(Arena& arena, const std::string& name, DType type, const ParameterSet& set);
+
+  bool given() const { return flat_.given(); }
+  View flat() const { return flat_; }
+  /// Without padding.
+  View unit(int u) const;
+  View parameter(int p) const { return fused(p, (*set_)[p].shape); }
+  /// `shape` elements from the beginning of parameter p on: p and its neighbours as one matrix.
+  View fused(int p, Shape shape) const;
+
+ private:
+  const ParameterSet* set_ = nullptr;
+  View flat_;
+};
+
+}  // namespace strata

@@ -1,0 +1,140 @@
+// The communicator over MPI, for host memory.
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+
+#include "strata/base/error.hpp"
+#include "strata/comm/communicator.hpp"
+
+namespace strata {
+namespace {
+
+// MPI counts are int: longer messages go in pieces.
+constexpr std::size_t piece_bytes = std::size_t{1} << 30;
+
+void check(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char message[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, message, &length);
+  throw CommError(text(call, " failed: ", message));
+}
+
+class MpiCommunicator final : public Communicator {
+ public:
+  MpiCommunicator() {
+    check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
+    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(comm_, &rank_);
+    MPI_Comm_size(comm_, &size_);
+    MPI_Comm node = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    MPI_Comm_rank(node, &local_rank_);
+    MPI_Comm_size(node, &local_size_);
+    MPI_Comm_free(&node);
+    char name[MPI_MAX_PROCESSOR_NAME] = {};
+    int length = 0;
+    MPI_Get_processor_name(name, &length);
+    host_ = name;
+  }
+  ~MpiCommunicator() override {
+    int finalized = 0;
+    MPI_Finalized(&finalized);
+    if (!finalized) MPI_Comm_free(&comm_);
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  int local_size() const override { return local_size_; }
+  int local_rank() const override { return local_rank_; }
+  std::string host() const override { return host_; }
+
+  void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
+
+  void broadcast(void* data, std::size_t bytes, int root) override {
+    for (std::size_t at = 0; at < bytes; at += piece_bytes)
+      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_), "MPI_Bcast");
+  }
+
+  void all_gather(const void* mine, std::size_t bytes, void* all) override {
+    const std::vector<std::size_t> counts(static_cast<std::size_t>(size_), bytes);
+    all_gather_v(mine, counts, all);
+  }
+
+  void all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) override {
+    char* base = static_cast<char*>(all);
+    std::vector<std::size_t> begin(counts.size() + 1, 0);
+    std::partial_sum(counts.begin(), counts.end(), begin.begin() + 1);
+    char* own = base + begin[static_cast<std::size_t>(rank_)];
+    if (own != mine && counts[static_cast<std::size_t>(rank_)]) std::memmove(own, mine, counts[static_cast<std::size_t>(rank_)]);
+    if (size_ == 1) return;
+    if (begin.back() <= piece_bytes) {
+      std::vector<int> n(counts.begin(), counts.end()), at(begin.begin(), begin.end() - 1);
+      check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, n.data(), at.data(), MPI_BYTE, comm_), "MPI_Allgatherv");
+      return;
+    }
+    for (int root = 0; root < size_; ++root) broadcast(base + begin[static_cast<std::size_t>(root)], counts[static_cast<std::size_t>(root)], root);
+  }
+
+  std::int64_t all_sum(std::int64_t value) override { return reduce(value, MPI_SUM); }
+  std::int64_t all_max(std::int64_t value) override { return reduce(value, MPI_MAX); }
+  std::int64_t all_min(std::int64_t value) override { return reduce(value, MPI_MIN); }
+
+  void exchange(std::span<const Message> sends, std::span<const Message> receives) override {
+    std::vector<MPI_Request> requests;
+    std::vector<const Message*> own;
+    for (const Message& m : receives)
+      if (m.peer == rank_) own.push_back(&m);
+      else in_pieces(m, [&](char* data, int bytes) { check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Irecv"); });
+    std::size_t next_own = 0;
+    for (const Message& m : sends) {
+      if (m.peer != rank_) {
+        in_pieces(m, [&](char* data, int bytes) { check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Isend"); });
+        continue;
+      }
+      STRATA_ASSERT(next_own < own.size() && own[next_own]->bytes == m.bytes, "a message to oneself has no receive of its size");
+      if (own[next_own]->data != m.data && m.bytes) std::memmove(own[next_own]->data, m.data, m.bytes);
+      ++next_own;
+    }
+    check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+  }
+
+  void all_reduce_sum_fast(float* data, std::size_t count) override { reduce_fast(data, count, MPI_FLOAT); }
+  void all_reduce_sum_fast(double* data, std::size_t count) override { reduce_fast(data, count, MPI_DOUBLE); }
+
+  [[noreturn]] void abort(int exit_code) override {
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+    std::_Exit(exit_code);
+  }
+
+ private:
+  std::int64_t reduce(std::int64_t value, MPI_Op op) {
+    std::int64_t result = 0;
+    check(MPI_Allreduce(&value, &result, 1, MPI_INT64_T, op, comm_), "MPI_Allreduce");
+    return result;
+  }
+  template <class T>
+  void reduce_fast(T* data, std::size_t count, MPI_Datatype type) {
+    const std::size_t piece = piece_bytes / sizeof(T);
+    for (std::size_t at = 0; at < count; at += piece)
+      check(MPI_Allreduce(MPI_IN_PLACE, data + at, static_cast<int>(std::min(piece, count - at)), type, MPI_SUM, comm_), "MPI_Allreduce");
+  }
+  template <class F>
+  static void in_pieces(const Message& m, F transfer) {
+    for (std::size_t at = 0; at < m.bytes; at += piece_bytes)
+      transfer(static_cast<char*>(m.data) + at, static_cast<int>(std::min(piece_bytes, m.bytes - at)));
+  }
+
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
+  std::string host_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_mpi_communicator() { return std::make_unique<MpiCommunicator>(); }
+
+}  // namespace strata

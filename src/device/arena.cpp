@@ -1,0 +1,60 @@
+#include "strata/device/arena.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "strata/base/clock.hpp"
+#include "strata/base/error.hpp"
+
+namespace strata {
+
+const char* name_of(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::cpu: return "cpu";
+    case DeviceKind::cuda: return "cuda";
+    default: return "plan";
+  }
+}
+
+Arena::Arena(std::int64_t bytes) : capacity_(std::max<std::int64_t>(bytes, alignment)) {
+  void* memory = mmap(nullptr, static_cast<std::size_t>(capacity_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    throw CapacityError(text("cannot allocate ", bytes_text(static_cast<double>(capacity_)),
+                             " of memory for this rank; lower batch.micro or data.sequence, or use fewer ranks per host"));
+  madvise(memory, static_cast<std::size_t>(capacity_), MADV_HUGEPAGE);  // a hint; refused hints cost speed only
+  base_ = static_cast<unsigned char*>(memory);
+}
+
+Arena::~Arena() {
+  if (base_ && owns_) munmap(base_, static_cast<std::size_t>(capacity_));
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : base_(std::exchange(other.base_, nullptr)), capacity_(other.capacity_), used_(other.used_), owns_(other.owns_), entries_(std::move(other.entries_)) {}
+
+void* Arena::take(const std::string& name, std::int64_t bytes) {
+  STRATA_ASSERT(bytes >= 0, name, " asks for ", bytes, " bytes");
+  const std::int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  STRATA_ASSERT(planning() || used_ + rounded <= capacity_, name, " was not planned: ", rounded, " bytes beyond ", used_, " of ", capacity_);
+  void* memory = planning() ? nullptr : base_ + used_;
+  used_ += rounded;
+  entries_.push_back({name, rounded});
+  return memory;
+}
+
+std::vector<ArenaEntry> Arena::summary(int depth) const {
+  std::vector<ArenaEntry> groups;
+  for (const ArenaEntry& entry : entries_) {
+    std::size_t cut = 0;
+    for (int part = 0; part < depth && cut != std::string::npos; ++part) cut = entry.name.find('.', part ? cut + 1 : 0);
+    const std::string group = entry.name.substr(0, cut);
+    auto found = std::find_if(groups.begin(), groups.end(), [&](const ArenaEntry& g) { return g.name == group; });
+    if (found == groups.end()) groups.push_back({group, entry.bytes});
+    else found->bytes += entry.bytes;
+  }
+  return groups;
+}
+
+}  // namespace strata

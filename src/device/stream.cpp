@@ -1,0 +1,55 @@
+#include "strata/device/stream.hpp"
+
+#include <algorithm>
+
+#include "strata/base/error.hpp"
+
+namespace strata {
+
+/// Memory of streams without an arena.
+struct Stream::Grown {
+  std::unique_ptr<Arena> scratch, workspace;
+};
+
+Stream::Stream(DeviceKind kind, ThreadPool* pool) : kind_(kind), pool_(pool) {}
+Stream::Stream(Stream&&) noexcept = default;
+Stream::~Stream() = default;
+
+Stream Stream::plan() { return Stream(DeviceKind::plan, nullptr); }
+
+Stream Stream::cpu(ThreadPool& pool) {
+  Stream stream(DeviceKind::cpu, &pool);
+  stream.grown_ = std::make_unique<Grown>();
+  stream.grown_->scratch = std::make_unique<Arena>(worker_scratch_bytes * pool.threads());
+  stream.scratch_ = static_cast<unsigned char*>(stream.grown_->scratch->take("scratch", worker_scratch_bytes * pool.threads()));
+  return stream;
+}
+
+Stream Stream::cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes) {
+  Stream stream(DeviceKind::cpu, &pool);
+  stream.scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * pool.threads()));
+  stream.workspace_ = static_cast<unsigned char*>(arena.take("workspace.ops", workspace_bytes));
+  stream.workspace_bytes_ = workspace_bytes;
+  return stream;
+}
+
+void* Stream::workspace(std::int64_t bytes) {
+  largest_workspace_ = std::max(largest_workspace_, bytes);
+  if (planning()) return nullptr;
+  if (bytes > workspace_bytes_) {
+    STRATA_ASSERT(grown_ != nullptr, "an op asks for ", bytes, " bytes of workspace, ", workspace_bytes_, " were planned");
+    grown_->workspace = std::make_unique<Arena>(bytes);
+    workspace_ = static_cast<unsigned char*>(grown_->workspace->take("workspace", bytes));
+    workspace_bytes_ = bytes;
+  }
+  return workspace_;
+}
+
+void* Stream::worker_scratch(int worker) { return scratch_ + worker * worker_scratch_bytes; }
+
+void Stream::record(const char* op, double flops, double bytes) {
+  OpCost& cost = costs_[op];
+  cost.calls += 1, cost.flops += flops, cost.bytes += bytes;
+}
+
+}  // namespace strata

@@ -1,0 +1,134 @@
+#include "strata/layers/attention.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include "strata/ops/attention.hpp"
+#include "strata/ops/rope.hpp"
+
+namespace strata {
+namespace {
+
+View per_sequence(const View& heads, PassShape pass) { return heads.split_first(pass.B, pass.S); }
+
+double scale_of(const AttentionConfig& config) { return 1.0 / std::sqrt(static_cast<double>(config.hd)); }
+
+// Copies rows of heads [R,nkv,hd] to rows of a cache [.., nkv, hd]; source row r goes to (sequence, row) given by the caller.
+void copy_row(const View& from, std::int64_t row, const View& cache, std::int64_t sequence, std::int64_t at) {
+  const std::size_t bytes = static_cast<std::size_t>(from.size(1) * from.size(2)) * size_of(from.type());
+  const auto* source = static_cast<const unsigned char*>(from.data()) + static_cast<std::size_t>(row * from.stride(0)) * size_of(from.type());
+  auto* target = static_cast<unsigned char*>(cache.data()) + static_cast<std::size_t>(sequence * cache.stride(0) + at * cache.stride(1)) * size_of(cache.type());
+  std::memcpy(target, source, bytes);
+}
+
+}  // namespace
+
+Attention::Saved Attention::take_saved(Arena& arena, const std::string& scope, const AttentionConfig& c, PassShape pass, DType type) {
+  const DType wide = type == DType::f64 ? DType::f64 : DType::f32;
+  Saved saved;
+  saved.qkv = take(arena, scope + ".qkv", type, Shape{pass.R(), c.qkv_width()});
+  saved.o = take(arena, scope + ".o", type, Shape{pass.R(), c.q_width()});
+  saved.lse = take(arena, scope + ".lse", wide, Shape{pass.B, c.nh, pass.S});
+  if (!c.head_norm) return saved;
+  saved.rstd_q = take(arena, scope + ".rstd_q", wide, Shape{pass.R(), c.nh});
+  saved.rstd_k = take(arena, scope + ".rstd_k", wide, Shape{pass.R(), c.nkv});
+  return saved;
+}
+
+Attention::Scratch Attention::take_scratch(Arena& arena, const AttentionConfig& c, PassShape pass, DType type, bool backward) {
+  Scratch scratch;
+  if (c.head_norm) scratch.qk = take(arena, "workspace.layer.qk", type, Shape{pass.R(), c.q_width() + c.kv_width()});
+  if (!backward) return scratch;
+  scratch.dqkv = take(arena, "workspace.layer.dqkv", type, Shape{pass.R(), c.qkv_width()});
+  scratch.d_o = take(arena, "workspace.layer.d_o", type, Shape{pass.R(), c.q_width()});
+  return scratch;
+}
+
+Attention::Attention(ParameterSet& set, const AttentionConfig& config, const std::string& scope)
+    : config_(config),
+      qkv_(set, {{scope + ".q_proj", config.q_width()}, {scope + ".k_proj", config.kv_width()}, {scope + ".v_proj", config.kv_width()}}, config.H, config.qkv_bias),
+      o_(set, {{scope + ".o_proj", config.H}}, config.q_width(), config.o_bias) {
+  if (!config.head_norm) return;
+  q_norm_.emplace(set, scope + ".q_norm", config.hd, config.eps);
+  k_norm_.emplace(set, scope + ".k_norm", config.hd, config.eps);
+}
+
+Attention::Heads Attention::heads_of(View qkv) const {
+  const AttentionConfig& c = config_;
+  return {qkv.columns(0, c.q_width()).split_last(c.nh, c.hd), qkv.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd),
+          qkv.columns(c.q_width() + c.kv_width(), c.kv_width()).split_last(c.nkv, c.hd)};
+}
+
+// Queries and keys as attention sees them. With the head norm they are made in scratch (again in the backward pass), otherwise in place, once.
+Attention::Heads Attention::rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch, bool first_time) const {
+  const AttentionConfig& c = config_;
+  Heads heads = heads_of(saved.qkv);
+  if (config_.head_norm) {
+    const View q = scratch.qk.columns(0, c.q_width()).split_last(c.nh, c.hd), k = scratch.qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
+    q_norm_->forward(context, heads.q, q, saved.rstd_q);
+    k_norm_->forward(context, heads.k, k, saved.rstd_k);
+    heads.q = q, heads.k = k;
+  }
+  if (config_.head_norm || first_time) {
+    rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
+    rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
+  }
+  return heads;
+}
+
+void Attention::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, ConstView residual, Saved& saved, Scratch& scratch, View y,
+                        KeyValueCache* cache) const {
+  // q, k, v = W_q x, W_k x, W_v x, as one product
+  qkv_.forward(context, x, ConstView(), saved.qkv);
+  // q, k = rope(norm(q)), rope(norm(k))
+  const Heads heads = rotated(context, at, saved, scratch, true);
+  if (cache && !context.stream.planning()) {
+    STRATA_ASSERT(pass.B == 1 && pass.S <= cache->keys.size(1), "a prefill of ", pass.B, " x ", pass.S, " tokens for a cache of ", cache->keys.shape().str());
+    for (std::int64_t s = 0; s < pass.S; ++s) copy_row(heads.k, s, cache->keys, 0, s), copy_row(heads.v, s, cache->values, 0, s);
+  }
+  // o = softmax(q k^T / sqrt(hd)) v
+  attention_forward(context.stream, per_sequence(heads.q, pass), per_sequence(heads.k, pass), per_sequence(heads.v, pass), at.first_key, scale_of(config_),
+                    per_sequence(saved.o.split_last(config_.nh, config_.hd), pass), saved.lse);
+  // y = residual + W_o o
+  o_.forward(context, saved.o, residual, y);
+}
+
+void Attention::backward(Context& context, PassShape pass, const PositionViews& at, ConstView dy, ConstView x, const Saved& saved, Scratch& scratch, View dx) const {
+  const auto sequences = [&](const View& heads) { return per_sequence(heads, pass); };
+  // dW_o = dy^T o,  do = dy W_o
+  o_.backward(context, dy, saved.o, scratch.d_o);
+  // dq, dk, dv of the rotated heads
+  const Heads heads = rotated(context, at, saved, scratch, false), d = heads_of(scratch.dqkv);
+  attention_backward(context.stream, sequences(scratch.d_o.split_last(config_.nh, config_.hd)), sequences(heads.q), sequences(heads.k), sequences(heads.v),
+                     sequences(View(saved.o).split_last(config_.nh, config_.hd)), saved.lse, at.first_key, scale_of(config_), sequences(d.q), sequences(d.k), sequences(d.v));
+  // back through the rotation, then the head norm
+  rope_backward(context.stream, d.q, at.cos, at.sin, at.positions, d.q);
+  rope_backward(context.stream, d.k, at.cos, at.sin, at.positions, d.k);
+  if (config_.head_norm) {
+    const Heads before = heads_of(saved.qkv);
+    q_norm_->backward(context, d.q, before.q, saved.rstd_q, d.q, Write::set);
+    k_norm_->backward(context, d.k, before.k, saved.rstd_k, d.k, Write::set);
+  }
+  // dW_qkv = dqkv^T x,  dx = dqkv W_qkv
+  qkv_.backward(context, scratch.dqkv, x, dx);
+}
+
+void Attention::decode(Context& context, const PositionViews& at, ConstView lengths, ConstView x, ConstView residual, View qkv, View o, View y, KeyValueCache& cache) const {
+  qkv_.forward(context, x, ConstView(), qkv);
+  const Heads heads = heads_of(qkv);
+  if (config_.head_norm) {
+    q_norm_->forward(context, heads.q, heads.q, View());
+    k_norm_->forward(context, heads.k, heads.k, View());
+  }
+  rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
+  rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
+  if (!context.stream.planning())
+    for (std::int64_t b = 0; b < x.size(0); ++b) {
+      const std::int64_t position = at.positions.as<std::int32_t>()[b];
+      copy_row(heads.k, b, cache.keys, b, position), copy_row(heads.v, b, cache.values, b, position);
+    }
+  attention_decode(context.stream, heads.q, cache.keys.rows(0, x.size(0)), cache.values.rows(0, x.size(0)), lengths, scale_of(config_), o.split_last(config_.nh, config_.hd));
+  o_.forward(context, o, residual, y);
+}
+
+}  // namespace strata

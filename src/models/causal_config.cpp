@@ -1,0 +1,126 @@
+// config.json of Qwen3, Llama and Mistral (semantics S8).
+#include "strata/models/causal_config.hpp"
+
+#include <algorithm>
+
+#include "models/config_reader.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+namespace {
+
+using Json = nlohmann::json;
+
+// Rotary settings: top-level rope_theta and rope_scaling (older files), or rope_parameters (transformers 5).
+RopeConfig read_rope(const ConfigReader& config, std::int64_t head_size) {
+  RopeConfig rope;
+  rope.head_size = head_size;
+  const char* table = config.has("rope_parameters") ? "rope_parameters" : config.has("rope_scaling") ? "rope_scaling" : nullptr;
+  rope.theta = config.number("rope_theta", 10000.0);
+  if (!table) return rope;
+  const ConfigReader settings = config.inside(table);
+  rope.theta = settings.number("rope_theta", rope.theta);
+  const char* type_key = settings.has("rope_type") ? "rope_type" : "type";
+  const std::string type = settings.string(type_key, "default");
+  if (type == "default") return rope;
+  if (type != "llama3") settings.unsupported(type_key, "default, llama3");
+  rope.llama3 = true;
+  rope.factor = settings.number("factor");
+  rope.low_freq_factor = settings.number("low_freq_factor");
+  rope.high_freq_factor = settings.number("high_freq_factor");
+  rope.original_positions = settings.positive("original_max_position_embeddings");
+  return rope;
+}
+
+std::int64_t read_window(const ConfigReader& config, const std::string& family) {
+  if (!config.has("sliding_window")) return 0;
+  // Qwen has the key without using it unless use_sliding_window says so; Mistral uses it wherever it is given (semantics S12a).
+  if (family != "mistral" && !config.flag("use_sliding_window", false)) return 0;
+  return config.positive("sliding_window");
+}
+
+void refuse_unsupported(const ConfigReader& config) {
+  if (config.string("hidden_act", "silu") != "silu") config.unsupported("hidden_act", "silu");
+  if (config.number("attention_dropout", 0.0) != 0.0) config.unsupported("attention_dropout", "0");
+  if (config.has("quantization_config")) config.unsupported("quantization_config", "weights in f32, bf16 or f16");
+  if (config.positive("pretraining_tp", 1) != 1) config.unsupported("pretraining_tp", "1");
+  if (config.has("layer_types"))
+    for (const Json& type : config.at("layer_types"))
+      if (type != "full_attention" && !(type == "sliding_attention" && config.has("sliding_window"))) config.unsupported("layer_types", "full_attention in every layer");
+}
+
+std::vector<std::int64_t> read_ids(const ConfigReader& config, const char* key) {
+  std::vector<std::int64_t> ids;
+  if (!config.has(key)) return ids;
+  const Json& value = config.at(key);
+  for (const Json& id : value.is_array() ? value : Json::array({value})) {
+    if (!id.is_number_integer()) config.wrong(key, "a token id or a list of them");
+    ids.push_back(id.get<std::int64_t>());
+  }
+  return ids;
+}
+
+AttentionConfig read_attention(const ConfigReader& config, const std::string& family, const std::string& origin) {
+  AttentionConfig a;
+  a.H = config.positive("hidden_size");
+  a.nh = config.positive("num_attention_heads");
+  a.nkv = config.positive("num_key_value_heads", a.nh);
+  if (a.nh % a.nkv != 0)
+    throw DataError(text(origin, ": num_attention_heads = ", a.nh, " is not a multiple of num_key_value_heads = ", a.nkv));
+  if (!config.has("head_dim") && a.H % a.nh != 0)
+    throw DataError(text(origin, ": hidden_size = ", a.H, " is not a multiple of num_attention_heads = ", a.nh, ", and head_dim is not given"));
+  // Qwen3 gives its head size apart from hidden_size / heads: 128 unless the file says otherwise.
+  a.hd = config.positive("head_dim", family == "qwen3" ? 128 : a.H / a.nh);
+  if (a.hd % 2 != 0) throw DataError(text(origin, ": head_dim = ", a.hd, " is odd: rotary positions need pairs"));
+  a.qkv_bias = a.o_bias = config.flag("attention_bias", false);
+  a.head_norm = family == "qwen3";
+  a.eps = config.number("rms_norm_eps", 1e-6);
+  return a;
+}
+
+}  // namespace
+
+CausalConfig parse_model_config(const std::string& json, const std::string& origin) {
+  Json object;
+  try {
+    object = Json::parse(json);
+  } catch (const Json::exception& e) {
+    throw DataError(text(origin, ": not a JSON file: ", e.what()));
+  }
+  if (!object.is_object()) throw DataError(text(origin, ": expected a JSON object, the configuration of a model"));
+  const ConfigReader config(object, origin);
+  CausalConfig c;
+  c.json = json;
+  c.family = config.string("model_type", "");
+  if (c.family.empty()) throw DataError(text(origin, ": model_type is missing: expected qwen3, llama or mistral"));
+  if (c.family != "qwen3" && c.family != "llama" && c.family != "mistral") config.unsupported("model_type", "qwen3, llama, mistral");
+  refuse_unsupported(config);
+  c.block.attention = read_attention(config, c.family, origin);
+  c.V = config.positive("vocab_size");
+  c.H = c.block.attention.H;
+  c.L = config.positive("num_hidden_layers");
+  c.block.F = config.positive("intermediate_size");
+  c.block.mlp_bias = config.flag("mlp_bias", false);
+  c.positions = config.positive("max_position_embeddings", 2048);
+  c.rope = read_rope(config, c.block.attention.hd);
+  c.window = read_window(config, c.family);
+  c.tied = config.flag("tie_word_embeddings", c.family == "qwen3");
+  c.initializer_range = config.number("initializer_range", 0.02);
+  c.eos = read_ids(config, "eos_token_id");
+  return c;
+}
+
+CausalConfig read_model_config(const std::filesystem::path& path) {
+  const auto file = std::filesystem::is_directory(path) ? path / "config.json" : path;
+  if (!std::filesystem::exists(file))
+    throw DataError(text("model.config: ", file.string(), " does not exist: expected a config.json or a folder that holds one"));
+  return parse_model_config(read_text(file, 16 << 20), file.string());
+}
+
+void CausalConfig::check_sequence(std::int64_t S) const {
+  if (S > positions) throw DataError(text("a sequence of ", S, " tokens is longer than the model's max_position_embeddings = ", positions, "; lower data.sequence"));
+  if (window > 0 && S > window)
+    throw DataError(text("a sequence of ", S, " tokens is longer than the model's sliding_window = ", window, ", which is not supported; lower data.sequence to ", window));
+}
+
+}  // namespace strata

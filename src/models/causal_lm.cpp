@@ -1,0 +1,139 @@
+#include "strata/models/causal_lm.hpp"
+
+#include "strata/ops/cross_entropy.hpp"
+#include "strata/ops/embedding.hpp"
+
+namespace strata {
+namespace {
+DType wide(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+}  // namespace
+
+CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
+  set_.begin_unit("embedding");
+  embedding_ = set_.add("model.embed_tokens.weight", Shape{config.V, config.H}, Init::normal);
+  blocks_.reserve(static_cast<std::size_t>(config.L));
+  for (std::int64_t l = 0; l < config.L; ++l) {
+    set_.begin_unit(text("layer.", l));
+    blocks_.emplace_back(set_, config.block, text("model.layers.", l));
+  }
+  set_.begin_unit("head");
+  norm_.emplace(set_, "model.norm", config.H, config.block.attention.eps);
+  head_ = config.tied ? embedding_ : set_.add("lm_head.weight", Shape{config.V, config.H}, Init::normal);
+}
+
+CausalLm::Activations CausalLm::take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask) const {
+  const bool train = kind == PassKind::train;
+  const std::int64_t R = pass.R();
+  Activations a;
+  a.pass = pass;
+  a.document_mask = document_mask;
+  a.inputs = take(arena, "batch.inputs", DType::i32, Shape{R});
+  a.labels = take(arena, "batch.labels", DType::i32, Shape{R});
+  if (document_mask) a.first_key = take(arena, "batch.first_key", DType::i32, Shape{R});
+  a.positions = take(arena, "batch.positions", DType::i32, Shape{R});
+  a.row_loss = take(arena, "batch.row_loss", DType::f64, Shape{R});
+  a.cos = take(arena, "tables.rope", wide(type), Shape{pass.S, config_.rope.head_size / 2});
+  a.sin = take(arena, "tables.rope", wide(type), Shape{pass.S, config_.rope.head_size / 2});
+  const std::int64_t kept = train ? config_.L : 1;
+  for (std::int64_t l = 0; l <= kept; ++l) a.x.push_back(take(arena, text("activations.layer.", l, ".x"), type, Shape{R, config_.H}));
+  for (std::int64_t l = 0; l < kept; ++l) a.saved.push_back(Block::take_saved(arena, text("activations.layer.", l), config_.block, pass, type));
+  a.rstd = take(arena, "activations.rstd", wide(type), Shape{R});
+  a.scratch = Block::take_scratch(arena, config_.block, pass, type, train);
+  if (train) a.dx = take(arena, "activations.dx", type, Shape{R, config_.H});
+  return a;
+}
+
+void CausalLm::prepare(Activations& a) const {
+  rope_tables(config_.rope, a.cos, a.sin);
+  auto* position = a.positions.as<std::int32_t>();
+  for (std::int64_t r = 0; r < a.pass.R(); ++r) position[r] = static_cast<std::int32_t>(r % a.pass.S);
+}
+
+PositionViews CausalLm::at(const Activations& a) const {
+  const ConstView first = a.document_mask ? ConstView(a.first_key.reshaped(Shape{a.pass.B, a.pass.S})) : ConstView();
+  return {a.cos, a.sin, a.positions, first};
+}
+
+View CausalLm::head_weight(const FlatBuffer& buffer) const { return buffer.parameter(head_); }
+
+// Runs embedding and blocks; returns norm(x_L), which lies in the layers' scratch.
+View CausalLm::blocks_forward(Context& context, Activations& a, Decoder* decoder, std::int64_t slot) const {
+  const PositionViews positions = at(a);
+  embedding_forward(context.stream, a.inputs, context.weights.parameter(embedding_), a.x[0]);
+  for (std::size_t l = 0; l < blocks_.size(); ++l) {
+    std::optional<KeyValueCache> cache;
+    if (decoder) cache = KeyValueCache{decoder->caches[l].keys.rows(slot, 1), decoder->caches[l].values.rows(slot, 1)};
+    Block::Saved& saved = a.saved[a.saved.size() == 1 ? 0 : l];
+    const std::size_t turn = a.saved.size() == 1 ? l % 2 : l, next = a.saved.size() == 1 ? (l + 1) % 2 : l + 1;
+    blocks_[l].forward(context, a.pass, positions, a.x[turn], saved, a.scratch, a.x[next], cache ? &*cache : nullptr);
+  }
+  const View& last = a.x[a.saved.size() == 1 ? blocks_.size() % 2 : blocks_.size()];
+  norm_->forward(context, last, a.scratch.normed, a.rstd);
+  return a.scratch.normed;
+}
+
+void CausalLm::forward(Context& context, Activations& a) const {
+  const View normed = blocks_forward(context, a, nullptr, 0);
+  linear_cross_entropy_forward(context.stream, normed, head_weight(context.weights), a.labels, a.row_loss);
+}
+
+void CausalLm::forward_backward(Context& context, Activations& a, double scale) const {
+  const FlatBuffer& gradients = *context.gradients;
+  const View normed = blocks_forward(context, a, nullptr, 0);
+  // loss, and dnorm over norm(x_L)
+  linear_cross_entropy_backward(context.stream, normed, head_weight(context.weights), a.labels, scale, a.row_loss, normed, head_weight(gradients), Write::set);
+  // dx_L through the last norm
+  norm_->backward(context, normed, a.x[blocks_.size()], a.rstd, a.dx, Write::set);
+  const PositionViews positions = at(a);
+  for (std::size_t l = blocks_.size(); l-- > 0;) blocks_[l].backward(context, a.pass, positions, a.x[l], a.saved[l], a.scratch, a.dx);
+  // The head's gradient is already there when the embedding is tied to it.
+  embedding_backward(context.stream, a.dx, a.inputs, gradients.parameter(embedding_), config_.tied ? Write::add : Write::set);
+}
+
+void CausalLm::logits_of(Context& context, ConstView normed, View logits) const {
+  const View weight = head_weight(context.weights);
+  context.stream.record("logits", 2.0 * static_cast<double>(normed.size(0)) * static_cast<double>(config_.V * config_.H), static_cast<double>(weight.bytes()));
+  if (context.stream.planning()) return;
+  gemm(context.stream, normed.size(0), config_.V, config_.H, normed.type(), {normed.data(), normed.stride(0), false}, {weight.data(), config_.H, true}, logits.type(), logits.data(),
+       logits.stride(0));
+}
+
+void CausalLm::forward_logits(Context& context, Activations& a, View logits) const { logits_of(context, blocks_forward(context, a, nullptr, 0), logits); }
+
+CausalLm::Decoder CausalLm::take_decoder(Arena& arena, std::int64_t B, std::int64_t C, DType type) const {
+  const AttentionConfig& attention = config_.block.attention;
+  Decoder d;
+  for (std::int64_t l = 0; l < config_.L; ++l) {
+    const Shape shape{B, C, attention.nkv, attention.hd};
+    d.caches.push_back({take(arena, text("cache.layer.", l, ".keys"), type, shape), take(arena, text("cache.layer.", l, ".values"), type, shape)});
+  }
+  d.cos = take(arena, "tables.rope", wide(type), Shape{C, config_.rope.head_size / 2});
+  d.sin = take(arena, "tables.rope", wide(type), Shape{C, config_.rope.head_size / 2});
+  d.ids = take(arena, "batch.ids", DType::i32, Shape{B});
+  d.positions = take(arena, "batch.positions", DType::i32, Shape{B});
+  d.lengths = take(arena, "batch.lengths", DType::i32, Shape{B});
+  d.x = take(arena, "activations.decode.x", type, Shape{B, config_.H});
+  d.logits = take(arena, "activations.decode.logits", wide(type), Shape{B, config_.V});
+  d.scratch = Block::take_decode_scratch(arena, config_.block, B, type);
+  return d;
+}
+
+void CausalLm::prepare(Decoder& decoder) const { rope_tables(config_.rope, decoder.cos, decoder.sin); }
+
+void CausalLm::prefill(Context& context, Activations& a, Decoder& decoder, std::int64_t slot) const {
+  const View normed = blocks_forward(context, a, &decoder, slot);
+  logits_of(context, normed.rows(a.pass.S - 1, 1), decoder.logits.rows(slot, 1));
+}
+
+void CausalLm::decode(Context& context, Decoder& d, std::int64_t B) const {
+  const auto first = [&](const View& view) { return view.rows(0, B); };
+  if (!context.stream.planning())
+    for (std::int64_t b = 0; b < B; ++b) d.lengths.as<std::int32_t>()[b] = d.positions.as<std::int32_t>()[b] + 1;
+  const PositionViews positions{d.cos, d.sin, first(d.positions), ConstView()};
+  embedding_forward(context.stream, first(d.ids), context.weights.parameter(embedding_), first(d.x));
+  for (std::size_t l = 0; l < blocks_.size(); ++l) blocks_[l].decode(context, positions, first(d.lengths), first(d.x), d.scratch, d.caches[l]);
+  norm_->forward(context, first(d.x), first(d.scratch.normed), View());
+  logits_of(context, first(d.scratch.normed), first(d.logits));
+}
+
+}  // namespace strata

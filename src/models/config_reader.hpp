@@ -1,0 +1,58 @@
+#pragma once
+// Typed access to a config.json, with errors that name file, key, what was expected and what was found.
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+#include "strata/base/error.hpp"
+
+namespace strata {
+
+class ConfigReader {
+ public:
+  ConfigReader(const nlohmann::json& object, std::string origin, std::string prefix = "") : object_(object), origin_(std::move(origin)), prefix_(std::move(prefix)) {}
+
+  bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+  const nlohmann::json& at(const char* key) const { return object_[key]; }
+  ConfigReader inside(const char* key) const { return ConfigReader(object_[key], origin_, prefix_ + key + "."); }
+
+  std::int64_t positive(const char* key) const {
+    require(key, "a positive whole number");
+    const auto& value = object_[key];
+    if (!value.is_number_integer() || value.get<std::int64_t>() <= 0 || value.get<std::int64_t>() > (std::int64_t{1} << 31)) wrong(key, "a positive whole number");
+    return value.get<std::int64_t>();
+  }
+  std::int64_t positive(const char* key, std::int64_t otherwise) const { return has(key) ? positive(key) : otherwise; }
+  double number(const char* key) const {
+    require(key, "a number");
+    if (!object_[key].is_number()) wrong(key, "a number");
+    return object_[key].get<double>();
+  }
+  double number(const char* key, double otherwise) const { return has(key) ? number(key) : otherwise; }
+  bool flag(const char* key, bool otherwise) const {
+    if (!has(key)) return otherwise;
+    if (!object_[key].is_boolean()) wrong(key, "true or false");
+    return object_[key].get<bool>();
+  }
+  std::string string(const char* key, const std::string& otherwise) const {
+    if (!has(key)) return otherwise;
+    if (!object_[key].is_string()) wrong(key, "a text");
+    return object_[key].get<std::string>();
+  }
+  /// Throws: this value is known, but Strata cannot do it.
+  [[noreturn]] void unsupported(const char* key, const std::string& supported) const {
+    throw DataError(text(origin_, ": ", prefix_, key, " = ", object_[key].dump(), " is not supported; supported: ", supported));
+  }
+  [[noreturn]] void wrong(const char* key, const std::string& expected) const {
+    throw DataError(text(origin_, ": ", prefix_, key, ": expected ", expected, ", found ", object_[key].dump()));
+  }
+
+ private:
+  void require(const char* key, const std::string& expected) const {
+    if (!has(key)) throw DataError(text(origin_, ": ", prefix_, key, " is missing: expected ", expected));
+  }
+  const nlohmann::json& object_;
+  std::string origin_, prefix_;
+};
+
+}  // namespace strata
