@@ -5,19 +5,6 @@
 #include "strata/comm/communicator.hpp"
 
 namespace strata {
-namespace {
-[[noreturn]] void rethrow_as(ExitCode code, const std::string& message) {
-  switch (code) {
-    case ExitCode::usage: throw DeckError(message);
-    case ExitCode::data: throw DataError(message);
-    case ExitCode::capacity: throw CapacityError(message);
-    case ExitCode::diverged: throw DivergenceError(message);
-    case ExitCode::lost: throw CommError(message);
-    default: throw InternalError(message);
-  }
-}
-}  // namespace
-
 std::string broadcast_text(Communicator& comm, const std::string& text, int root) {
   std::uint64_t size = text.size();
   comm.broadcast(&size, sizeof size, root);
@@ -39,25 +26,24 @@ std::vector<std::string> all_gather_text(Communicator& comm, const std::string& 
 }
 
 void guarded(Communicator& comm, const std::function<void()>& work) {
-  std::exception_ptr error;
-  ExitCode code = ExitCode::done;
+  int code = 0;
   std::string message;
   try {
     work();
   } catch (const Error& e) {
-    error = std::current_exception(), code = e.code(), message = e.what();
+    code = static_cast<int>(e.code()), message = e.what();
   } catch (const std::bad_alloc&) {
-    error = std::current_exception(), code = ExitCode::capacity, message = "out of memory";
+    code = static_cast<int>(ExitCode::capacity), message = "out of memory";
   } catch (const std::exception& e) {
-    error = std::current_exception(), code = ExitCode::internal, message = e.what();
+    code = static_cast<int>(ExitCode::internal), message = e.what();
   }
-  const std::int64_t first = comm.all_min(error ? comm.rank() : comm.size());
-  if (first == comm.size()) return;
-  const std::string first_message = broadcast_text(comm, message, static_cast<int>(first));
-  int first_code = static_cast<int>(code);
-  comm.broadcast(&first_code, sizeof first_code, static_cast<int>(first));
-  if (comm.size() == 1 || (error && comm.rank() == first)) std::rethrow_exception(error);
-  rethrow_as(static_cast<ExitCode>(first_code), text("rank ", first, ": ", first_message));
+  const std::int64_t failed = comm.all_sum(code != 0);
+  if (failed == 0) return;
+  const auto first = static_cast<int>(comm.all_min(code != 0 ? comm.rank() : comm.size()));
+  message = broadcast_text(comm, message, first);
+  comm.broadcast(&code, sizeof code, first);
+  // What fails on every rank is no rank's own fault.
+  throw_error(static_cast<ExitCode>(code), failed == comm.size() ? message : text("rank ", first, " on ", comm.host_of(first), ": ", message), true);
 }
 
 }  // namespace strata

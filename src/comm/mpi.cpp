@@ -38,7 +38,9 @@ class MpiCommunicator final : public Communicator {
     char name[MPI_MAX_PROCESSOR_NAME] = {};
     int length = 0;
     MPI_Get_processor_name(name, &length);
-    host_ = name;
+    std::vector<char> names(static_cast<std::size_t>(size_) * sizeof name);
+    check(MPI_Allgather(name, sizeof name, MPI_CHAR, names.data(), sizeof name, MPI_CHAR, comm_), "MPI_Allgather");
+    for (int r = 0; r < size_; ++r) hosts_.emplace_back(names.data() + static_cast<std::size_t>(r) * sizeof name);
   }
   ~MpiCommunicator() override {
     int finalized = 0;
@@ -50,7 +52,8 @@ class MpiCommunicator final : public Communicator {
   int size() const override { return size_; }
   int local_size() const override { return local_size_; }
   int local_rank() const override { return local_rank_; }
-  std::string host() const override { return host_; }
+  std::string host() const override { return host_of(rank_); }
+  std::string host_of(int rank) const override { return hosts_[static_cast<std::size_t>(rank)]; }
 
   void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
 
@@ -130,7 +133,7 @@ class MpiCommunicator final : public Communicator {
 
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
-  std::string host_;
+  std::vector<std::string> hosts_;
 };
 
 }  // namespace

@@ -21,9 +21,13 @@ class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ExitCode code() const { return code_; }
+  /// Whether every rank of the job throws this error too, so that all can end in order; otherwise the job must be aborted.
+  bool on_all_ranks() const { return on_all_ranks_; }
+  void set_on_all_ranks() { on_all_ranks_ = true; }
 
  private:
   ExitCode code_;
+  bool on_all_ranks_ = false;
 };
 
 /// The deck, the command line or a combination of settings is wrong. Exit code 2.
@@ -40,6 +44,9 @@ struct CommError : Error { explicit CommError(const std::string& m) : Error(Exit
 struct InternalError : Error { explicit InternalError(const std::string& m) : Error(ExitCode::internal, m) {} };
 /// The feature exists, but this binary was built without it (CUDA, for example). Exit code 2.
 struct NotCompiled : Error { explicit NotCompiled(const std::string& m) : Error(ExitCode::usage, m) {} };
+
+/// Throws the class that belongs to `code`, marked as thrown on all ranks if so.
+[[noreturn]] void throw_error(ExitCode code, const std::string& message, bool on_all_ranks);
 
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line, const std::string& message);
 

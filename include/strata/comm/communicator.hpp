@@ -2,7 +2,6 @@
 // Communicator: a group of ranks and the collectives Strata needs between hosts. An object passed down; there are no rank globals.
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -29,6 +28,8 @@ class Communicator {
   virtual int local_size() const = 0;
   virtual int local_rank() const = 0;
   virtual std::string host() const = 0;
+  /// The host of another rank. Local.
+  virtual std::string host_of(int rank) const = 0;
 
   virtual void barrier() = 0;
   virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
@@ -59,8 +60,8 @@ std::string broadcast_text(Communicator& comm, const std::string& text, int root
 /// texts[r] = the text of rank r, on every rank.
 std::vector<std::string> all_gather_text(Communicator& comm, const std::string& text);
 
-/// Runs `work`, which must not communicate, on every rank. If it throws on any rank, every rank throws: those where it did not, an error
-/// with the lowest failing rank's message and exit code. So no rank is left waiting in a later collective.
+/// Runs `work`, which must not communicate, on every rank. If it throws on any rank, every rank throws an error with the lowest failing rank's message
+/// and exit code, marked on_all_ranks(). So no rank is left waiting in a later collective.
 void guarded(Communicator& comm, const std::function<void()>& work);
 
 }  // namespace strata

@@ -1,0 +1,40 @@
+#pragma once
+// Train state: parameters and optimizer moments of a run, and their way into and out of checkpoints.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "strata/checkpoint/reader.hpp"
+#include "strata/models/weights.hpp"
+
+namespace strata {
+
+class TrainState {
+ public:
+  /// Takes "parameters.weight", "parameters.remainder" (bf16) and "optimizer.exp_avg", "optimizer.exp_avg_sq" from the arena.
+  TrainState(Arena& arena, const ParameterSet& set, DType compute);
+  const WeightStore& weights() const { return weights_; }
+  const FlatBuffer& exp_avg() const { return exp_avg_; }
+  const FlatBuffer& exp_avg_sq() const { return exp_avg_sq_; }
+  const ParameterSet& parameters() const { return set_; }
+
+  /// Every tensor with the pieces rank `rank` of `ranks` writes: an equal share of each, at multiples of the checksum's length. Local.
+  std::vector<CheckpointTensor> checkpoint_tensors(int rank, int ranks) const;
+  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit. Local.
+  void restore(const CheckpointReader& checkpoint) const;
+
+ private:
+  const ParameterSet& set_;
+  DType compute_;
+  WeightStore weights_;
+  FlatBuffer exp_avg_, exp_avg_sq_;
+};
+
+/// Throws DataError unless every tensor under /model of the checkpoint is one of the model's, in its shape, and all are there.
+void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set);
+/// Loads the weights alone (the fp32 master where the checkpoint has it) into a store of any type. For evaluate, generate and convert. Local.
+void load_checkpoint_weights(const CheckpointReader& checkpoint, const ParameterSet& set, const WeightStore& store);
+/// The fp32 values of elements of one parameter.
+void read_checkpoint_master(const CheckpointReader& checkpoint, const std::string& name, std::int64_t first, std::span<float> values);
+
+}  // namespace strata

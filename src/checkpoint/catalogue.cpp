@@ -1,0 +1,136 @@
+// The folder of checkpoints: what is in it, what to resume from, what to keep.
+#include "strata/checkpoint/catalogue.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "checkpoint/records.hpp"
+#include "strata/base/error.hpp"
+#include "strata/base/log.hpp"
+#include "strata/checkpoint/reader.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_plain_file_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+}
+
+/// The name in `latest` or `best`; empty where the file is missing or holds something else, then with a note.
+std::string named_by(const fs::path& pointer, std::vector<std::string>& notes) {
+  if (!fs::exists(pointer)) return "";
+  try {
+    std::string name = read_text(pointer, 4096);
+    while (!name.empty() && (name.back() == '\n' || name.back() == '\r' || name.back() == ' ')) name.pop_back();
+    if (is_plain_file_name(name) && name.find('\n') == std::string::npos) return name;
+    notes.push_back(text(pointer.string(), " does not hold one plain file name and is passed over"));
+  } catch (const DataError& error) {
+    notes.push_back(text(pointer.string(), " is passed over: ", error.what()));
+  }
+  return "";
+}
+
+/// All checkpoints that open, by step, then name; files that do not open give a note each.
+std::vector<CheckpointEntry> scan(const fs::path& folder, std::vector<std::string>& notes) {
+  std::vector<CheckpointEntry> entries;
+  if (!fs::is_directory(folder)) return entries;
+  for (const fs::directory_entry& found : fs::directory_iterator(folder)) {
+    if (found.path().extension() != ".h5" || !found.is_regular_file()) continue;
+    try {
+      const h5::File file(found.path());
+      check_format(file);
+      entries.push_back({found.path(), file.integer(run_group, "step"), file.real(run_group, "validation_loss")});
+    } catch (const DataError& error) {
+      notes.push_back(text(found.path().string(), " is passed over: ", error.what()));
+    }
+  }
+  std::sort(notes.begin(), notes.end());
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.step != b.step ? a.step < b.step : a.path < b.path; });
+  return entries;
+}
+
+/// The first thing wrong with a checkpoint, every hash recomputed; empty: sound.
+std::string damage(const fs::path& path) {
+  try {
+    const std::vector<std::string> lines = CheckpointReader(path).verify();
+    if (lines.empty()) return "";
+    return text(path.string(), ": ", lines.front(), lines.size() > 1 ? text(" (and ", lines.size() - 1, " more)") : "");
+  } catch (const DataError& error) {
+    return error.what();
+  }
+}
+
+bool is_unfinished(const std::string& name) {
+  if (!name.ends_with(unfinished_suffix)) return false;
+  return name.ends_with(std::string(".h5") + unfinished_suffix) || name.starts_with("latest.") || name.starts_with("best.");
+}
+
+/// The names that stay: the newest, the best so far, the last config.keep by step and the config.keep_best with the smallest loss.
+std::set<std::string> protected_names(const std::vector<CheckpointEntry>& entries, const std::string& newest, const std::string& best,
+                                      const CheckpointConfig& config) {
+  std::set<std::string> names = {newest, best};
+  const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(config.keep, 0));
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    if (keep == 0 || i + keep >= entries.size()) names.insert(entries[i].path.filename().string());
+  std::vector<CheckpointEntry> by_loss;
+  std::copy_if(entries.begin(), entries.end(), std::back_inserter(by_loss), [](const auto& entry) { return !std::isnan(entry.validation_loss); });
+  std::stable_sort(by_loss.begin(), by_loss.end(), [](const auto& a, const auto& b) { return a.validation_loss < b.validation_loss; });
+  const auto keep_best = static_cast<std::size_t>(std::max<std::int64_t>(config.keep_best, 0));
+  for (std::size_t i = 0; i < std::min(keep_best, by_loss.size()); ++i) names.insert(by_loss[i].path.filename().string());
+  return names;
+}
+
+}  // namespace
+
+std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
+  std::vector<std::string> notes;
+  return scan(folder, notes);
+}
+
+std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vector<std::string>& notes) {
+  if (!fs::exists(file_or_folder)) return std::nullopt;
+  if (!fs::is_directory(file_or_folder)) {
+    if (const std::string problem = damage(file_or_folder); !problem.empty()) throw DataError(problem);
+    return file_or_folder;
+  }
+  std::vector<fs::path> candidates;
+  std::vector<CheckpointEntry> entries = scan(file_or_folder, notes);
+  std::reverse(entries.begin(), entries.end());
+  const std::string latest = named_by(file_or_folder / "latest", notes);
+  const auto is_latest = [&](const CheckpointEntry& entry) { return entry.path.filename() == latest; };
+  std::stable_partition(entries.begin(), entries.end(), is_latest);
+  if (!latest.empty() && !fs::exists(file_or_folder / latest)) notes.push_back(text((file_or_folder / "latest").string(), " names ", latest, ", which is missing"));
+  for (const CheckpointEntry& entry : entries) {
+    const std::string problem = damage(entry.path);
+    if (problem.empty()) return entry.path;
+    notes.push_back(text(entry.path.string(), " is passed over: ", problem));
+  }
+  return std::nullopt;
+}
+
+void update_catalogue(const fs::path& folder, const std::string& newest, bool is_best, const CheckpointConfig& config) {
+  STRATA_ASSERT(is_plain_file_name(newest), "'", newest, "' is not a plain file name");
+  write_text_atomically(folder / "latest", newest + "\n");
+  if (is_best) write_text_atomically(folder / "best", newest + "\n");
+
+  std::vector<std::string> notes;
+  const std::string best = named_by(folder / "best", notes);
+  const std::vector<CheckpointEntry> entries = scan(folder, notes);
+  const std::set<std::string> stay = protected_names(entries, newest, best, config);
+  std::vector<fs::path> go;
+  for (const CheckpointEntry& entry : entries)
+    if (!stay.count(entry.path.filename().string())) go.push_back(entry.path);
+  for (const fs::directory_entry& found : fs::directory_iterator(folder))
+    if (found.is_regular_file() && is_unfinished(found.path().filename().string())) go.push_back(found.path());
+  for (const fs::path& path : go) {
+    std::error_code code;
+    fs::remove(path, code);  // a file that cannot be deleted costs space, not the run
+    if (code) log_warning(text(path.string(), " cannot be deleted: ", code.message()));
+  }
+  sync_folder(folder);
+}
+
+}  // namespace strata

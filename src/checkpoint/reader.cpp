@@ -1,0 +1,138 @@
+// Reading checkpoints: structure checked when opening, every block against its checksum when read.
+#include "strata/checkpoint/reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "checkpoint/block_hash.hpp"
+#include "checkpoint/records.hpp"
+#include "strata/base/error.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+namespace {
+
+bool below(const std::string& path, const std::string& group) { return path.rfind(group + "/", 0) == 0; }
+
+/// Calls visit(first element, elements, bytes) for each transfer of whole blocks that touches elements [first, first + count).
+template <class Visit>
+void each_transfer(const h5::DatasetInfo& info, std::int64_t first, std::int64_t count, const Visit& visit) {
+  const std::int64_t step = transfer_bytes / static_cast<std::int64_t>(size_of(info.type));
+  const std::int64_t end = std::min(info.elements(), (first + count + checksum_elements - 1) / checksum_elements * checksum_elements);
+  for (std::int64_t at = first / checksum_elements * checksum_elements; count > 0 && at < end; at += step) visit(at, std::min(step, end - at));
+}
+
+/// Calls damaged(first element, past the last) for each run of blocks of data [first, first + elements) whose hash is not the stored one.
+template <class Damaged>
+void compare_blocks(const h5::File& file, const h5::DatasetInfo& info, const h5::DatasetInfo& checksums, const void* data, std::int64_t first,
+                    std::int64_t elements, const Damaged& damaged) {
+  const std::vector<unsigned char> found = hash_blocks(data, elements, size_of(info.type));
+  std::vector<unsigned char> stored(found.size());
+  file.read(checksums, first / checksum_elements * checksum_bytes, static_cast<std::int64_t>(stored.size()), stored.data());
+  for (std::size_t at = 0; at < found.size(); at += checksum_bytes) {
+    if (std::memcmp(&found[at], &stored[at], checksum_bytes) == 0) continue;
+    const std::int64_t from = first + static_cast<std::int64_t>(at) / checksum_bytes * checksum_elements;
+    damaged(from, std::min(from + checksum_elements, first + elements));
+  }
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(const std::filesystem::path& path) : file_(path) {
+  check_format(file_);
+  run_ = read_run_record(file_);
+  launch_ = read_launch_record(file_);
+  const std::string name = path.string();
+  std::size_t checksums = 0;
+  for (const std::string& dataset : file_.datasets_below("/")) {
+    if (below(dataset, checksum_group)) {
+      ++checksums;
+      continue;
+    }
+    const std::string checksum = checksum_group + dataset;
+    if (!file_.has(checksum)) throw DataError(text(name, ": ", dataset, " has no checksums"));
+    const Tensor tensor{file_.dataset(dataset), file_.dataset(checksum)};
+    const std::vector<std::int64_t> expected = {checksum_blocks(tensor.data.elements()), checksum_bytes};
+    if (tensor.checksums.type != DType::u8 || tensor.checksums.shape != expected)
+      throw DataError(text(name, ": ", checksum, " is expected to be u8 of shape [", expected[0], ", ", expected[1], "] and is not"));
+    tensors_.emplace(dataset, tensor);
+  }
+  if (checksums != tensors_.size()) throw DataError(text(name, ": there are checksums of ", checksums, " tensors, but ", tensors_.size(), " tensors"));
+}
+
+const CheckpointReader::Tensor& CheckpointReader::find(const std::string& tensor) const {
+  const auto at = tensors_.find(tensor);
+  if (at == tensors_.end()) throw DataError(text(path().string(), ": there is no tensor ", tensor, " in this checkpoint"));
+  return at->second;
+}
+
+std::vector<std::string> CheckpointReader::tensors() const {
+  std::vector<std::string> result;
+  for (const auto& [name, tensor] : tensors_) result.push_back(name);
+  return result;
+}
+
+h5::DatasetInfo CheckpointReader::info(const std::string& tensor) const { return find(tensor).data; }
+
+void CheckpointReader::read(const std::string& name, std::int64_t first, std::int64_t count, void* to) const {
+  const Tensor& tensor = find(name);
+  const std::int64_t elements = tensor.data.elements();
+  if (first < 0 || count < 0 || count > elements || first > elements - count)
+    throw DataError(text(path().string(), ": ", name, ": ", count, " elements from ", first, " are asked of a tensor of ", elements));
+  const auto size = static_cast<std::int64_t>(size_of(tensor.data.type));
+  std::vector<std::byte> buffer;
+  each_transfer(tensor.data, first, count, [&](std::int64_t from, std::int64_t n) {
+    // A transfer that sticks out of what was asked for goes through a buffer: checksums need whole blocks.
+    const bool inside = from >= first && from + n <= first + count;
+    if (!inside) buffer.resize(static_cast<std::size_t>(n * size));
+    std::byte* const target = inside ? static_cast<std::byte*>(to) + (from - first) * size : buffer.data();
+    file_.read(tensor.data, from, n, target);
+    compare_blocks(file_, tensor.data, tensor.checksums, target, from, n, [&](std::int64_t a, std::int64_t b) {
+      throw DataError(text(path().string(), ": ", name, ": elements ", a, "..", b - 1, " differ from their checksum: the file is damaged"));
+    });
+    if (inside) return;
+    const std::int64_t a = std::max(from, first), b = std::min(from + n, first + count);
+    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, buffer.data() + (a - from) * size, static_cast<std::size_t>((b - a) * size));
+  });
+}
+
+std::vector<std::string> CheckpointReader::verify() const {
+  std::vector<std::string> lines;
+  std::vector<std::byte> buffer;
+  for (const auto& [name, tensor] : tensors_) {
+    std::int64_t from = 0, to = 0;  // the stretch found last, not yet reported
+    const auto report = [&, &path = name] {
+      if (to > from) lines.push_back(text(path, ": elements ", from, "..", to - 1, " differ from their checksum"));
+    };
+    try {
+      each_transfer(tensor.data, 0, tensor.data.elements(), [&, &t = tensor](std::int64_t first, std::int64_t n) {
+        buffer.resize(static_cast<std::size_t>(n) * size_of(t.data.type));
+        file_.read(t.data, first, n, buffer.data());
+        compare_blocks(file_, t.data, t.checksums, buffer.data(), first, n, [&](std::int64_t a, std::int64_t b) {
+          if (a != to) report(), from = a;
+          to = b;
+        });
+      });
+      report();
+    } catch (const DataError& error) {
+      report();
+      lines.push_back(text(name, ": ", error.what()));
+    }
+  }
+  return lines;
+}
+
+std::string CheckpointReader::content_hash(const std::string& group) const {
+  std::string all;
+  for (const auto& [name, tensor] : tensors_) {
+    if (!below(name, group)) continue;
+    all += text(name, ' ', name_of(tensor.data.type));
+    for (const std::int64_t size : tensor.data.shape) all += text(' ', size);
+    std::string checksums(static_cast<std::size_t>(tensor.checksums.elements()), '\0');
+    file_.read(tensor.checksums, 0, tensor.checksums.elements(), checksums.data());
+    all += '\n' + xxh3_128(checksums.data(), checksums.size()) + '\n';
+  }
+  return xxh3_128(all.data(), all.size());
+}
+
+}  // namespace strata

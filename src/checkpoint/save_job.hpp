@@ -1,0 +1,41 @@
+#pragma once
+// Private to checkpoint: one save in three stages - prepare together, write alone, commit together - shared by both writers.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "strata/checkpoint/format.hpp"
+#include "strata/comm/communicator.hpp"
+
+namespace strata {
+
+class SaveJob {
+ public:
+  /// Checks the pieces over all ranks, creates the temporary file on rank 0 and learns where everything goes. Collective.
+  SaveJob(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,
+          const LaunchRecord& launch, bool verify);
+
+  /// Copies the pieces into `buffer` and writes from there, so that the tensors may change. Local.
+  void take_snapshot(std::vector<std::byte>& buffer);
+  /// Writes and hashes this rank's pieces, syncs, and reads back when asked. Neither HDF5 nor MPI: any thread may run it. Local.
+  void write() const;
+  /// Renames the file to its name and syncs the folder. Collective.
+  void commit(Communicator& comm) const;
+  /// Removes the temporary file. On rank 0, after every rank has stopped writing. Local.
+  void discard() const noexcept;
+
+ private:
+  struct Piece {
+    std::string tensor;
+    const std::byte* data = nullptr;
+    std::int64_t first = 0, count = 0;  // [elements] of the flat tensor
+    std::int64_t element_bytes = 0;
+    std::int64_t offset = 0, checksum_offset = 0;  // [bytes] in the file: of element `first`, of its block's checksum
+  };
+
+  std::filesystem::path path_, temporary_;
+  std::vector<Piece> pieces_;
+  bool verify_ = true;
+};
+
+}  // namespace strata

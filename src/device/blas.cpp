@@ -1,0 +1,112 @@
+// The cutting of a matrix product into tiles, and what is added to a tile before it is stored.
+#include "strata/device/blas.hpp"
+
+#include <algorithm>
+
+#include "strata/base/error.hpp"
+
+namespace strata {
+namespace {
+
+using Index = std::int64_t;
+
+/// Equal pieces of one dimension, a multiple of 64 wide but for the last.
+struct Cut {
+  Index size = 0, count = 0;
+};
+Cut cut(Index length, Index wanted) {
+  const Index pieces = (length + wanted - 1) / wanted;
+  const Index size = std::min(length, ((length + pieces - 1) / pieces + 63) / 64 * 64);
+  return {size, (length + size - 1) / size};
+}
+
+struct Grid {
+  Cut m, n;
+  Index tiles() const { return m.count * n.count; }
+};
+
+/// Tiles of about 512 x 512; products with few of them are cut finer, so that threads have work.
+Grid grid_of(Index m, Index n) {
+  Grid grid{cut(m, 512), cut(n, 512)};
+  if (grid.tiles() < 16) grid.n = cut(n, 256);
+  if (grid.tiles() < 8) grid.m = cut(m, 256);
+  return grid;
+}
+
+struct Product {
+  Index k;
+  DType in;
+  MatrixRef a, b;
+  DType out;
+  void* c;
+  Index ldc;
+  const void* bias;
+  const void* old;  // added at the end: the residual, or what C held
+  Index ld_old;
+};
+
+const void* advanced(const void* data, DType type, Index elements) {
+  return data ? static_cast<const unsigned char*>(data) + elements * static_cast<Index>(size_of(type)) : nullptr;
+}
+void* advanced(void* data, DType type, Index elements) { return static_cast<unsigned char*>(data) + elements * static_cast<Index>(size_of(type)); }
+
+/// Element (row, column) of a stored matrix becomes the first of a part.
+MatrixRef part(const MatrixRef& matrix, DType type, Index row, Index column) {
+  const Index offset = matrix.transposed ? column * matrix.stride + row : row * matrix.stride + column;
+  return {advanced(matrix.data, type, offset), matrix.stride, matrix.transposed};
+}
+
+/// c = product + bias + old, in the type of the sums, rounded once into c.
+template <class Sum, class In, class Out>
+void finish(Index rows, Index columns, const Sum* product, const In* bias, const Out* old, Index ld_old, Out* c, Index ldc) {
+  for (Index i = 0; i < rows; ++i) {
+    const Sum* p = product + i * columns;
+    const Out* o = old + (old ? i * ld_old : 0);
+    Out* to = c + i * ldc;
+    if (bias && old)
+      for (Index j = 0; j < columns; ++j) to[j] = Out((p[j] + static_cast<Sum>(bias[j])) + static_cast<Sum>(o[j]));
+    else if (bias)
+      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j] + static_cast<Sum>(bias[j]));
+    else if (old)
+      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j] + static_cast<Sum>(o[j]));
+    else
+      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j]);
+  }
+}
+
+template <class Sum, class In, class Out>
+void finish_tile(const Product& p, Index row, Index column, Index rows, Index columns, const void* product) {
+  const auto* old = static_cast<const Out*>(advanced(p.old, p.out, row * p.ld_old + column));
+  auto* c = static_cast<Out*>(advanced(p.c, p.out, row * p.ldc + column));
+  finish(rows, columns, static_cast<const Sum*>(product), static_cast<const In*>(advanced(p.bias, p.in, column)), old, p.ld_old, c, p.ldc);
+}
+
+void tile(const Product& p, Index row, Index column, Index rows, Index columns, unsigned char* scratch) {
+  const MatrixRef a = part(p.a, p.in, row, 0), b = part(p.b, p.in, 0, column);
+  const bool direct = !p.bias && !p.old && p.out != DType::bf16;
+  const DType sums = p.in == DType::f64 ? DType::f64 : DType::f32;
+  const Index taken = direct ? 0 : (rows * columns * static_cast<Index>(size_of(sums)) + 63) / 64 * 64;
+  void* to = direct ? advanced(p.c, p.out, row * p.ldc + column) : scratch;
+  gemm_tile(rows, columns, p.k, 1.0F, p.in, a, b, sums, to, direct ? p.ldc : columns, scratch + taken, Stream::worker_scratch_bytes - taken);
+  if (direct) return;
+  if (p.in == DType::f64) finish_tile<double, double, double>(p, row, column, rows, columns, scratch);
+  else if (p.in == DType::f32) finish_tile<float, float, float>(p, row, column, rows, columns, scratch);
+  else if (p.out == DType::f32) finish_tile<float, BFloat16, float>(p, row, column, rows, columns, scratch);
+  else finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, scratch);
+}
+
+}  // namespace
+
+void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc, Write write,
+          const void* bias, const void* residual, std::int64_t ld_residual) {
+  if (m <= 0 || n <= 0) return;
+  STRATA_ASSERT(write == Write::set || !residual, "a product can be added to a residual or to its output, not to both");
+  const Product product{k, in, a, b, out, c, ldc, bias, write == Write::add ? c : residual, write == Write::add ? ldc : ld_residual};
+  const Grid grid = grid_of(m, n);
+  stream.pool().run(grid.tiles(), [&](Index task, int worker) {
+    const Index row = task % grid.m.count * grid.m.size, column = task / grid.m.count * grid.n.size;
+    tile(product, row, column, std::min(grid.m.size, m - row), std::min(grid.n.size, n - column), static_cast<unsigned char*>(stream.worker_scratch(worker)));
+  });
+}
+
+}  // namespace strata

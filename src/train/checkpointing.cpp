@@ -1,0 +1,60 @@
+#include "strata/train/checkpointing.hpp"
+
+#include "strata/base/clock.hpp"
+#include "strata/base/log.hpp"
+#include "strata/checkpoint/writer.hpp"
+
+namespace strata {
+
+Checkpointing::Checkpointing(Communicator& comm, const TrainState& state, const RunConfig& run, const CheckpointConfig& config)
+    : comm_(comm), state_(state), config_(config), folder_(std::filesystem::path(run.folder) / "checkpoints") {
+  guarded(comm, [&] {
+    std::error_code error;
+    if (comm.rank() == 0) std::filesystem::create_directories(folder_, error);
+    if (error) throw DataError(text("run.folder: cannot make ", folder_.string(), ": ", error.message()));
+  });
+  if (config.asynchronous) writing_ = std::make_unique<AsyncCheckpointWriter>();
+}
+
+Checkpointing::~Checkpointing() = default;
+
+void Checkpointing::save(const RunRecord& record, const LaunchRecord& launch, bool best) {
+  finish();
+  const auto tensors = state_.checkpoint_tensors(comm_.rank(), comm_.size());
+  const auto path = folder_ / checkpoint_file_name(config_.name, record.step, record.epoch, record.loss);
+  saved_step_ = record.step;
+  pending_path_ = path, pending_best_ = best;
+  if (writing_) {
+    writing_->begin(comm_, path, tensors, record, launch, config_.verify);
+    return;
+  }
+  const Stopwatch watch;
+  write_checkpoint(comm_, path, tensors, record, launch, config_.verify);
+  committed(watch.seconds());
+}
+
+void Checkpointing::save_if_new(const RunRecord& record, const LaunchRecord& launch) {
+  if (saved_step_ != record.step) save(record, launch, false);
+}
+
+void Checkpointing::poll() {
+  if (writing_ && writing_->active() && comm_.all_min(writing_->done()) == 1) finish();
+}
+
+void Checkpointing::finish() {
+  if (!writing_ || !writing_->active()) return;
+  const Stopwatch watch;
+  writing_->finish(comm_);
+  committed(watch.seconds());
+}
+
+// The file is whole under its name: now `latest` may point at it.
+void Checkpointing::committed(double waited) {
+  guarded(comm_, [&] {
+    if (comm_.rank() == 0) update_catalogue(folder_, pending_path_.filename().string(), pending_best_, config_);
+  });
+  newest_ = pending_path_;
+  log_info(text("Checkpoint ", newest_.string(), " written", pending_best_ ? ", best so far" : "", waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));
+}
+
+}  // namespace strata

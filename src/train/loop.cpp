@@ -1,0 +1,131 @@
+// The training loop.
+#include "strata/train/loop.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "strata/base/clock.hpp"
+#include "strata/base/log.hpp"
+#include "strata/train/checkpointing.hpp"
+#include "strata/train/data_leaves.hpp"
+#include "strata/train/metrics.hpp"
+#include "strata/train/signals.hpp"
+#include "strata/train/validation.hpp"
+
+namespace strata {
+namespace {
+
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+class Loop {
+ public:
+  explicit Loop(LoopParts& parts)
+      : p_(parts), record_(parts.record), leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro), checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
+    if (p_.validation_data) {
+      DataConfig in_order = p_.data;
+      in_order.shuffle = false;
+      validation_.emplace(*p_.validation_data, in_order, p_.run.seed, p_.batch.micro);
+    }
+    if (p_.comm.rank() == 0) metrics_.emplace(std::filesystem::path(p_.run.folder) / "metrics.csv", record_.step);
+  }
+
+  LoopResult run() {
+    LoopResult result;
+    const std::int64_t last = p_.plan.total_steps();
+    while (record_.step < last) {
+      const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
+      if (sequences == 0) break;
+      if (signalled()) {
+        result.interrupted = true;
+        break;
+      }
+      step(sequences);
+      checkpointing_.poll();
+      const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
+      const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now();
+      report();
+      if (due(p_.checkpoint.every) || end || improved) checkpointing_.save(record_, p_.launch, improved);
+      if (p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping) {
+        log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ", p_.train.min_delta));
+        result.stopped_early = true;
+        break;
+      }
+    }
+    if (done_ > 0) checkpointing_.save_if_new(record_, p_.launch);
+    checkpointing_.finish();
+    result.checkpoint = checkpointing_.newest();
+    result.record = record_;
+    return result;
+  }
+
+ private:
+  bool due(std::int64_t every) const { return every > 0 && record_.step % every == 0; }
+
+  // Ranks get signals at different times: they agree on the largest before each step.
+  bool signalled() {
+    const auto signal = static_cast<int>(p_.comm.all_max(pending_signal()));
+    if (signal) log_info(text("Received ", signal_name(signal), " after step ", record_.step, ": saving and leaving"));
+    return signal != 0;
+  }
+
+  void step(std::int64_t sequences) {
+    const Stopwatch watch;
+    leaves_.begin(record_.cursor, sequences);
+    const double lr = p_.schedule.lr(record_.step + 1);
+    const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_, p_.plan.leaves(sequences), lr, record_.step + 1);
+    record_.step += 1;
+    record_.cursor += sequences;
+    record_.tokens += sequences * p_.data.sequence;
+    record_.epoch = p_.plan.epoch_at(record_.cursor);
+    record_.loss = result.loss;
+    const double seconds = watch.seconds();
+    busy_ += seconds, done_ += 1;
+    metrics_now_ = {record_.step, p_.plan.total_steps(), record_.epoch, record_.tokens, result.loss, result.grad_norm, lr, none,
+                    static_cast<double>(sequences * p_.data.sequence) / seconds, static_cast<double>(sequences) / seconds, peak_memory_bytes(), 0};
+    metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
+  }
+
+  // True if this is the best validation so far.
+  bool validate_now() {
+    const Stopwatch watch;
+    const std::int64_t samples = p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
+    validation_->begin(0, samples);
+    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.state().weights().weight, p_.setup.activations(), *validation_, p_.plan.leaves(samples));
+    metrics_now_.validation_loss = record_.validation_loss = result.loss;
+    const bool improved = std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric;
+    if (improved) record_.best_metric = result.loss, record_.best_step = record_.step, record_.bad_validations = 0;
+    else record_.bad_validations += 1;
+    char line[160];
+    std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)%s", static_cast<long long>(record_.step), result.loss, std::exp(result.loss),
+                  static_cast<long long>(result.counted), duration_text(watch.seconds()).c_str(), improved ? "  best so far" : "");
+    pending_line_ = line;
+    return improved;
+  }
+
+  void report() {
+    const bool shown = due(p_.train.log_every) || record_.step == p_.plan.total_steps();
+    if (p_.moving_line) Log::progress_line(step_line(metrics_now_));
+    if (shown) log_info(step_line(metrics_now_));
+    if (!pending_line_.empty()) log_info(pending_line_);
+    if (metrics_ && (shown || !pending_line_.empty())) metrics_->append(metrics_now_);
+    pending_line_.clear();
+  }
+
+  LoopParts& p_;
+  RunRecord record_;
+  DataLeaves leaves_;
+  std::optional<DataLeaves> validation_;
+  Checkpointing checkpointing_;
+  std::optional<MetricsFile> metrics_;
+  StepMetrics metrics_now_;
+  std::string pending_line_;
+  double busy_ = 0;
+  std::int64_t done_ = 0;
+};
+
+}  // namespace
+
+LoopResult run_training(LoopParts& parts) { return Loop(parts).run(); }
+
+}  // namespace strata

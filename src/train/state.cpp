@@ -1,0 +1,115 @@
+#include "strata/train/state.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace strata {
+namespace {
+
+constexpr std::int64_t piece_elements = std::int64_t{1} << 20;
+
+std::vector<std::int64_t> sizes_of(const Shape& shape) {
+  std::vector<std::int64_t> sizes;
+  for (int d = 0; d < shape.rank(); ++d) sizes.push_back(shape[d]);
+  return sizes;
+}
+
+CheckpointTensor tensor_of(std::string path, const View& view, int rank, int ranks) {
+  CheckpointTensor tensor{std::move(path), view.type(), sizes_of(view.shape()), {}};
+  const std::int64_t n = view.elements(), blocks = (n + checksum_elements - 1) / checksum_elements;
+  const std::int64_t first = blocks * rank / ranks * checksum_elements, last = std::min(n, blocks * (rank + 1) / ranks * checksum_elements);
+  if (first < last)
+    tensor.pieces.push_back({static_cast<const unsigned char*>(view.data()) + first * static_cast<std::int64_t>(size_of(view.type())), first, last - first});
+  return tensor;
+}
+
+void expect_tensor(const CheckpointReader& checkpoint, const std::string& path, DType type, const Shape& shape) {
+  if (!checkpoint.has(path)) throw DataError(text(checkpoint.path().string(), ": has no ", path, "; is it a checkpoint of another model or precision (", checkpoint.run().compute, ")?"));
+  const h5::DatasetInfo info = checkpoint.info(path);
+  if (info.shape != sizes_of(shape) || info.type != type)
+    throw DataError(text(checkpoint.path().string(), ": ", path, " has ", info.elements(), " elements of ", name_of(info.type), ", expected ", shape.str(), " of ", name_of(type)));
+}
+
+}  // namespace
+
+TrainState::TrainState(Arena& arena, const ParameterSet& set, DType compute) : set_(set), compute_(compute) {
+  const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
+  weights_ = WeightStore::take(arena, compute, set, true);
+  exp_avg_ = FlatBuffer::take(arena, "optimizer.exp_avg", wide, set);
+  exp_avg_sq_ = FlatBuffer::take(arena, "optimizer.exp_avg_sq", wide, set);
+}
+
+std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks) const {
+  std::vector<CheckpointTensor> tensors;
+  for (std::size_t i = 0; i < set_.parameters().size(); ++i) {
+    const int p = static_cast<int>(i);
+    const std::string name = set_[p].name;
+    const auto add = [&](const std::string& path, const FlatBuffer& buffer) { tensors.push_back(tensor_of(path, buffer.parameter(p), rank, ranks)); };
+    add("/model/" + name, weights_.weight);
+    if (weights_.remainder.given()) add("/optimizer/" + name + "/remainder", weights_.remainder);
+    add("/optimizer/" + name + "/exp_avg", exp_avg_);
+    add("/optimizer/" + name + "/exp_avg_sq", exp_avg_sq_);
+  }
+  return tensors;
+}
+
+void TrainState::restore(const CheckpointReader& checkpoint) const {
+  check_checkpoint_model(checkpoint, set_);
+  struct Piece { std::string path; std::int64_t first, count; unsigned char* to; };
+  std::vector<Piece> pieces;
+  for (const CheckpointTensor& tensor : checkpoint_tensors(0, 1)) {
+    Shape shape;
+    for (std::int64_t size : tensor.shape) shape.append(size);
+    expect_tensor(checkpoint, tensor.path, tensor.type, shape);
+    auto* base = static_cast<unsigned char*>(const_cast<void*>(tensor.pieces.at(0).data));
+    for (std::int64_t first = 0; first < shape.elements(); first += piece_elements)
+      pieces.push_back({tensor.path, first, std::min(piece_elements, shape.elements() - first), base + first * static_cast<std::int64_t>(size_of(tensor.type))});
+  }
+  // HDF5 is not thread-safe: the pieces are read one after the other.
+  for (const Piece& piece : pieces) checkpoint.read(piece.path, piece.first, piece.count, piece.to);
+}
+
+void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
+  for (const Parameter& p : set.parameters()) {
+    const std::string path = "/model/" + p.name;
+    if (!checkpoint.has(path)) throw DataError(text(checkpoint.path().string(), ": has no ", path, "; it is a checkpoint of another model"));
+    if (checkpoint.info(path).shape != sizes_of(p.shape))
+      throw DataError(text(checkpoint.path().string(), ": ", path, " has ", checkpoint.info(path).elements(), " elements in another shape, the model's configuration asks for ", p.shape.str()));
+  }
+  for (const std::string& path : checkpoint.tensors())
+    if (path.rfind("/model/", 0) == 0 && set.find(path.substr(7)) < 0)
+      throw DataError(text(checkpoint.path().string(), ": ", path, " is not a parameter of this model"));
+}
+
+void read_checkpoint_master(const CheckpointReader& checkpoint, const std::string& name, std::int64_t first, std::span<float> values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  const std::string path = "/model/" + name, low_path = "/optimizer/" + name + "/remainder";
+  const DType type = checkpoint.info(path).type;
+  if (type == DType::f32) return checkpoint.read(path, first, count, values.data());
+  if (type == DType::f64) {
+    std::vector<double> wide(values.size());
+    checkpoint.read(path, first, count, wide.data());
+    std::transform(wide.begin(), wide.end(), values.begin(), [](double d) { return static_cast<float>(d); });
+    return;
+  }
+  if (type != DType::bf16) throw DataError(text(checkpoint.path().string(), ": ", path, " is of type ", name_of(type), ", expected f32, bf16 or f64"));
+  std::vector<std::uint16_t> high(values.size());
+  std::vector<std::int16_t> low(values.size(), 0);
+  checkpoint.read(path, first, count, high.data());
+  if (checkpoint.has(low_path)) checkpoint.read(low_path, first, count, low.data());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = std::bit_cast<float>((std::uint32_t{high[i]} << 16) + static_cast<std::uint32_t>(static_cast<std::int32_t>(low[i])));
+}
+
+void load_checkpoint_weights(const CheckpointReader& checkpoint, const ParameterSet& set, const WeightStore& store) {
+  check_checkpoint_model(checkpoint, set);
+  std::vector<float> values;
+  for (std::size_t p = 0; p < set.parameters().size(); ++p)
+    for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements) {
+      values.resize(static_cast<std::size_t>(std::min(piece_elements, n - first)));
+      read_checkpoint_master(checkpoint, set.parameters()[p].name, first, values);
+      store.store(static_cast<int>(p), first, values);
+    }
+}
+
+}  // namespace strata

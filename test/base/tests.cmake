@@ -1,0 +1,1 @@
+strata_add_test(FILE base/test_base.cpp LABELS unit)

@@ -1,0 +1,80 @@
+// Collectives and the guard, on several ranks.
+#include <gtest/gtest.h>
+
+#include "strata/base/error.hpp"
+#include "strata/comm/communicator.hpp"
+
+namespace strata {
+namespace {
+
+TEST(Communicator, GathersInOrderOfRanks) {
+  const auto comm = make_mpi_communicator();
+  const std::string mine(static_cast<std::size_t>(comm->rank() + 1), static_cast<char>('a' + comm->rank()));
+
+  const auto texts = all_gather_text(*comm, mine);
+
+  ASSERT_EQ(texts.size(), static_cast<std::size_t>(comm->size()));
+  for (int r = 0; r < comm->size(); ++r) EXPECT_EQ(texts[static_cast<std::size_t>(r)], std::string(static_cast<std::size_t>(r + 1), static_cast<char>('a' + r)));
+}
+
+TEST(Communicator, ExchangePairsMessagesInOrder) {
+  const auto comm = make_mpi_communicator();
+  const int n = comm->size();
+  std::vector<int> out(static_cast<std::size_t>(2 * n)), in(out.size(), -1);
+  std::vector<Message> sends, receives;
+  for (int r = 0; r < n; ++r)
+    for (int k = 0; k < 2; ++k) {
+      const auto at = static_cast<std::size_t>(2 * r + k);
+      out[at] = 1000 * comm->rank() + 10 * r + k;
+      sends.push_back({r, &out[at], sizeof(int)});
+      receives.push_back({r, &in[at], sizeof(int)});
+    }
+
+  comm->exchange(sends, receives);
+
+  for (int r = 0; r < n; ++r)
+    for (int k = 0; k < 2; ++k) EXPECT_EQ(in[static_cast<std::size_t>(2 * r + k)], 1000 * r + 10 * comm->rank() + k);
+}
+
+TEST(Communicator, ReducesWholeNumbers) {
+  const auto comm = make_mpi_communicator();
+  const std::int64_t n = comm->size();
+  EXPECT_EQ(comm->all_sum(comm->rank() + 1), n * (n + 1) / 2);
+  EXPECT_EQ(comm->all_max(comm->rank()), n - 1);
+  EXPECT_EQ(comm->all_min(-comm->rank()), 1 - n);
+}
+
+TEST(Guarded, OneFailureIsEveryonesWithTheRankNamed) {
+  const auto comm = make_mpi_communicator();
+  const int culprit = comm->size() - 1;
+  try {
+    guarded(*comm, [&] {
+      if (comm->rank() == culprit) throw DataError("the file is gone");
+    });
+    FAIL() << "guarded() did not throw";
+  } catch (const DataError& e) {
+    EXPECT_TRUE(e.on_all_ranks());
+    EXPECT_NE(std::string(e.what()).find("the file is gone"), std::string::npos);
+    EXPECT_EQ(std::string(e.what()).find(text("rank ", culprit)) != std::string::npos, comm->size() > 1) << e.what();
+  }
+}
+
+TEST(Guarded, FailureOfAllNamesNoRank) {
+  const auto comm = make_mpi_communicator();
+  try {
+    guarded(*comm, [] { throw DeckError("a bad key"); });
+    FAIL() << "guarded() did not throw";
+  } catch (const DeckError& e) {
+    EXPECT_STREQ(e.what(), "a bad key");
+  }
+}
+
+TEST(Guarded, SuccessReturns) {
+  const auto comm = make_mpi_communicator();
+  int calls = 0;
+  guarded(*comm, [&] { ++calls; });
+  EXPECT_EQ(calls, 1);
+}
+
+}  // namespace
+}  // namespace strata

@@ -1,0 +1,1 @@
+strata_add_test(FILE comm/test_collective.cpp LABELS unit RANKS 1 2 3 4)

@@ -1,0 +1,5 @@
+strata_add_test(FILE io/test_file.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE io/test_h5.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE io/test_h5_hostile.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_dep_hdf5)
+strata_add_test(FILE io/test_safetensors.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE io/test_safetensors_golden.cpp LABELS unit TIMEOUT 60)
