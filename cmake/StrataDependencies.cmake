@@ -19,6 +19,8 @@ find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 
 add_library(strata_dep_mpi INTERFACE)
 target_link_libraries(strata_dep_mpi INTERFACE MPI::MPI_C)
+# Only the C interface is linked: keep mpi.h from declaring the C++ one.
+target_compile_definitions(strata_dep_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 
 add_library(strata_dep_hdf5 INTERFACE)
 target_include_directories(strata_dep_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

@@ -22,6 +22,7 @@ target_compile_options(strata_flags INTERFACE
   -march=${STRATA_ARCH} -ffp-contract=off -fno-math-errno -fno-trapping-math
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-maybe-uninitialized  # GCC 12 reports it falsely inside nlohmann/json at -O3
+  -Wno-restrict             # GCC 12 reports it falsely for string concatenation (its bug 105651)
   $<$<BOOL:${STRATA_WERROR}>:-Werror>
   $<$<CONFIG:Release>:-O3> $<$<CONFIG:Debug>:-O1>)
 target_include_directories(strata_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)

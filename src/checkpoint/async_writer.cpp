@@ -12,7 +12,7 @@ namespace strata {
 
 struct AsyncCheckpointWriter::State {
   std::optional<SaveJob> job;
-  std::vector<std::byte> snapshot;
+  SnapshotBuffer snapshot;
   std::thread thread;
   std::atomic<bool> done{false};
   std::exception_ptr error;  // of the thread; read after it was joined

@@ -51,11 +51,10 @@ SaveJob::SaveJob(Communicator& comm, const fs::path& path, const std::vector<Che
   }
 }
 
-void SaveJob::take_snapshot(std::vector<std::byte>& buffer) {
+void SaveJob::take_snapshot(SnapshotBuffer& buffer) {
   std::size_t total = 0;
   for (const Piece& piece : pieces_) total += static_cast<std::size_t>(piece.count * piece.element_bytes);
-  if (buffer.size() < total) buffer.resize(total);
-  std::byte* at = buffer.data();
+  std::byte* at = buffer.reserve(total);
   for (Piece& piece : pieces_) {
     const auto bytes = static_cast<std::size_t>(piece.count * piece.element_bytes);
     std::memcpy(at, piece.data, bytes);

@@ -1,6 +1,8 @@
 #pragma once
 // Private to checkpoint: one save in three stages - prepare together, write alone, commit together - shared by both writers.
+#include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,24 @@
 
 namespace strata {
 
+/// Memory a snapshot is taken in; it only grows, and is not cleared first (that would touch every page twice).
+class SnapshotBuffer {
+ public:
+  /// At least `bytes` bytes; their content is not defined.
+  std::byte* reserve(std::size_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset(), bytes_ = 0;  // the old one first: both together may not fit, and the new one may not either
+      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+      bytes_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  std::unique_ptr<std::byte[]> memory_;
+  std::size_t bytes_ = 0;
+};
+
 class SaveJob {
  public:
   /// Checks the pieces over all ranks, creates the temporary file on rank 0 and learns where everything goes. Collective.
@@ -16,7 +36,7 @@ class SaveJob {
           const LaunchRecord& launch, bool verify);
 
   /// Copies the pieces into `buffer` and writes from there, so that the tensors may change. Local.
-  void take_snapshot(std::vector<std::byte>& buffer);
+  void take_snapshot(SnapshotBuffer& buffer);
   /// Writes and hashes this rank's pieces, syncs, and reads back when asked. Neither HDF5 nor MPI: any thread may run it. Local.
   void write() const;
   /// Renames the file to its name and syncs the folder. Collective.

@@ -18,7 +18,7 @@ const char* name_of(DeviceKind kind) {
   }
 }
 
-Arena::Arena(std::int64_t bytes) : capacity_(std::max<std::int64_t>(bytes, alignment)) {
+Arena::Arena(std::int64_t bytes) : capacity_((std::max<std::int64_t>(bytes, 1) + alignment - 1) / alignment * alignment) {
   void* memory = mmap(nullptr, static_cast<std::size_t>(capacity_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     throw CapacityError(text("cannot allocate ", bytes_text(static_cast<double>(capacity_)),

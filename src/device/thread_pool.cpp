@@ -90,14 +90,15 @@ int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()
 void ThreadPool::run(std::int64_t tasks, FunctionRef<void(std::int64_t, int)> work) {
   State& s = *state_;
   if (tasks <= 0) return;
-  if (tasks == 1 || s.workers.empty()) {
-    for (std::int64_t task = 0; task < tasks; ++task) work(task, 0);
-    return;
-  }
   s.tasks = tasks;
   s.work = &work;
   s.error = nullptr;
   s.next.store(0, std::memory_order_relaxed);
+  if (tasks == 1 || s.workers.empty()) {  // not worth waking anyone
+    s.take_tasks(0);
+    if (s.error) std::rethrow_exception(s.error);
+    return;
+  }
   s.running.store(static_cast<int>(s.workers.size()), std::memory_order_relaxed);
   s.start_generation();
   s.take_tasks(0);

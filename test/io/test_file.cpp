@@ -1,12 +1,13 @@
 // Plain files: exact reads, exclusive creation, atomic replacement, hashes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <sys/mount.h>
 
-#include <cstring>
+#include <functional>
 
 #include "strata/base/error.hpp"
 #include "strata/io/file.hpp"
+#include "strata/io/h5.hpp"
 #include "support/support.hpp"
 
 namespace {
@@ -118,6 +119,45 @@ TEST(File, HashOfAFileInPiecesEqualsTheHashOfItsBytes) {
 TEST(File, FreeBytesOfAPathThatDoesNotExistYet) {
   const TemporaryFolder folder;
   EXPECT_GT(free_bytes(folder / "a/b/c"), 0);
+}
+
+/// A file system of 64 kB; not mounted where that is not permitted.
+class SmallDisk : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "mounting a small tmpfs is not permitted here";
+    mounted_ = true;
+  }
+  void TearDown() override {
+    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
+  }
+  TemporaryFolder folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(SmallDisk, WritingAndReservingTooMuchAreCapacityErrors) {
+  const std::string data(100 << 10, 'x');
+  {
+    const FileHandle file(folder_ / "x", FileHandle::Mode::create);
+    EXPECT_THAT(message_of<CapacityError>([&] { file.allocate(100 << 10); }), HasSubstr("/x: cannot reserve 102400 bytes: No space left on device ("));
+    EXPECT_THAT(message_of<CapacityError>([&] { file.write_at(data.data(), data.size(), 0); }), HasSubstr("No space left on device"));
+  }
+  std::filesystem::remove(folder_ / "x");
+  write_text_atomically(folder_ / "latest", "old");
+  EXPECT_THAT(message_of<CapacityError>([&] { write_text_atomically(folder_ / "latest", data); }), HasSubstr("No space left on device"));
+  EXPECT_EQ(read_text(folder_ / "latest"), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+}
+
+// Enough space for the data as announced, too little for the structure: the library itself runs into the full disk, and is usable afterwards.
+TEST_F(SmallDisk, AnHdf5StructureThatDoesNotFitIsAnError) {
+  const std::vector<h5::AttributeSpec> large = {{"/run", "deck", std::string(200 << 10, 'd')}};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THROW(h5::create_file(folder_ / "a.h5", {}, large), Error);
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+  }
+  h5::create_file(folder_ / "b.h5", {{"/x", DType::u8, {4}}}, {});
+  EXPECT_EQ(h5::File(folder_ / "b.h5").dataset("/x").elements(), 4);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ struct MatrixRef {
 };
 
 /// One product C[m,n] = alpha A[m,k] B[k,n], on the calling thread, C row-major with `ldc`. Types: A and B both f32, bf16 or f64; C f32 (from f32
-/// or bf16), bf16 (from bf16, rounded once from the f32 sum) or f64. Sums in f32 (f64). Deterministic: the bits depend on the sizes, strides' transposition
-/// and contents alone, never on the thread or on addresses. Primitives are cached per thread; the first call of a size creates one.
+/// or bf16), bf16 (from bf16, rounded once from the f32 sum) or f64. Sums in f32 (f64). Deterministic: the bits depend on sizes, strides, transposition and
+/// contents alone, never on the thread or on addresses (oneDNN chooses its inner blocks by the strides too). Primitives are cached per thread; the first call of a size creates one.
 /// On processors without AVX-512 bf16 tiles are converted to f32 first (scratch). m, n, k may be any size >= 0 (k = 0 gives zeros).
 void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc,
                void* scratch, std::int64_t scratch_bytes);

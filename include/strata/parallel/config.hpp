@@ -1,12 +1,15 @@
 #pragma once
 // Settings of the deck's [parallel] section.
 #include <string>
+#include <vector>
 
 namespace strata {
 
 struct ParallelConfig {
   std::string strategy = "ddp";       // ddp (alias NO_SHARD)
   std::string reduction = "canonical";  // canonical | fast
+  std::string recompute = "none";     // none: every activation is kept
+  std::vector<std::string> offload;   // empty: everything stays on the device
   std::string gradient_type = "fp32"; // fp32 | bf16 on the way between ranks
   double timeout = 600;               // [s] a collective that takes longer ends the run
 };

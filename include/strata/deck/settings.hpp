@@ -1,0 +1,44 @@
+#pragma once
+// Settings: everything a deck can say, as the typed structs that the rooms own.
+#include <string>
+
+#include "strata/checkpoint/config.hpp"
+#include "strata/data/config.hpp"
+#include "strata/device/config.hpp"
+#include "strata/evaluate/config.hpp"
+#include "strata/models/config.hpp"
+#include "strata/optim/config.hpp"
+#include "strata/parallel/config.hpp"
+#include "strata/tokenizer/config.hpp"
+#include "strata/train/config.hpp"
+
+namespace strata {
+
+/// The deck's [convert] section. It lives here because the command that reads it is below the deck room.
+struct ConvertConfig {
+  std::string from;            // Hugging Face folder | checkpoint
+  std::string to;              // the other form
+  std::string dtype = "bf16";  // fp32 | bf16: element type of weights written to a Hugging Face folder
+};
+
+/// One member per section of the deck, with the defaults of the structs themselves.
+struct Settings {
+  RunConfig run;
+  ModelConfig model;
+  TokenizerConfig tokenizer;
+  DataConfig data;
+  PrepareConfig prepare;
+  BatchConfig batch;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  PrecisionConfig precision;
+  ParallelConfig parallel;
+  DeviceConfig device;
+  CheckpointConfig checkpoint;
+  EvaluateConfig evaluate;
+  GenerateConfig generate;
+  ConvertConfig convert;
+};
+
+}  // namespace strata

@@ -1,0 +1,117 @@
+// The list of commands, and what --help says.
+#include "strata/base/error.hpp"
+#include "strata/base/version.hpp"
+#include "strata/commands/command.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+namespace {
+
+constexpr const char* prepare_help = R"(strata prepare [deck ...] [--section.key=value ...]
+
+Turns text into token files: prepare.input (files, globs; .gz and .zst too) -> prepare.output, in parallel over ranks. The files are the same for any number of ranks.
+With tokenizer.train = true a sentencepiece vocabulary is trained on the input first.
+
+  mpirun -n 4 strata prepare input/quickstart.in
+  strata prepare --prepare.input=book.txt --prepare.output=book.h5 --tokenizer.path=data/Qwen3-0.6B
+
+Keys: strata keys prepare, strata keys tokenizer
+)";
+constexpr const char* train_help = R"(strata train [deck ...] [--section.key=value ...]
+
+Trains the model of the deck. Continues by itself from the newest sound checkpoint in run.folder (run.resume), on any number of ranks, bit for bit.
+SIGUSR1 or SIGTERM: saves a checkpoint and exits with 75.
+
+  mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in
+  mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in --train.max_steps=2000 --optimizer.lr=1e-5
+
+Keys: strata keys
+)";
+constexpr const char* evaluate_help = R"(strata evaluate [deck ...] [--section.key=value ...] [--json]
+
+Loss and perplexity of a checkpoint (evaluate.checkpoint: a file, or a run's folder of checkpoints) or of model.weights on a token file (evaluate.data, by default
+data.validation), exact over ranks.
+
+  mpirun -n 2 strata evaluate input/quickstart.in --json
+
+Keys: strata keys evaluate
+)";
+constexpr const char* generate_help = R"(strata generate [deck ...] [--section.key=value ...] [--json]
+
+Continues prompts: generate.prompts is a text, or a file with one prompt per line. temperature = 0 is greedy; top_k, top_p, min_p, repetition_penalty, stop as usual; the
+same seed gives the same text. Standard output gets the texts (with --json one object per line), samples/ in the run folder a copy.
+
+  strata generate input/quickstart.in --generate.prompts="Once upon a time" --generate.temperature=0.8
+
+Keys: strata keys generate
+)";
+constexpr const char* convert_help = R"(strata convert [deck ...] --convert.from=A --convert.to=B [--convert.dtype=bf16]
+
+A checkpoint becomes a Hugging Face folder (config.json, model.safetensors, tokenizer files), or a Hugging Face folder a checkpoint at step 0: which way
+follows from convert.from.
+
+  strata convert --convert.from=runs/quickstart/checkpoints --convert.to=fortune-model
+
+Keys: strata keys convert
+)";
+constexpr const char* inspect_help = R"(strata inspect PATH [--verify] [--json]
+
+What is in a checkpoint, a folder of checkpoints (its newest) or a token file. --verify recomputes every checksum and names what is damaged (exit code 3).
+
+  strata inspect runs/quickstart/checkpoints --verify
+)";
+constexpr const char* keys_help = R"(strata keys [section] [--json] [--markdown]
+
+Every deck key: type, default, range, unit, one sentence. --markdown prints doc/deck.md.
+
+  strata keys optimizer
+)";
+
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all{
+      {"prepare", "text, JSON lines or token ids -> token file, in parallel over ranks", prepare_help, true, true, run_prepare},
+      {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, run_train},
+      {"evaluate", "validation loss and perplexity", evaluate_help, true, true, run_evaluate},
+      {"generate", "batched generation with a key/value cache", generate_help, true, false, run_generate},
+      {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, run_convert},
+      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, run_inspect},
+      {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, run_keys},
+  };
+  return all;
+}
+
+const Command& find_command(const std::string& name) {
+  const Command* nearest = &commands().front();
+  for (const Command& command : commands()) {
+    if (command.name == name) return command;
+    if (distance(name, command.name) < distance(name, nearest->name)) nearest = &command;
+  }
+  throw DeckError(text("unknown command \"", name, "\"; did you mean \"", nearest->name, "\"? strata --help lists all"));
+}
+
+std::string help_text() {
+  std::string page = text(build_text(), "\n\nusage: strata <command> [deck ...] [--section.key=value ...]\n\n");
+  for (const Command& command : commands()) page += text("  ", command.name, std::string(12 - std::string(command.name).size(), ' '), command.summary, "\n");
+  return page + "\nstrata <command> --help   one page with an example\nstrata keys [section]     every deck key\nstrata --version\n\n"
+                "Several ranks: mpirun -n 4 strata train deck.in. Exit codes: 0 done, 1 internal, 2 deck or usage, 3 data or checkpoint, 4 does not fit,\n"
+                "5 diverged, 6 rank or link lost, 75 stopped on request with a checkpoint.\n";
+}
+
+}  // namespace strata

@@ -1,0 +1,88 @@
+#include "commands/model_source.hpp"
+
+#include "strata/base/log.hpp"
+#include "strata/checkpoint/catalogue.hpp"
+#include "strata/device/thread_pool.hpp"
+
+namespace strata {
+namespace fs = std::filesystem;
+
+int threads_of(const Session& session) {
+  const int asked = session.settings().device.threads;
+  return asked > 0 ? asked : default_threads(session.comm.local_size());
+}
+
+DType compute_type(const Session& session) { return dtype_from_name(session.settings().precision.compute); }
+
+void check_device(const Session& session) {
+  if (session.settings().device.kind == "cuda") throw NotCompiled("device.kind = cuda: this version of Strata has no CUDA code; use device.kind = cpu");
+}
+
+namespace {
+
+WeightsSource from_checkpoint(const fs::path& path) {
+  WeightsSource source;
+  source.checkpoint.emplace(path);
+  source.config = parse_model_config(source.checkpoint->run().model_config, path.string() + ": /run model configuration");
+  source.description = text("checkpoint ", path.string(), " of step ", source.checkpoint->run().step);
+  return source;
+}
+
+// The newest sound checkpoint, if there is one.
+std::optional<WeightsSource> newest_in(const fs::path& path) {
+  std::vector<std::string> notes;
+  const auto found = find_resumable(path, notes);
+  for (const std::string& note : notes) log_warning(note);
+  if (!found) return std::nullopt;
+  return from_checkpoint(*found);
+}
+
+WeightsSource from_folder(const fs::path& folder, const std::string& config) {
+  WeightsSource source;
+  source.folder = folder.string();
+  source.config = read_model_config(config.empty() ? folder : fs::path(config));
+  source.description = "weights of " + source.folder;
+  return source;
+}
+
+bool holds_safetensors(const fs::path& folder) { return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json"); }
+
+}  // namespace
+
+WeightsSource find_weights(const Session& session, const std::string& path) {
+  const Settings& s = session.settings();
+  if (!path.empty()) {
+    if (!fs::exists(path)) throw DataError(text(path, " does not exist: expected a checkpoint, a folder of checkpoints, or a Hugging Face folder"));
+    if (fs::is_directory(path) && holds_safetensors(path)) return from_folder(path, "");
+    const fs::path folder = fs::exists(fs::path(path) / "checkpoints") ? fs::path(path) / "checkpoints" : fs::path(path);
+    if (auto found = newest_in(folder)) return std::move(*found);
+    throw DataError(text(path, ": there is no sound checkpoint"));
+  }
+  const fs::path run = fs::path(s.run.folder) / "checkpoints";
+  if (fs::is_directory(run))
+    if (auto found = newest_in(run)) return std::move(*found);
+  if (s.model.weights == "random")
+    throw DeckError(text("no weights: ", run.string(), " holds no checkpoint, and model.weights = random; name a checkpoint or a Hugging Face folder"));
+  return named_weights(s.model.weights, s.model.config);
+}
+
+WeightsSource named_weights(const std::string& weights, const std::string& config) {
+  if (!fs::exists(weights)) throw DataError(text("model.weights = ", weights, " does not exist"));
+  if (fs::is_directory(weights) && holds_safetensors(weights)) return from_folder(weights, config);
+  if (auto found = newest_in(weights)) return std::move(*found);
+  throw DataError(text("model.weights = ", weights, ": neither safetensors nor a sound checkpoint"));
+}
+
+void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store) {
+  if (source.checkpoint) load_checkpoint_weights(*source.checkpoint, set, store);
+  else load_weights(stream, SafetensorsReader(source.folder), source.config, set, store);
+}
+
+std::unique_ptr<Tokenizer> tokenizer_of(const Session& session) {
+  const Settings& s = session.settings();
+  if (!s.tokenizer.path.empty()) return load_tokenizer(s.tokenizer.path);
+  if (!s.model.config.empty() && fs::is_directory(s.model.config)) return load_tokenizer(s.model.config);
+  throw DeckError("tokenizer.path is missing: expected a tokenizer.json, vocab.json, sentencepiece .model, or the folder that holds one");
+}
+
+}  // namespace strata

@@ -1,0 +1,38 @@
+#pragma once
+// Where a command's model comes from: configuration, device settings and weights, as the deck names them.
+#include <memory>
+#include <optional>
+
+#include "strata/checkpoint/reader.hpp"
+#include "strata/commands/command.hpp"
+#include "strata/models/causal_lm.hpp"
+#include "strata/tokenizer/tokenizer.hpp"
+#include "strata/train/state.hpp"
+
+namespace strata {
+
+/// Threads of this rank: device.threads, or the host's cores shared among its ranks.
+int threads_of(const Session& session);
+/// fp32, bf16 or fp64 of precision.compute as an element type.
+DType compute_type(const Session& session);
+/// Throws NotCompiled or DeckError unless device.kind can be had.
+void check_device(const Session& session);
+
+/// The weights a command without training works on: a checkpoint (the one named, or the newest sound one of a folder) or a Hugging Face folder.
+struct WeightsSource {
+  std::optional<CheckpointReader> checkpoint;
+  std::string folder;  // Hugging Face folder, if no checkpoint
+  CausalConfig config;
+  std::string description;
+};
+/// `path` from evaluate.checkpoint or generate.checkpoint; empty: the newest checkpoint of run.folder if there is one, otherwise model.weights.
+WeightsSource find_weights(const Session& session, const std::string& path);
+/// model.weights as a source: a Hugging Face folder, a checkpoint, or a folder of checkpoints. `config`: model.config, may be empty.
+WeightsSource named_weights(const std::string& weights, const std::string& config);
+/// Loads them in the type of `store`.
+void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store);
+
+/// Loads tokenizer.path (or what lies in model.config's folder). Throws DeckError without either.
+std::unique_ptr<Tokenizer> tokenizer_of(const Session& session);
+
+}  // namespace strata

@@ -1,0 +1,32 @@
+// Decks read by rank 0, parsed and validated by all.
+#include <cstdlib>
+
+#include "strata/base/error.hpp"
+#include "strata/base/log.hpp"
+#include "strata/commands/command.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+
+Session make_session(Communicator& comm, const CommandLine& line, const Command& command) {
+  std::vector<DeckSource> sources;
+  if (command.reads_deck) {
+    std::vector<std::string> texts(line.words.size());
+    guarded(comm, [&] {
+      for (std::size_t i = 0; comm.rank() == 0 && i < line.words.size(); ++i) {
+        if (!std::filesystem::is_regular_file(line.words[i])) throw DeckError(text("the deck ", line.words[i], " does not exist or is not a file"));
+        texts[i] = read_text(line.words[i], 1 << 24);
+      }
+    });
+    for (std::size_t i = 0; i < line.words.size(); ++i) sources.push_back({line.words[i], broadcast_text(comm, texts[i])});
+  }
+  std::optional<Deck> deck;
+  guarded(comm, [&] {
+    deck.emplace(Deck::parse(sources, line.overrides));
+    if (command.reads_deck) validate(*deck, command.name, comm.size());
+  });
+  for (const std::string& warning : deck->warnings()) log_warning(warning);
+  return Session{comm, line, std::move(*deck)};
+}
+
+}  // namespace strata

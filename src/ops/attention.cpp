@@ -1,0 +1,74 @@
+// Causal attention: checks, cost and dispatch.
+#include "strata/ops/attention.hpp"
+
+#include "ops/check.hpp"
+#include "ops/cpu/attention.hpp"
+
+namespace strata {
+namespace {
+
+/// Pairs of query and key below and on the diagonal, over all heads. A mask may leave fewer; the cost is that of the whole triangle.
+double causal_pairs(const ConstView& q) { return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1) + 1) / 2; }
+
+void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale) {
+  expect_float(op, "q", q), expect_rank(op, "q", q, 4), expect_rank(op, "k", k, 4);
+  const std::int64_t B = q.size(0), S = q.size(1), nkv = k.size(2);
+  expect_shape(op, "k", k, Shape{B, S, nkv, q.size(3)}), expect_type(op, "k", k, q.type());
+  expect_shape(op, "v", v, k.shape()), expect_type(op, "v", v, q.type());
+  STRATA_ASSERT(nkv > 0 && q.size(2) % nkv == 0, op, ": ", q.size(2), " query heads do not divide into ", nkv, " groups");
+  STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
+  if (first_key.given()) expect_shape(op, "first_key", first_key, Shape{B, S}), expect_type(op, "first_key", first_key, DType::i32);
+}
+
+void check_lse(const char* op, const ConstView& lse, const ConstView& q) {
+  expect_shape(op, "lse", lse, Shape{q.size(0), q.size(2), q.size(1)}), expect_type(op, "lse", lse, cpu::sum_type(q.type()));
+  expect_contiguous(op, "lse", lse);
+}
+
+}  // namespace
+
+void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView first_key, double scale, View o, View lse) {
+  constexpr const char* op = "attention_forward";
+  check(op, q, k, v, first_key, scale);
+  expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
+  if (lse.given()) check_lse(op, lse, q);
+  // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum.
+  stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4), count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
+  if (stream.planning()) return;
+  cpu::attention_forward(stream, q, k, v, first_key, scale, o, lse);
+}
+
+void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse, ConstView first_key, double scale, View dq, View dk,
+                        View dv) {
+  constexpr const char* op = "attention_backward";
+  check(op, q, k, v, first_key, scale), check_lse(op, lse, q);
+  expect_shape(op, "dout", dout, q.shape()), expect_type(op, "dout", dout, q.type());
+  expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
+  expect_shape(op, "dq", dq, q.shape()), expect_type(op, "dq", dq, q.type());
+  expect_shape(op, "dk", dk, k.shape()), expect_type(op, "dk", dk, q.type());
+  expect_shape(op, "dv", dv, k.shape()), expect_type(op, "dv", dv, q.type());
+  // Per pair: five products over hd, then scale, subtract, exponential (counted as one), subtract and multiply; and D.
+  stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
+                count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()));
+  void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
+  if (stream.planning()) return;
+  cpu::attention_backward(stream, {dout, q, k, v, o, lse, first_key, scale, dq, dk, dv}, workspace);
+}
+
+void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView v_cache, ConstView lengths, double scale, View o) {
+  constexpr const char* op = "attention_decode";
+  expect_float(op, "q", q), expect_rank(op, "q", q, 3), expect_rank(op, "k_cache", k_cache, 4);
+  const std::int64_t B = q.size(0), nkv = k_cache.size(2);
+  expect_shape(op, "k_cache", k_cache, Shape{B, k_cache.size(1), nkv, q.size(2)}), expect_type(op, "k_cache", k_cache, q.type());
+  expect_shape(op, "v_cache", v_cache, k_cache.shape()), expect_type(op, "v_cache", v_cache, q.type());
+  expect_shape(op, "lengths", lengths, Shape{B}), expect_type(op, "lengths", lengths, DType::i32);
+  expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
+  STRATA_ASSERT(nkv > 0 && q.size(1) % nkv == 0, op, ": ", q.size(1), " query heads do not divide into ", nkv, " groups");
+  STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
+  // The cost of a full cache: what is planned is what is recorded, whatever the lengths.
+  stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4), count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
+  if (stream.planning()) return;
+  cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
+}
+
+}  // namespace strata

@@ -1,0 +1,111 @@
+#pragma once
+// What the passes of attention share: heads in memory, scratch, and the keys that a row of a block of scores may see.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "ops/cpu/element.hpp"
+#include "ops/cpu/vector_math.hpp"
+#include "strata/device/blas.hpp"
+#include "strata/device/stream.hpp"
+#include "strata/tensor/view.hpp"
+
+namespace strata::cpu {
+
+/// A tensor [B,S,heads,hd]: where the row of a batch entry, position and head begins.
+template <class T>
+struct Heads {
+  T* data = nullptr;
+  std::int64_t batch = 0, row = 0, head = 0;  // strides [elements]
+
+  Heads() = default;
+  Heads(T* memory, std::int64_t S, std::int64_t heads, std::int64_t hd) : data(memory), batch(S * heads * hd), row(heads * hd), head(hd) {}
+  template <class AnyView>
+  explicit Heads(const AnyView& view) : data(view.template as<T>()), batch(view.stride(0)), row(view.stride(1)), head(view.stride(2)) {}
+  T* at(std::int64_t b, std::int64_t i, std::int64_t h) const { return data + b * batch + i * row + h * head; }
+  /// Positions from i on of one head as a matrix [.., hd].
+  MatrixRef matrix(std::int64_t b, std::int64_t i, std::int64_t h) const { return {at(b, i, h), row, false}; }
+  MatrixRef transposed(std::int64_t b, std::int64_t i, std::int64_t h) const { return {at(b, i, h), row, true}; }
+};
+
+/// Hands out pieces of a worker's scratch, 64-byte aligned; what is left goes to the products.
+class Scratch {
+ public:
+  Scratch(Stream& stream, int worker) : next_(static_cast<unsigned char*>(stream.worker_scratch(worker))), left_(Stream::worker_scratch_bytes) {}
+  template <class T>
+  T* take(std::int64_t elements) {
+    const std::int64_t bytes = (elements * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
+    STRATA_ASSERT(bytes <= left_, "attention: a head size beyond what the scratch of a thread holds");
+    T* piece = reinterpret_cast<T*>(next_);
+    next_ += bytes, left_ -= bytes;
+    return piece;
+  }
+  void* rest() const { return next_; }
+  std::int64_t rest_bytes() const { return left_; }
+
+ private:
+  unsigned char* next_;
+  std::int64_t left_;
+};
+
+/// first_key [B,S], or 0 everywhere where it is not given.
+struct FirstKeys {
+  const std::int32_t* data = nullptr;
+  std::int64_t batch = 0;
+
+  explicit FirstKeys(const ConstView& view) {
+    if (view.given()) data = view.as<const std::int32_t>(), batch = view.stride(0);
+  }
+  std::int64_t at(std::int64_t b, std::int64_t i) const { return data != nullptr ? std::max<std::int64_t>(0, data[b * batch + i]) : 0; }
+  std::int64_t smallest(std::int64_t b, std::int64_t first, std::int64_t count) const {
+    if (data == nullptr || count == 0) return 0;
+    return std::max<std::int64_t>(0, *std::min_element(data + b * batch + first, data + b * batch + first + count));
+  }
+};
+
+/// Columns [first, last) of a block of `keys` keys from `key` on that query i sees; first = last where none.
+struct Range {
+  std::int64_t first, last;
+};
+inline Range visible(std::int64_t i, std::int64_t first_key, std::int64_t key, std::int64_t keys) {
+  const std::int64_t last = std::clamp<std::int64_t>(i + 1 - key, 0, keys);
+  return {std::clamp<std::int64_t>(first_key - key, 0, last), last};
+}
+
+/// Largest of n >= 1 values, NaN passed over (it comes back in the sum of exponentials).
+template <class Sum>
+inline Sum lane_max(std::int64_t n, const Sum* values) {
+  constexpr int lanes = 32;
+  Sum most[lanes];
+  for (int l = 0; l < lanes; ++l) most[l] = values[0];
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (int l = 0; l < lanes; ++l) most[l] = values[i + l] > most[l] ? values[i + l] : most[l];
+  for (int l = 0; i + l < n; ++l) most[l] = values[i + l] > most[l] ? values[i + l] : most[l];
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; ++l) most[l] = most[l + width] > most[l] ? most[l + width] : most[l];
+  return most[0];
+}
+
+/// p = exp(scale s - top); returns the sum of the exponentials before they are rounded to T. p may be s.
+template <class T, class Sum>
+inline Sum exponentials(std::int64_t n, const Sum* s, Sum scale, Sum top, T* p) {
+  constexpr int lanes = 32;
+  Sum sum[lanes] = {};
+  const auto step = [&](std::int64_t first, int count) {
+#pragma GCC ivdep
+    for (int l = 0; l < count; ++l) {
+      const Sum e = exp_of(std::fma(scale, s[first + l], -top));
+      p[first + l] = static_cast<T>(e);
+      sum[l] += e;
+    }
+  };
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) step(i, lanes);
+  step(i, static_cast<int>(n - i));
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; ++l) sum[l] += sum[l + width];
+  return sum[0];
+}
+
+}  // namespace strata::cpu

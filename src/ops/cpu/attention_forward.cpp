@@ -1,0 +1,129 @@
+// Attention, forward pass on the host: a block of queries against blocks of keys, with the softmax carried along (online softmax).
+#include <limits>
+
+#include "ops/cpu/attention.hpp"
+#include "ops/cpu/attention_blocks.hpp"
+
+namespace strata::cpu {
+namespace {
+
+using Index = std::int64_t;
+
+constexpr Index query_block = 128, key_block = 256;
+
+template <class T>
+struct Inputs {
+  Heads<const T> q, k, v;
+  FirstKeys first_key;
+  SumOf<T> scale;
+};
+
+/// One query head's block of queries, and what is known of its rows so far.
+template <class T>
+struct QueryBlock {
+  using Sum = SumOf<T>;
+  Index b, h, first, rows, hd;
+  Scratch scratch;
+  Sum *top, *mass, *shrink;  // [rows]: largest score, sum of exponentials, factor for what was summed before
+  Sum* sum;                  // [rows, hd]: sum of exp(score - top) v
+  Sum* product;              // [rows, hd]
+  Sum* scores;               // [rows, key_block]
+  T* p;                      // [rows, key_block]; the scores' own memory where T is Sum
+
+  QueryBlock(Stream& stream, int worker, Index batch, Index head, Index query, Index count, Index size)
+      : b(batch), h(head), first(query), rows(count), hd(size), scratch(stream, worker) {
+    top = scratch.take<Sum>(query_block), mass = scratch.take<Sum>(query_block), shrink = scratch.take<Sum>(query_block);
+    sum = scratch.take<Sum>(query_block * hd), product = scratch.take<Sum>(query_block * hd);
+    scores = scratch.take<Sum>(query_block * key_block);
+    if constexpr (std::is_same_v<T, Sum>) p = scores;
+    else p = scratch.take<T>(query_block * key_block);
+    std::fill_n(top, rows, -std::numeric_limits<Sum>::infinity());
+    std::fill_n(mass, rows, Sum{0});
+    std::fill_n(sum, rows * hd, Sum{0});
+  }
+};
+
+/// Scores of one row become exponentials, zero where masked; top, mass and shrink follow.
+template <class T>
+void softmax_row(const QueryBlock<T>& block, Index r, Range range, Index keys, SumOf<T> scale) {
+  using Sum = SumOf<T>;
+  const Sum* s = block.scores + r * key_block;
+  T* p = block.p + r * key_block;
+  const Index n = range.last - range.first;
+  block.shrink[r] = Sum{1};
+  if (n > 0) {
+    const Sum before = block.top[r], top = std::max(before, scale * lane_max(n, s + range.first));
+    const Sum mass = exponentials(n, s + range.first, scale, top, p + range.first);
+    block.shrink[r] = exp_of(before - top);
+    block.mass[r] = block.mass[r] * block.shrink[r] + mass;
+    block.top[r] = top;
+  }
+  std::fill_n(p, range.first, T{});
+  std::fill_n(p + range.last, keys - range.last, T{});
+}
+
+/// sum = sum * shrink + product
+template <class T>
+void add_product(const QueryBlock<T>& block) {
+  for (Index r = 0; r < block.rows; ++r) {
+    auto* sum = block.sum + r * block.hd;
+    const auto* product = block.product + r * block.hd;
+    const auto shrink = block.shrink[r];
+#pragma GCC ivdep
+    for (Index d = 0; d < block.hd; ++d) sum[d] = std::fma(sum[d], shrink, product[d]);
+  }
+}
+
+/// S = Q K^T, P = exp(scale S - top), sum = sum shrink + P V for keys [key, key + keys).
+template <class T>
+void attend(const Inputs<T>& in, const QueryBlock<T>& block, Index kv, Index key, Index keys) {
+  constexpr DType type = dtype_of<T>::value, sums = dtype_of<SumOf<T>>::value;
+  void* rest = block.scratch.rest();
+  const Index rest_bytes = block.scratch.rest_bytes();
+  gemm_tile(block.rows, keys, block.hd, 1.0F, type, in.q.matrix(block.b, block.first, block.h), in.k.transposed(block.b, key, kv), sums, block.scores, key_block,
+            rest, rest_bytes);
+  for (Index r = 0; r < block.rows; ++r) {
+    const Index i = block.first + r;
+    softmax_row(block, r, visible(i, in.first_key.at(block.b, i), key, keys), keys, in.scale);
+  }
+  gemm_tile(block.rows, block.hd, keys, 1.0F, type, {block.p, key_block, false}, in.v.matrix(block.b, key, kv), sums, block.product, block.hd, rest, rest_bytes);
+  add_product(block);
+}
+
+/// o = sum / mass, lse = top + log(mass); a row that sees no key gives o = 0, lse = -inf.
+template <class T>
+void finish(const QueryBlock<T>& block, const Heads<T>& o, SumOf<T>* lse) {
+  using Sum = SumOf<T>;
+  for (Index r = 0; r < block.rows; ++r) {
+    const Sum mass = block.mass[r], inverse = mass == Sum{0} ? Sum{0} : Sum{1} / mass;
+    const Sum* sum = block.sum + r * block.hd;
+    T* to = o.at(block.b, block.first + r, block.h);
+#pragma GCC ivdep
+    for (Index d = 0; d < block.hd; ++d) to[d] = static_cast<T>(sum[d] * inverse);
+    if (lse != nullptr) lse[r] = block.top[r] + std::log(mass);
+  }
+}
+
+}  // namespace
+
+void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale, const View& o,
+                       const View& lse) {
+  const Index B = q.size(0), S = q.size(1), nh = q.size(2), hd = q.size(3), group = nh / k.size(2), blocks = (S + query_block - 1) / query_block;
+  with_float_type("attention_forward", q.type(), [&](auto element) {
+    using T = decltype(element);
+    const Inputs<T> in{Heads<const T>(q), Heads<const T>(k), Heads<const T>(v), FirstKeys(first_key), static_cast<SumOf<T>>(scale)};
+    const Heads<T> to(o);
+    SumOf<T>* kept = lse.given() ? lse.as<SumOf<T>>() : nullptr;
+    // Late queries see most keys and come first, so that threads end together.
+    stream.pool().run(B * nh * blocks, [&](Index task, int worker) {
+      const Index b = task / nh % B, h = task % nh, first = (blocks - 1 - task / (nh * B)) * query_block, rows = std::min(query_block, S - first);
+      QueryBlock<T> block(stream, worker, b, h, first, rows, hd);
+      // Blocks of keys begin at fixed places, so that skipping masked ones changes no bit.
+      for (Index key = in.first_key.smallest(b, first, rows) / key_block * key_block; key < first + rows; key += key_block)
+        attend(in, block, h / group, key, std::min(key_block, first + rows - key));
+      finish(block, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
+    });
+  });
+}
+
+}  // namespace strata::cpu

@@ -1,0 +1,104 @@
+// Element-wise work on the host: one vector loop per block.
+#include "ops/cpu/elementwise.hpp"
+
+#include "ops/cpu/blocks.hpp"
+#include "ops/cpu/element.hpp"
+#include "ops/cpu/lanes.hpp"
+#include "ops/cpu/master.hpp"
+
+namespace strata::cpu {
+namespace {
+
+using Index = std::int64_t;
+
+/// bf16 goes through f32 in both directions.
+template <class To, class From>
+To converted(From value) {
+  if constexpr (std::is_same_v<To, From>) return value;
+  else if constexpr (std::is_same_v<From, BFloat16>) return static_cast<To>(static_cast<float>(value));
+  else if constexpr (std::is_same_v<To, BFloat16>) return BFloat16(static_cast<float>(value));
+  else return static_cast<To>(value);
+}
+
+}  // namespace
+
+void fill(Stream& stream, const View& y, double value) {
+  with_float_type("fill", y.type(), [&](auto element) {
+    using T = decltype(element);
+    T* to = y.as<T>();
+    const T all = converted<T>(value);
+    for_blocks(stream, y.elements(), [=](Index first, Index last) {
+      for (Index i = first; i < last; ++i) to[i] = all;
+    });
+  });
+}
+
+void cast(Stream& stream, const ConstView& x, const View& y) {
+  with_float_type("cast", x.type(), [&](auto x_element) {
+    with_float_type("cast", y.type(), [&](auto y_element) {
+      using From = decltype(x_element);
+      using To = decltype(y_element);
+      const From* from = x.as<const From>();
+      To* to = y.as<To>();
+      for_blocks(stream, x.elements(), [=](Index first, Index last) {
+        for (Index i = first; i < last; ++i) to[i] = converted<To>(from[i]);
+      });
+    });
+  });
+}
+
+void add_into(Stream& stream, const View& y, const ConstView& x) {
+  const auto add = [&](auto element) {
+    using T = decltype(element);
+    T* to = y.as<T>();
+    const T* from = x.as<const T>();
+    for_blocks(stream, y.elements(), [=](Index first, Index last) {
+#pragma GCC ivdep
+      for (Index i = first; i < last; ++i) to[i] += from[i];
+    });
+  };
+  if (y.type() == DType::f64) add(double{});
+  else add(float{});
+}
+
+void split_master(Stream& stream, const ConstView& master, const View& weight, const View& remainder) {
+  const float* from = master.as<const float>();
+  auto* upper = weight.as<BFloat16>();
+  auto* lower = remainder.as<std::int16_t>();
+  for_blocks(stream, master.elements(), [=](Index first, Index last) {
+#pragma GCC ivdep
+    for (Index i = first; i < last; ++i) {
+      upper[i] = BFloat16(from[i]);
+      lower[i] = remainder_of(from[i], upper[i]);
+    }
+  });
+}
+
+void join_master(Stream& stream, const ConstView& weight, const ConstView& remainder, const View& master) {
+  const auto* upper = weight.as<const BFloat16>();
+  const auto* lower = remainder.as<const std::int16_t>();
+  float* to = master.as<float>();
+  for_blocks(stream, master.elements(), [=](Index first, Index last) {
+    for (Index i = first; i < last; ++i) to[i] = joined(upper[i], lower[i]);
+  });
+}
+
+void sum_of_squares(Stream& stream, const ConstView& x, const View& partials) {
+  const Index n = x.elements();
+  auto* to = partials.as<double>();
+  with_float_type("sum_of_squares", x.type(), [&](auto element) {
+    using T = decltype(element);
+    const T* from = x.as<const T>();
+    for_blocks(stream, n, [=](Index first, Index last) {
+      for (Index chunk = first; chunk < last; chunk += square_chunk) {
+        const Index count = std::min(square_chunk, last - chunk);
+        to[chunk / square_chunk] = lane_sum<double>(count, [&](Index i) {
+          const auto value = converted<double>(from[chunk + i]);
+          return value * value;
+        });
+      }
+    });
+  });
+}
+
+}  // namespace strata::cpu

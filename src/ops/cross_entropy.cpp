@@ -1,0 +1,47 @@
+// The head with its loss: checks, cost and dispatch.
+#include "strata/ops/cross_entropy.hpp"
+
+#include "ops/check.hpp"
+#include "ops/cpu/cross_entropy.hpp"
+
+namespace strata {
+namespace {
+
+void check(const char* op, const ConstView& x, const ConstView& weight, const ConstView& labels, const View& row_loss) {
+  const std::int64_t R = x.size(0), H = x.size(1), V = weight.size(0);
+  expect_float(op, "x", x);
+  expect_shape(op, "x", x, Shape{R, H});
+  expect_shape(op, "weight", weight, Shape{V, H}), expect_type(op, "weight", weight, x.type());
+  expect_shape(op, "labels", labels, Shape{R}), expect_type(op, "labels", labels, DType::i32);
+  expect_shape(op, "row_loss", row_loss, Shape{R}), expect_type(op, "row_loss", row_loss, DType::f64);
+  STRATA_ASSERT(V >= 1, op, ": an empty vocabulary");
+}
+
+}  // namespace
+
+void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight, ConstView labels, View row_loss) {
+  constexpr const char* op = "linear_cross_entropy_forward";
+  check(op, x, weight, labels, row_loss);
+  const auto R = count_of(x.size(0)), H = count_of(x.size(1)), V = count_of(weight.size(0));
+  // Per logit: the product, then compare, subtract, exponential (counted as one) and sum.
+  stream.record(op, 2 * R * V * H + 4 * R * V, count_of(x.bytes() + weight.bytes() + labels.bytes() + row_loss.bytes()));
+  void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
+  if (stream.planning()) return;
+  cpu::linear_cross_entropy_forward(stream, x, weight, labels, row_loss, workspace);
+}
+
+void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, double scale, View row_loss, View dx, View dweight, Write write) {
+  constexpr const char* op = "linear_cross_entropy_backward";
+  check(op, x, weight, labels, row_loss);
+  expect_shape(op, "dx", dx, x.shape()), expect_type(op, "dx", dx, x.type());
+  expect_shape(op, "dweight", dweight, weight.shape()), expect_type(op, "dweight", dweight, cpu::sum_type(x.type()));
+  const auto R = count_of(x.size(0)), H = count_of(x.size(1)), V = count_of(weight.size(0));
+  // Per logit: three products, then compare, subtract, exponential (counted as one), sum and scaling.
+  stream.record(op, 6 * R * V * H + 5 * R * V,
+                count_of(x.bytes() + 2 * weight.bytes() + labels.bytes() + row_loss.bytes() + dx.bytes() + dweight.bytes() * (write == Write::add ? 2 : 1)));
+  void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
+  if (stream.planning()) return;
+  cpu::linear_cross_entropy_backward(stream, x, weight, labels, scale, row_loss, dx, dweight, write, workspace);
+}
+
+}  // namespace strata

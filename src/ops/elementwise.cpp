@@ -1,0 +1,72 @@
+// Element-wise work: checks, cost and dispatch.
+#include "strata/ops/elementwise.hpp"
+
+#include "ops/check.hpp"
+#include "ops/cpu/elementwise.hpp"
+
+namespace strata {
+namespace {
+
+void expect_flat(const char* op, const char* what, const ConstView& view, std::int64_t elements) {
+  expect_contiguous(op, what, view);
+  if (view.elements() == elements) return;
+  throw InternalError(text(op, ": ", what, " has ", view.elements(), " elements, expected ", elements));
+}
+
+void check_master(const char* op, const ConstView& master, const ConstView& weight, const ConstView& remainder) {
+  expect_type(op, "master", master, DType::f32), expect_type(op, "weight", weight, DType::bf16), expect_type(op, "remainder", remainder, DType::i16);
+  expect_flat(op, "master", master, master.elements());
+  expect_flat(op, "weight", weight, master.elements()), expect_flat(op, "remainder", remainder, master.elements());
+}
+
+}  // namespace
+
+void fill(Stream& stream, View y, double value) {
+  expect_float("fill", "y", y), expect_contiguous("fill", "y", y);
+  stream.record("fill", 0, count_of(y.bytes()));
+  if (stream.planning()) return;
+  cpu::fill(stream, y, value);
+}
+
+void cast(Stream& stream, ConstView x, View y) {
+  expect_float("cast", "x", x), expect_float("cast", "y", y);
+  expect_flat("cast", "x", x, x.elements()), expect_flat("cast", "y", y, x.elements());
+  stream.record("cast", 0, count_of(x.bytes() + y.bytes()));
+  if (stream.planning()) return;
+  cpu::cast(stream, x, y);
+}
+
+void add_into(Stream& stream, View y, ConstView x) {
+  if (y.type() != DType::f64) expect_type("add_into", "y", y, DType::f32);
+  expect_type("add_into", "x", x, y.type());
+  expect_flat("add_into", "y", y, y.elements()), expect_flat("add_into", "x", x, y.elements());
+  stream.record("add_into", count_of(y.elements()), count_of(x.bytes() + 2 * y.bytes()));
+  if (stream.planning()) return;
+  cpu::add_into(stream, y, x);
+}
+
+void split_master(Stream& stream, ConstView master, View weight, View remainder) {
+  check_master("split_master", master, weight, remainder);
+  stream.record("split_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()));
+  if (stream.planning()) return;
+  cpu::split_master(stream, master, weight, remainder);
+}
+
+void join_master(Stream& stream, ConstView weight, ConstView remainder, View master) {
+  check_master("join_master", master, weight, remainder);
+  stream.record("join_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()));
+  if (stream.planning()) return;
+  cpu::join_master(stream, weight, remainder, master);
+}
+
+void sum_of_squares(Stream& stream, ConstView x, View partials) {
+  constexpr const char* op = "sum_of_squares";
+  if (x.type() != DType::f64) expect_type(op, "x", x, DType::f32);
+  expect_type(op, "partials", partials, DType::f64);
+  expect_flat(op, "x", x, x.elements()), expect_flat(op, "partials", partials, (x.elements() + cpu::square_chunk - 1) / cpu::square_chunk);
+  stream.record(op, 2 * count_of(x.elements()), count_of(x.bytes() + partials.bytes()));
+  if (stream.planning()) return;
+  cpu::sum_of_squares(stream, x, partials);
+}
+
+}  // namespace strata

@@ -1,0 +1,37 @@
+// Embedding: checks, cost and dispatch.
+#include "strata/ops/embedding.hpp"
+
+#include "ops/check.hpp"
+#include "ops/cpu/embedding.hpp"
+
+namespace strata {
+
+void embedding_forward(Stream& stream, ConstView ids, ConstView weight, View y) {
+  constexpr const char* op = "embedding_forward";
+  const std::int64_t R = ids.size(0), V = weight.size(0), H = weight.size(1);
+  expect_shape(op, "ids", ids, Shape{R}), expect_type(op, "ids", ids, DType::i32);
+  expect_shape(op, "weight", weight, Shape{V, H});
+  expect_shape(op, "y", y, Shape{R, H}), expect_type(op, "y", y, weight.type());
+  expect_float(op, "weight", weight);
+  stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()));
+  if (stream.planning()) return;
+  cpu::embedding_forward(stream, ids, weight, y);
+}
+
+void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweight, Write write) {
+  constexpr const char* op = "embedding_backward";
+  const std::int64_t R = ids.size(0), V = dweight.size(0), H = dweight.size(1);
+  expect_shape(op, "ids", ids, Shape{R}), expect_type(op, "ids", ids, DType::i32);
+  expect_shape(op, "dy", dy, Shape{R, H});
+  expect_float(op, "dy", dy);
+  expect_shape(op, "dweight", dweight, Shape{V, H}), expect_type(op, "dweight", dweight, cpu::sum_type(dy.type()));
+  expect_contiguous(op, "dweight", dweight);
+  // With add at most R rows of dweight are read and written; with set all of it is written.
+  const std::int64_t row = H * static_cast<std::int64_t>(size_of(dweight.type()));
+  stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)));
+  void* workspace = stream.workspace(cpu::embedding_workspace(R));
+  if (stream.planning()) return;
+  cpu::embedding_backward(stream, dy, ids, dweight, write, workspace);
+}
+
+}  // namespace strata

@@ -1,0 +1,85 @@
+#pragma once
+// Byte-level BPE: the tokenizer of Qwen, GPT-2 and Llama 3, put together from its parts.
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "strata/tokenizer/tokenizer.hpp"
+#include "tokenizer/bpe.hpp"
+#include "tokenizer/pre_tokenizer.hpp"
+#include "tokenizer/token_finder.hpp"
+
+namespace strata {
+
+/// A token that is found in the text before everything else, and verbatim.
+struct AddedToken {
+  std::string content;
+  TokenId id = 0;
+  bool special = false;
+  bool normalized = false;  // found in the normalised text instead
+};
+
+/// What the files say, whatever their form.
+struct ByteBpeParts {
+  std::string source;                      // named in messages
+  std::map<TokenId, std::string> vocabulary;  // id -> spelling
+  std::vector<Merge> merges;               // by rank
+  std::vector<AddedToken> added;
+  SplitRule rule = SplitRule::qwen2;
+  bool nfc = false;
+  bool ignore_merges = false;              // a word that is a token is taken whole
+  std::optional<TokenId> eos, bos;
+};
+
+/// Largest id Strata accepts, so that a damaged file cannot ask for all memory.
+constexpr TokenId largest_id = (1u << 24) - 1;
+
+/// Tables indexed by id. An id that no token has gives empty texts.
+class ByteBpeTokenizer : public Tokenizer {
+ public:
+  /// DataError if a byte has no token, or an added token and the vocabulary disagree about an id.
+  explicit ByteBpeTokenizer(const ByteBpeParts& parts);
+
+  std::vector<TokenId> encode(std::string_view text) const override;
+  void encode_to(std::string_view text, std::vector<TokenId>& out) const override;
+  std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
+  std::string bytes_of(TokenId id) const override;
+  bool is_special(TokenId id) const override { return id < special_.size() && special_[id]; }
+  std::int64_t vocabulary() const override { return static_cast<std::int64_t>(spellings_.size()); }
+  std::optional<TokenId> id_of(std::string_view token) const override;
+  std::string token_of(TokenId id) const override;
+  std::optional<TokenId> eos() const override { return eos_; }
+  std::optional<TokenId> bos() const override { return bos_; }
+  const char* kind() const override { return "byte_bpe"; }
+  std::string hash() const override { return hash_; }
+
+ private:
+  void add_tokens(const ByteBpeParts& parts);
+  void encode_unmarked(std::string_view text, WordCache& cache, std::vector<TokenId>& out) const;
+  void encode_words(std::string_view text, WordCache& cache, std::vector<TokenId>& out) const;
+
+  std::vector<std::string> spellings_, bytes_;
+  std::vector<bool> special_;
+  std::unordered_map<std::string_view, TokenId> ids_;  // of the texts in spellings_
+  TokenFinder verbatim_, normalized_;                  // added tokens, searched before and after normalisation
+  SplitRule rule_;
+  bool nfc_;
+  std::unique_ptr<Bpe> bpe_;
+  std::optional<TokenId> eos_, bos_;
+  std::string hash_;
+  std::uint64_t owner_;  // of the word caches
+};
+
+/// Reads a tokenizer.json that was parsed from `content`.
+ByteBpeParts read_tokenizer_json(const std::string& content, const std::string& source);
+
+/// Reads vocab.json and merges.txt, with added tokens and the class from tokenizer_config.json, added_tokens.json and config.json in `beside`.
+ByteBpeParts read_vocab_and_merges(const std::filesystem::path& vocab, const std::filesystem::path& merges, const std::filesystem::path& beside);
+
+/// Sets eos and bos from the configuration files in `folder`: tokenizer_config.json, else generation_config.json, else config.json.
+void read_end_and_begin(const std::filesystem::path& folder, ByteBpeParts& parts);
+
+}  // namespace strata

@@ -1,0 +1,92 @@
+// The few fields of a sentencepiece model file that decoding depends on, read from protocol buffers' wire format.
+#include "strata/base/error.hpp"
+#include "tokenizer/sentencepiece_model.hpp"
+
+namespace strata {
+namespace {
+
+/// Walks over the fields of one message.
+class Message {
+ public:
+  Message(std::string_view bytes, const std::string& source) : left_(bytes), source_(source) {}
+
+  /// Moves to the next field; false at the end.
+  bool next() {
+    if (left_.empty()) return false;
+    const std::uint64_t tag = varint();
+    number = tag >> 3;
+    content = {};
+    value = 0;
+    switch (tag & 7) {
+      case 0: value = varint(); break;
+      case 1: content = take(8); break;
+      case 2: content = take(varint()); break;
+      case 5: content = take(4); break;
+      default: damaged();
+    }
+    return true;
+  }
+
+  std::uint64_t number = 0, value = 0;  // of the field; value of numbers, content of everything else
+  std::string_view content;
+
+ private:
+  [[noreturn]] void damaged() const { throw DataError(text(source_, ": is not a sound sentencepiece model: its fields do not fit the file")); }
+  std::string_view take(std::uint64_t bytes) {
+    if (bytes > left_.size()) damaged();
+    const std::string_view taken = left_.substr(0, bytes);
+    left_.remove_prefix(bytes);
+    return taken;
+  }
+  std::uint64_t varint() {
+    std::uint64_t result = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1)[0]);
+      result |= std::uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return result;
+    }
+    damaged();
+  }
+
+  std::string_view left_;
+  const std::string& source_;
+};
+
+// Field numbers of sentencepiece_model.proto.
+constexpr std::uint64_t trainer_spec = 2, normalizer_spec = 3, denormalizer_spec = 5;
+constexpr std::uint64_t whitespace_as_suffix = 24, unk_surface = 44;
+constexpr std::uint64_t charsmap = 2, add_dummy_prefix = 3, remove_extra_whitespaces = 4, escape_whitespaces = 5;
+
+void read_trainer(Message message, const std::string& source, SentencePieceSettings& settings) {
+  while (message.next()) {
+    if (message.number == unk_surface) settings.unknown_surface = message.content;
+    if (message.number == whitespace_as_suffix && message.value)
+      throw DataError(text(source, ": the model puts blanks at the end of words (treat_whitespace_as_suffix), which Strata does not know"));
+  }
+}
+
+}  // namespace
+
+SentencePieceSettings read_sentencepiece_settings(std::string_view model, const std::string& source) {
+  SentencePieceSettings settings;
+  bool dummy_prefix = true;
+  Message root(model, source);
+  while (root.next()) {
+    Message part(root.content, source);
+    if (root.number == trainer_spec) read_trainer(part, source, settings);
+    if (root.number == normalizer_spec)
+      while (part.next()) {
+        if (part.number == add_dummy_prefix) dummy_prefix = part.value != 0;
+        if (part.number == remove_extra_whitespaces) settings.removes_extra_blanks = part.value != 0;
+        if (part.number == escape_whitespaces) settings.escapes_blanks = part.value != 0;
+      }
+    if (root.number == denormalizer_spec)
+      while (part.next())
+        if (part.number == charsmap && !part.content.empty())
+          throw DataError(text(source, ": the model changes characters after decoding (denormalizer_spec), which Strata does not know"));
+  }
+  settings.drops_first_blank = dummy_prefix || settings.removes_extra_blanks;
+  return settings;
+}
+
+}  // namespace strata

@@ -1,0 +1,34 @@
+#include "strata/train/data_leaves.hpp"
+
+#include <algorithm>
+
+namespace strata {
+
+struct DataLeaves::State {
+  TokenSamples samples;
+  TokenLoader loader;
+  TokenBatch batch;
+  std::int64_t cursor = 0, end = 0;
+  State(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
+      : samples(file, data.sequence, data.mask_documents), loader(samples, DataOrder(samples.samples(), seed, data.shuffle), micro) {}
+  std::int64_t position(std::int64_t leaf) const { return cursor + leaf * loader.rows(); }
+};
+
+DataLeaves::DataLeaves(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro) : state_(std::make_unique<State>(file, data, seed, micro)) {}
+DataLeaves::~DataLeaves() = default;
+
+std::int64_t DataLeaves::samples() const { return state_->samples.samples(); }
+
+void DataLeaves::begin(std::int64_t cursor, std::int64_t sequences) { state_->cursor = cursor, state_->end = cursor + sequences; }
+
+std::int64_t DataLeaves::counted(std::int64_t leaf) { return state_->loader.counted_labels(state_->position(leaf), state_->end); }
+
+void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
+  TokenBatch& batch = state_->batch;
+  state_->loader.fill(state_->position(leaf), state_->end, batch);
+  std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
+  std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
+  if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());
+}
+
+}  // namespace strata

@@ -1,0 +1,7 @@
+strata_add_test(FILE checkpoint/test_writer.cpp LABELS unit RANKS 1 2 3 4 TIMEOUT 120)
+strata_add_test(FILE checkpoint/test_async_writer.cpp LABELS unit RANKS 1 2 3 TIMEOUT 120)
+strata_add_test(FILE checkpoint/test_reader.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE checkpoint/test_catalogue.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE checkpoint/test_describe.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE checkpoint/test_damage.cpp LABELS unit TIMEOUT 120)
+strata_add_test(FILE checkpoint/test_crash.cpp LABELS unit TIMEOUT 120)

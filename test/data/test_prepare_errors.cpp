@@ -1,0 +1,175 @@
+// prepare under bad input and bad disks: the same message on every rank, and no half file.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <memory>
+
+#include "data/fake_tokenizer.hpp"
+#include "strata/base/error.hpp"
+#include "strata/data/prepare.hpp"
+#include "strata/data/token_file.hpp"
+#include "support/support.hpp"
+
+namespace strata {
+namespace {
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using test::FakeTokenizer;
+using test::message_of;
+namespace fs = std::filesystem;
+
+class PrepareErrors : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (comm_->rank() == 0) folder_ = std::make_unique<test::TemporaryFolder>();
+    root_ = broadcast_text(*comm_, folder_ ? folder_->path().string() : "");
+    config_.input = {(root_ / "in.txt").string()};
+    config_.output = (root_ / "tokens.h5").string();
+    config_.documents = "line";
+    tools_.tokenizer = &tokenizer_, tools_.tokenizer_name = "fake";
+  }
+  void TearDown() override { comm_->barrier(); }
+  void write(const std::string& name, const std::string& content) {
+    if (comm_->rank() == 0) test::write_file(root_ / name, content);
+    comm_->barrier();
+  }
+  PrepareSummary run() { return prepare(*comm_, config_, data_, tools_); }
+  /// The message, which must be the same everywhere (other ranks may name the failing rank before it), and nothing may be left behind.
+  std::string failure() {
+    const std::string message = message_of([&] { run(); });
+    comm_->barrier();
+    std::vector<std::string> left;
+    for (const auto& entry : fs::directory_iterator(root_))
+      if (entry.path().filename().string().find("tokens") == 0) left.push_back(entry.path().filename().string());
+    EXPECT_THAT(left, ElementsAre()) << "left by: " << message;
+    comm_->barrier();
+    return message;
+  }
+
+  std::unique_ptr<Communicator> comm_ = make_mpi_communicator();
+  std::unique_ptr<test::TemporaryFolder> folder_;
+  fs::path root_;
+  FakeTokenizer tokenizer_;
+  PrepareConfig config_;
+  DataConfig data_;
+  PrepareTools tools_;
+};
+
+/// 3 MB of lines (24 blocks, dealt to every rank) with two that are not UTF-8.
+std::string lines_with_two_bad() {
+  std::string result;
+  for (int line = 1; line <= 30000; ++line) result += (line == 12345 || line == 20000 ? "bad \xff line" : std::string(100, 'a')) + "\n";
+  return result;
+}
+
+TEST_F(PrepareErrors, NamesTheFirstBadDocumentOnEveryRank) {
+  write("in.txt", lines_with_two_bad());
+  tools_.threads = 2;
+
+  const std::string message = failure();
+
+  EXPECT_THAT(message, AllOf(HasSubstr("in.txt:12345: the text is not UTF-8: byte 1246848 of the file, 0xff"), HasSubstr("prepare.on_error = skip")));
+  for (const std::string& other : all_gather_text(*comm_, message)) EXPECT_EQ(other, message);
+}
+
+TEST_F(PrepareErrors, SkipsAndCountsBadDocuments) {
+  write("in.txt", lines_with_two_bad());
+  config_.on_error = "skip";
+
+  const PrepareSummary summary = run();
+
+  EXPECT_EQ(summary.documents, 29998);
+  EXPECT_EQ(summary.skipped, 2);
+  EXPECT_THAT(summary.problems, ElementsAre(HasSubstr("in.txt:12345: "), HasSubstr("in.txt:20000: ")));
+  EXPECT_EQ(TokenFileReader(config_.output).info().documents, 29998);
+}
+
+TEST_F(PrepareErrors, ABadDocumentBeforeATruncatedFileIsTheFirstError) {
+  write("a", std::string(300000, 'a') + "\n" + std::string(300000, 'b') + "\n");
+  write("in.txt", "bad \xff\n");
+  if (comm_->rank() == 0) {
+    ASSERT_EQ(test::run_command("cd " + root_.string() + " && gzip -k a && truncate -s -4 a.gz").status, 0);
+  }
+  comm_->barrier();
+  config_.input.push_back((root_ / "a.gz").string());
+
+  EXPECT_THAT(failure(), HasSubstr("in.txt:1: the text is not UTF-8"));
+  config_.on_error = "skip";
+  EXPECT_THAT(failure(), AllOf(HasSubstr("a.gz"), HasSubstr("cut short"))) << "a damaged file is never skipped";
+}
+
+TEST_F(PrepareErrors, NamesIdsBeyondTheVocabulary) {
+  write("in.txt", "{\"input_ids\": [1, 2]}\n{\"input_ids\": [1, 2, 50]}\n");
+  config_.format = "ids", config_.vocabulary = 50, config_.separator = "none";
+  tools_.tokenizer = nullptr;
+
+  EXPECT_THAT(failure(), HasSubstr("in.txt:2: input_ids[2] = 50: expected a token id from 0 to 49"));
+}
+
+TEST_F(PrepareErrors, RefusesBadSettingsByName) {
+  write("in.txt", "a\n");
+  const PrepareConfig good = config_;
+  const auto with = [&](auto change) {
+    config_ = good;
+    change();
+    return failure();
+  };
+
+  EXPECT_THAT(with([&] { config_.separator = "<pad>"; }), HasSubstr("prepare.separator = <pad>: the tokenizer fake has no such token"));
+  EXPECT_THAT(with([&] { config_.pack = "best"; }), HasSubstr("prepare.pack = best"));
+  EXPECT_THAT(with([&] { config_.on_error = "ignore"; }), HasSubstr("prepare.on_error = ignore: expected stop or skip"));
+  EXPECT_THAT(with([&] { config_.normalise = "nfd"; }), HasSubstr("prepare.normalise = nfd: expected none or nfc"));
+  EXPECT_THAT(with([&] { config_.split = 1.5; }), HasSubstr("prepare.split = 1.5: expected a share in [0, 1)"));
+  EXPECT_THAT(with([&] { config_.pack = "concat", config_.sequence = 1; }), HasSubstr("prepare.sequence = 1"));
+  EXPECT_THAT(with([&] { config_.truncate = -1; }), HasSubstr("prepare.truncate = -1"));
+  EXPECT_THAT(with([&] { config_.output = ""; }), HasSubstr("prepare.output is not set"));
+  EXPECT_THAT(with([&] { config_.input = {(root_ / "none*").string()}; }), HasSubstr("no file matches"));
+  EXPECT_THAT(with([&] { config_.split = 0.5, config_.validation_output = config_.output; }), HasSubstr("name the same file"));
+  tools_.tokenizer = nullptr;
+  EXPECT_THAT(with([] {}), HasSubstr("prepare.format = text needs tokenizer.path"));
+  EXPECT_THAT(with([&] { config_.format = "ids"; }), HasSubstr("prepare.vocabulary"));
+  EXPECT_THAT(with([&] { config_.format = "ids", config_.vocabulary = 5, config_.separator = "5"; }), HasSubstr("prepare.separator = 5: without tokenizer.path expected none or a token id from 0 to 4"));
+}
+
+TEST_F(PrepareErrors, TellsInputsThatGiveNoFile) {
+  write("in.txt", "");
+  EXPECT_THAT(failure(), HasSubstr("the input holds no tokens"));
+  write("in.txt", "ab\ncd\n");
+  config_.pack = "concat", config_.sequence = 100;
+  EXPECT_THAT(failure(), HasSubstr("the train share has 6 tokens, which fill no sequence of 100"));
+  config_.pack = "stream", config_.split = 0.001;
+  EXPECT_THAT(failure(), HasSubstr("prepare.split = 0.001 leaves no document for validation: the input has 2 documents"));
+}
+
+TEST_F(PrepareErrors, AFileThatCannotGrowLeavesNothingAndNoRankWaits) {
+  // A limit on file sizes fails writes as a full disk does, at a place that differs between ranks.
+  write("in.txt", lines_with_two_bad());
+  config_.on_error = "skip";
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = comm_->rank() == comm_->size() - 1 ? 1 << 20 : 2 << 20;
+  const auto old = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+
+  const std::string message = failure();
+
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, old);
+  EXPECT_THAT(message, HasSubstr("File too large"));
+}
+
+TEST_F(PrepareErrors, AFailedRunKeepsTheFileThatWasThere) {
+  write("in.txt", "ab\n");
+  run();
+  const std::string before = test::read_file(config_.output);
+  write("in.txt", "a\xff\n");
+  EXPECT_THAT(message_of([&] { run(); }), HasSubstr("not UTF-8"));
+  EXPECT_EQ(test::read_file(config_.output), before);
+}
+
+}  // namespace
+}  // namespace strata

@@ -1,0 +1,7 @@
+strata_add_test(FILE data/test_text_reader.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE data/test_order.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE data/test_packing.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE data/test_token_file.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_dep_hdf5)
+strata_add_test(FILE data/test_loader.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE data/test_prepare.cpp LABELS unit RANKS 1 2 3 4 TIMEOUT 120 LIBRARIES nlohmann_json::nlohmann_json)
+strata_add_test(FILE data/test_prepare_errors.cpp LABELS unit RANKS 1 3 TIMEOUT 120)

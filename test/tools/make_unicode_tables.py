@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Writes src/tokenizer/unicode_ranges.cpp and unicode_pairs.cpp from the recorded behaviour of Hugging Face tokenizers.
+
+usage: make_unicode_tables.py CODEPOINTS.JSON SOURCE_FOLDER
+
+CODEPOINTS.JSON says what tokenizers 0.23.3 takes each code point for (letter, number and space follow Unicode 16, combining classes
+Unicode 9). The canonical decompositions are Python's; those newer than Unicode 9 are in `never_composed` and left out, so Python's
+Unicode must be one in which that list is complete: 14.0.0. Standard library only.
+"""
+import json
+import sys
+import unicodedata
+from pathlib import Path
+
+WIDTH = 138
+HEAD = "// Written by test/tools/make_unicode_tables.py; do not edit.\n"
+
+
+def wrapped(items):
+    lines, line = [], " "
+    for item in items:
+        if len(line) + len(item) + 1 > WIDTH:
+            lines.append(line)
+            line = " "
+        line += " " + item
+    return "\n".join(lines + [line])
+
+
+def ranges(name, rows):
+    return f"const CodeRange {name}[] = {{\n" + wrapped(f"{{{a},{b}}}," for a, b in rows) + "\n};\n" + \
+        f"const std::size_t {name}_count = {len(rows)};\n"
+
+
+def pairs(name, rows):
+    return f"const CanonicalPair {name}[] = {{\n" + wrapped(f"{{{c},{a},{b}}}," for c, a, b in rows) + "\n};\n" + \
+        f"const std::size_t {name}_count = {len(rows)};\n"
+
+
+def canonical(never_composed):
+    """Rows (code point, first, second or 0) by code point: those that compose again, those that do not."""
+    newer = {c for _, _, c in never_composed}
+    composed, decomposed = [], []
+    for c in range(0x110000):
+        parts = unicodedata.decomposition(chr(c)).split()
+        if not parts or parts[0][0] == "<" or c in newer:
+            continue
+        row = (c, int(parts[0], 16), int(parts[1], 16) if len(parts) == 2 else 0)
+        again = len(parts) == 2 and unicodedata.normalize("NFC", chr(c)) == chr(c)
+        (composed if again else decomposed).append(row)
+    return composed, decomposed
+
+
+def main():
+    if unicodedata.unidata_version != "14.0.0":
+        sys.exit(f"needs a Python whose unicodedata is 14.0.0 (Python 3.11), this one has {unicodedata.unidata_version}")
+    points, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+    classes = [f"{{{a},{b},{k}}}" for a, b, k in points["combining_class"]]
+    (folder / "unicode_ranges.cpp").write_text(
+        "// What the pre-tokenisers take each code point for, and combining classes.\n" + HEAD + '#include "tokenizer/unicode_tables.hpp"\n\n'
+        "namespace strata::unicode {\n// clang-format off\n" + ranges("letters", points["letter"]) + ranges("numbers", points["number"])
+        + ranges("spaces", points["space"]) + "const ClassRange combining_classes[] = {\n" + wrapped(c + "," for c in classes) + "\n};\n"
+        + f"const std::size_t combining_classes_count = {len(classes)};\n// clang-format on\n}}  // namespace strata::unicode\n")
+    composed, decomposed = canonical(points["never_composed"])
+    (folder / "unicode_pairs.cpp").write_text(
+        "// Canonical decompositions of Unicode 9, sorted by code point: those that NFC composes again, and those that it does not.\n" + HEAD
+        + '#include "tokenizer/unicode_tables.hpp"\n\nnamespace strata::unicode {\n// clang-format off\n' + pairs("composing", composed)
+        + pairs("decomposing", decomposed) + "// clang-format on\n}  // namespace strata::unicode\n")
+
+
+if __name__ == "__main__":
+    main()
