@@ -29,7 +29,7 @@ TEST(Deck, ValuesReachTheStructsOfTheRooms) {
       "[train]\nmax_steps = 10k\n[optimizer]\nlr=1e-4\nbetas = 0.8, 0.99\n[schedule]\nkind = WarmupLR\nmin_lr = "
       "1e-6\n[precision]\ncompute=fp64\n"
       "[parallel]\nstrategy = NO_SHARD\ntimeout = 10m\n[device]\nthreads = 3\n[checkpoint]\nname = s{step}\n[evaluate]\ndata = d\n"
-      "[generate]\nstop = \"\\n\\n\", ###\ntop_k = 5\n[convert]\nfrom = a\nto = b\ndtype = fp32\n");
+      "[generate]\nstop = \"\\n\\n\", \"##\" # two\ntop_k = 5\n[convert]\nfrom = a\nto = b\ndtype = fp32\n");
   const Settings& s = deck.settings();
   EXPECT_EQ(s.run.folder, "runs/a");
   EXPECT_EQ(s.run.seed, 7u);
@@ -56,7 +56,7 @@ TEST(Deck, ValuesReachTheStructsOfTheRooms) {
   EXPECT_EQ(s.device.threads, 3);
   EXPECT_EQ(s.checkpoint.name, "s{step}");
   EXPECT_EQ(s.evaluate.data, "d");
-  EXPECT_THAT(s.generate.stop, ElementsAre("\n\n"));  // a comment hides the rest
+  EXPECT_THAT(s.generate.stop, ElementsAre("\n\n", "##"));
   EXPECT_EQ(s.generate.top_k, 5);
   EXPECT_EQ(s.convert.from + s.convert.to + s.convert.dtype, "abfp32");
 }

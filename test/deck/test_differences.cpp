@@ -21,8 +21,8 @@ TEST(Differences, SayWhatDecidesTheResult) {
   EXPECT_EQ(found[0].now, "10");
   EXPECT_FALSE(found[0].decides_result);
   EXPECT_EQ(found[1].key, "optimizer.lr");
-  EXPECT_EQ(found[1].stored, "0.0001");
-  EXPECT_EQ(found[1].now, "0.0002");
+  EXPECT_EQ(found[1].stored, "1e-04");
+  EXPECT_EQ(found[1].now, "2e-04");
   EXPECT_TRUE(found[1].decides_result);
 }
 

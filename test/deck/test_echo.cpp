@@ -97,9 +97,10 @@ TEST(Echo, ListsOfAwkwardTextsComeBack) {
 
 TEST(Echo, SaysWhereEachValueCameFrom) {
   const std::string echo = Deck::parse({{"input/x.in", "[run]\nseed = 1\n"}}, {"--run.folder=f"}).echo();
-  EXPECT_THAT(echo, HasSubstr("\n[run]\nfolder   = f                                 # (command line)\nseed     = 1                        "
-                              "         # input/x.in:2\n"
-                              "resume   = auto                              # (default)\n"));
+  EXPECT_THAT(echo,
+              HasSubstr("\n[run]\nfolder   = f                                    # (command line)\nseed     = 1                        "
+                        "         # input/x.in:2\n"
+                        "resume   = auto                                 # (default)\n"));
 }
 
 TEST(Echo, ADeckNameCannotBreakTheDeck) {

@@ -68,7 +68,7 @@ TEST(Validate, GlobalAndAccumulationMustAgree) {
 }
 
 TEST(Validate, TrainingNeedsAnEndAndValidationsToStopEarly) {
-  EXPECT_THAT(findings({"--train.max_steps=0", "--schedule.kind=constant"}), HasSubstr("x.in:11: train.max_steps is missing"));
+  EXPECT_THAT(findings({"--train.max_steps=0", "--schedule.kind=constant"}), HasSubstr("command line: train.max_steps is missing"));
   EXPECT_EQ(findings({"--train.max_steps=0", "--train.epochs=1", "--schedule.kind=constant"}), "no error");
   EXPECT_THAT(findings({"--train.early_stopping=3"}), HasSubstr("needs a validation set, and data.validation is empty"));
   EXPECT_THAT(findings({"--train.early_stopping=3", "--data.validation=v"}), HasSubstr("give train.validate_every"));
@@ -93,10 +93,10 @@ TEST(Validate, SchedulesGetWhatTheyNeed) {
   EXPECT_EQ(schedule({"kind=warmup_stable_decay", "decay_steps=90", "warmup_steps=10"}), "no error");
   EXPECT_THAT(schedule({"kind=warmup_stable_decay", "decay_steps=91", "warmup_steps=10"}),
               HasSubstr("does not fit behind schedule.warmup_steps = 10"));
-  EXPECT_EQ(schedule({"kind=warmup_stable_decay", "stable_steps=50", "steps=80", "decay_steps=20", "warmup_steps=10"}),
+  EXPECT_EQ(schedule({"kind=warmup_stable_decay", "stable_steps=50", "steps=80", "decay_steps=30", "warmup_steps=10"}),
             "command line: schedule.steps = 80: is not the sum of schedule.warmup_steps = 10 (command line), schedule.stable_steps = 50 "
             "(command line) and "
-            "schedule.decay_steps = 20 (command line); leave one of them out\n1 mistake in the deck or on the command line");
+            "schedule.decay_steps = 30 (command line); leave one of them out\n1 mistake in the deck or on the command line");
   EXPECT_THAT(
       schedule({"warmup_steps=101"}),
       HasSubstr("schedule.warmup_steps = 101: is longer than the whole schedule, train.max_steps = 100 (x.in:11); schedule.steps sets"));

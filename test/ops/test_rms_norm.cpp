@@ -83,7 +83,8 @@ TEST(RmsNorm, ValuesEqualPlainLoops) {
       EXPECT_LT(relative_difference(rstd.values(), expected.rstd), tolerance("rms_norm", type, true)) << where;
       EXPECT_LT(relative_difference(dweight.values(), expected.dweight), tolerance("rms_norm", type, true)) << where;
       // With H = 1 the gradient is a difference of nearly equal numbers, of order eps.
-      if (H > 1) EXPECT_LT(relative_difference(dx.values(), expected.dx), tolerance("rms_norm", type)) << where;
+      if (H == 1) continue;
+      EXPECT_LT(relative_difference(dx.values(), expected.dx), tolerance("rms_norm", type)) << where;
     }
 }
 
