@@ -56,9 +56,13 @@ void AsyncCheckpointWriter::begin(Communicator& comm, const std::filesystem::pat
   }
 }
 
-bool AsyncCheckpointWriter::active() const { return state_->job.has_value(); }
+bool AsyncCheckpointWriter::active() const {
+  return state_->job.has_value();
+}
 
-bool AsyncCheckpointWriter::done() const { return state_->done.load(std::memory_order_acquire); }
+bool AsyncCheckpointWriter::done() const {
+  return state_->done.load(std::memory_order_acquire);
+}
 
 void AsyncCheckpointWriter::finish(Communicator& comm) {
   if (!active()) return;

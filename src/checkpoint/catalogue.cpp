@@ -48,7 +48,8 @@ std::vector<CheckpointEntry> scan(const fs::path& folder, std::vector<std::strin
     }
   }
   std::sort(notes.begin(), notes.end());
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.step != b.step ? a.step < b.step : a.path < b.path; });
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.step != b.step ? a.step < b.step : a.path < b.path; });
   return entries;
 }
 
@@ -76,7 +77,8 @@ std::set<std::string> protected_names(const std::vector<CheckpointEntry>& entrie
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (keep == 0 || i + keep >= entries.size()) names.insert(entries[i].path.filename().string());
   std::vector<CheckpointEntry> by_loss;
-  std::copy_if(entries.begin(), entries.end(), std::back_inserter(by_loss), [](const auto& entry) { return !std::isnan(entry.validation_loss); });
+  std::copy_if(entries.begin(), entries.end(), std::back_inserter(by_loss),
+               [](const auto& entry) { return !std::isnan(entry.validation_loss); });
   std::stable_sort(by_loss.begin(), by_loss.end(), [](const auto& a, const auto& b) { return a.validation_loss < b.validation_loss; });
   const auto keep_best = static_cast<std::size_t>(std::max<std::int64_t>(config.keep_best, 0));
   for (std::size_t i = 0; i < std::min(keep_best, by_loss.size()); ++i) names.insert(by_loss[i].path.filename().string());
@@ -102,7 +104,8 @@ std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vect
   const std::string latest = named_by(file_or_folder / "latest", notes);
   const auto is_latest = [&](const CheckpointEntry& entry) { return entry.path.filename() == latest; };
   std::stable_partition(entries.begin(), entries.end(), is_latest);
-  if (!latest.empty() && !fs::exists(file_or_folder / latest)) notes.push_back(text((file_or_folder / "latest").string(), " names ", latest, ", which is missing"));
+  if (!latest.empty() && !fs::exists(file_or_folder / latest))
+    notes.push_back(text((file_or_folder / "latest").string(), " names ", latest, ", which is missing"));
   for (const CheckpointEntry& entry : entries) {
     const std::string problem = damage(entry.path);
     if (problem.empty()) return entry.path;

@@ -54,7 +54,9 @@ std::string value_text(double value) {
   return out.str();
 }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 }  // namespace
 
@@ -64,7 +66,9 @@ std::string describe_checkpoint(const CheckpointReader& checkpoint, bool verbose
   const std::map<std::string, Group> groups = groups_of(checkpoint);
   const auto model = groups.find("/model");
   std::ostringstream out;
-  const auto line = [&](const std::string& name, const auto&... values) { out << std::left << std::setw(18) << name << text(values...) << '\n'; };
+  const auto line = [&](const std::string& name, const auto&... values) {
+    out << std::left << std::setw(18) << name << text(values...) << '\n';
+  };
 
   line("checkpoint", checkpoint.path().string());
   line("model", model_type(run), ", ", model == groups.end() ? 0 : model->second.elements, " parameters, computed in ", run.compute);
@@ -73,7 +77,8 @@ std::string describe_checkpoint(const CheckpointReader& checkpoint, bool verbose
   line("loss", value_text(run.loss), ", validation ", value_text(run.validation_loss));
   line("best", value_text(run.best_metric), run.best_step < 0 ? "" : text(" at step ", run.best_step));
   line("seed", run.seed);
-  for (const auto& [name, group] : groups) line(name, group.tensors, " tensors, ", group.elements, " elements, ", bytes_text(static_cast<double>(group.bytes)));
+  for (const auto& [name, group] : groups)
+    line(name, group.tensors, " tensors, ", group.elements, " elements, ", bytes_text(static_cast<double>(group.bytes)));
   line("content of /model", checkpoint.content_hash("/model"));
   line("training data", run.dataset_hash);
   line("validation data", run.validation_hash);
@@ -116,10 +121,13 @@ std::string describe_checkpoint_json(const CheckpointReader& checkpoint, bool ve
     json["groups"][name] = {{"tensors", group.tensors}, {"elements", group.elements}, {"bytes", group.bytes}};
     if (name == "/model") json["model"]["parameters"] = group.elements;
   }
-  json["hashes"] = {{"model", checkpoint.content_hash("/model")}, {"optimizer", checkpoint.content_hash("/optimizer")},
-                    {"dataset", run.dataset_hash}, {"validation", run.validation_hash}, {"tokenizer", run.tokenizer_hash}};
-  json["launch"] = {{"ranks", launch.ranks}, {"threads", launch.threads}, {"strategy", launch.strategy}, {"hosts", launch.hosts},
-                    {"processor", launch.processor}, {"build", launch.build}, {"written", launch.written}};
+  json["hashes"] = {{"model", checkpoint.content_hash("/model")},
+                    {"optimizer", checkpoint.content_hash("/optimizer")},
+                    {"dataset", run.dataset_hash},
+                    {"validation", run.validation_hash},
+                    {"tokenizer", run.tokenizer_hash}};
+  json["launch"] = {{"ranks", launch.ranks},         {"threads", launch.threads}, {"strategy", launch.strategy}, {"hosts", launch.hosts},
+                    {"processor", launch.processor}, {"build", launch.build},     {"written", launch.written}};
   json["extra"] = run.extra;
   json["deck"] = run.deck;
   if (verbose)

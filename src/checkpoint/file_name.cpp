@@ -11,7 +11,8 @@ namespace strata {
 namespace {
 
 [[noreturn]] void refuse(const std::string& pattern, const std::string& why) {
-  throw DeckError(text("checkpoint.name = ", pattern, ": ", why, "; expected a file name with fields such as {step:06d}, {epoch} or {loss:.4f}"));
+  throw DeckError(
+      text("checkpoint.name = ", pattern, ": ", why, "; expected a file name with fields such as {step:06d}, {epoch} or {loss:.4f}"));
 }
 
 /// Decimal text of a number, the same in every locale.
@@ -59,7 +60,8 @@ std::string checkpoint_file_name(const std::string& pattern, std::int64_t step, 
   if (name.empty() || name.front() == '.') refuse(pattern, "a name may not be empty or start with a dot");
   if (name.size() > 200) refuse(pattern, "a name may have 200 bytes at most");
   for (const char c : name)
-    if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f) refuse(pattern, "a name may not hold slashes or control characters");
+    if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      refuse(pattern, "a name may not hold slashes or control characters");
   return name.ends_with(".h5") ? name : name + ".h5";
 }
 

@@ -12,20 +12,23 @@
 namespace strata {
 namespace {
 
-bool below(const std::string& path, const std::string& group) { return path.rfind(group + "/", 0) == 0; }
+bool below(const std::string& path, const std::string& group) {
+  return path.rfind(group + "/", 0) == 0;
+}
 
 /// Calls visit(first element, elements, bytes) for each transfer of whole blocks that touches elements [first, first + count).
 template <class Visit>
 void each_transfer(const h5::DatasetInfo& info, std::int64_t first, std::int64_t count, const Visit& visit) {
   const std::int64_t step = transfer_bytes / static_cast<std::int64_t>(size_of(info.type));
   const std::int64_t end = std::min(info.elements(), (first + count + checksum_elements - 1) / checksum_elements * checksum_elements);
-  for (std::int64_t at = first / checksum_elements * checksum_elements; count > 0 && at < end; at += step) visit(at, std::min(step, end - at));
+  for (std::int64_t at = first / checksum_elements * checksum_elements; count > 0 && at < end; at += step)
+    visit(at, std::min(step, end - at));
 }
 
 /// Calls damaged(first element, past the last) for each run of blocks of data [first, first + elements) whose hash is not the stored one.
 template <class Damaged>
-void compare_blocks(const h5::File& file, const h5::DatasetInfo& info, const h5::DatasetInfo& checksums, const void* data, std::int64_t first,
-                    std::int64_t elements, const Damaged& damaged) {
+void compare_blocks(const h5::File& file, const h5::DatasetInfo& info, const h5::DatasetInfo& checksums, const void* data,
+                    std::int64_t first, std::int64_t elements, const Damaged& damaged) {
   const std::vector<unsigned char> found = hash_blocks(data, elements, size_of(info.type));
   std::vector<unsigned char> stored(found.size());
   file.read(checksums, first / checksum_elements * checksum_bytes, static_cast<std::int64_t>(stored.size()), stored.data());
@@ -57,7 +60,8 @@ CheckpointReader::CheckpointReader(const std::filesystem::path& path) : file_(pa
       throw DataError(text(name, ": ", checksum, " is expected to be u8 of shape [", expected[0], ", ", expected[1], "] and is not"));
     tensors_.emplace(dataset, tensor);
   }
-  if (checksums != tensors_.size()) throw DataError(text(name, ": there are checksums of ", checksums, " tensors, but ", tensors_.size(), " tensors"));
+  if (checksums != tensors_.size())
+    throw DataError(text(name, ": there are checksums of ", checksums, " tensors, but ", tensors_.size(), " tensors"));
 }
 
 const CheckpointReader::Tensor& CheckpointReader::find(const std::string& tensor) const {
@@ -72,7 +76,9 @@ std::vector<std::string> CheckpointReader::tensors() const {
   return result;
 }
 
-h5::DatasetInfo CheckpointReader::info(const std::string& tensor) const { return find(tensor).data; }
+h5::DatasetInfo CheckpointReader::info(const std::string& tensor) const {
+  return find(tensor).data;
+}
 
 void CheckpointReader::read(const std::string& name, std::int64_t first, std::int64_t count, void* to) const {
   const Tensor& tensor = find(name);
@@ -92,7 +98,8 @@ void CheckpointReader::read(const std::string& name, std::int64_t first, std::in
     });
     if (inside) return;
     const std::int64_t a = std::max(from, first), b = std::min(from + n, first + count);
-    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, buffer.data() + (a - from) * size, static_cast<std::size_t>((b - a) * size));
+    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, buffer.data() + (a - from) * size,
+                static_cast<std::size_t>((b - a) * size));
   });
 }
 

@@ -42,13 +42,22 @@ void each_launch_field(Record& launch, const Visit& visit) {
   visit("processor", launch.processor);
   visit("build", launch.build);
   visit("written", launch.written);
+  visit("deck", launch.deck);
 }
 
 /// HDF5 attributes are signed here; a seed keeps its 64 bits.
-h5::AttributeValue value_of(std::int64_t v) { return v; }
-h5::AttributeValue value_of(std::uint64_t v) { return std::bit_cast<std::int64_t>(v); }
-h5::AttributeValue value_of(double v) { return v; }
-h5::AttributeValue value_of(const std::string& v) { return v; }
+h5::AttributeValue value_of(std::int64_t v) {
+  return v;
+}
+h5::AttributeValue value_of(std::uint64_t v) {
+  return std::bit_cast<std::int64_t>(v);
+}
+h5::AttributeValue value_of(double v) {
+  return v;
+}
+h5::AttributeValue value_of(const std::string& v) {
+  return v;
+}
 
 AttributeSpec attribute(const char* group, const std::string& name, h5::AttributeValue value) {
   if (const auto* content = std::get_if<std::string>(&value))
@@ -109,7 +118,8 @@ std::vector<AttributeSpec> checkpoint_attributes(const RunRecord& run, const Lau
 void check_format(const h5::File& file) {
   const std::string name = file.path().string();
   if (!file.has_attribute("/", "format") || file.string("/", "format") != checkpoint_format_name)
-    throw DataError(text(name, ": this HDF5 file is not a Strata checkpoint (its root has no attribute format = \"", checkpoint_format_name, "\")"));
+    throw DataError(
+        text(name, ": this HDF5 file is not a Strata checkpoint (its root has no attribute format = \"", checkpoint_format_name, "\")"));
   const std::int64_t version = file.integer("/", "version"), known = static_cast<std::int64_t>(CheckpointVersion::current);
   if (version < 1 || version > known)
     throw DataError(text(name, ": the checkpoint has format version ", version, ", this program reads 1 to ", known,

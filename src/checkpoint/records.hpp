@@ -8,8 +8,8 @@
 
 namespace strata {
 
-/// Attributes of the root, /run, /run/extra and /run/launch, in the order they are written (what depends on the launch last, so that nothing
-/// before it moves). Throws InternalError for texts with zero bytes, which a fixed-length text cannot hold.
+/// Attributes of the root, /run, /run/extra and /run/launch, in the order they are written (what depends on the launch last, so that
+/// nothing before it moves). Throws InternalError for texts with zero bytes, which a fixed-length text cannot hold.
 std::vector<h5::AttributeSpec> checkpoint_attributes(const RunRecord& run, const LaunchRecord& launch);
 
 /// XXH3-128 over every field of the record, in a fixed order.

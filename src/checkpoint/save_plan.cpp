@@ -25,9 +25,10 @@ void check_own(const std::vector<const CheckpointTensor*>& tensors) {
     const std::int64_t elements = elements_of(tensor);
     for (const TensorPiece& piece : tensor.pieces) {
       const std::int64_t end = piece.first + piece.count;
-      STRATA_ASSERT(piece.first >= 0 && piece.count >= 0 && end <= elements, tensor.path, ": piece ", piece.first, "..", end, " of ", elements);
-      STRATA_ASSERT(piece.count == 0 || (piece.first % checksum_elements == 0 && (end == elements || end % checksum_elements == 0)), tensor.path,
-                    ": piece ", piece.first, "..", end, " does not start and end at multiples of ", checksum_elements);
+      STRATA_ASSERT(piece.first >= 0 && piece.count >= 0 && end <= elements, tensor.path, ": piece ", piece.first, "..", end, " of ",
+                    elements);
+      STRATA_ASSERT(piece.count == 0 || (piece.first % checksum_elements == 0 && (end == elements || end % checksum_elements == 0)),
+                    tensor.path, ": piece ", piece.first, "..", end, " does not start and end at multiples of ", checksum_elements);
       STRATA_ASSERT(piece.count == 0 || piece.data, tensor.path, ": a piece without data");
     }
   }
@@ -52,11 +53,12 @@ void check_coverage(const std::vector<const CheckpointTensor*>& tensors, std::ve
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     std::int64_t at = 0;
     for (; span != spans.end() && span->tensor == static_cast<std::int64_t>(i); ++span) {
-      STRATA_ASSERT(span->first == at, tensors[i]->path, ": a piece starts at element ", span->first, " where ", at, " is next: the ranks' pieces ",
-                    span->first < at ? "overlap" : "leave a hole");
+      STRATA_ASSERT(span->first == at, tensors[i]->path, ": a piece starts at element ", span->first, " where ", at,
+                    " is next: the ranks' pieces ", span->first < at ? "overlap" : "leave a hole");
       at += span->count;
     }
-    STRATA_ASSERT(at == elements_of(*tensors[i]), tensors[i]->path, ": the ranks' pieces end at element ", at, " of ", elements_of(*tensors[i]));
+    STRATA_ASSERT(at == elements_of(*tensors[i]), tensors[i]->path, ": the ranks' pieces end at element ", at, " of ",
+                  elements_of(*tensors[i]));
   }
 }
 

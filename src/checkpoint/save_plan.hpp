@@ -14,8 +14,8 @@ std::int64_t elements_of(const CheckpointTensor& tensor);
 /// The tensors by path: the order in the file, whatever the caller's order was.
 std::vector<const CheckpointTensor*> by_path(const std::vector<CheckpointTensor>& tensors);
 
-/// Throws InternalError on every rank unless all ranks name the same tensors, each piece starts and ends where a checksum block does, and the
-/// pieces cover each tensor exactly once. Collective.
+/// Throws InternalError on every rank unless all ranks name the same tensors, each piece starts and ends where a checksum block does, and
+/// the pieces cover each tensor exactly once. Collective.
 void check_pieces(Communicator& comm, const std::vector<const CheckpointTensor*>& tensors);
 
 /// Each tensor's dataset, and behind them all each tensor's checksums, in the same order.

@@ -6,8 +6,8 @@
 
 namespace strata {
 
-void write_checkpoint(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,
-                      const LaunchRecord& launch, bool verify) {
+void write_checkpoint(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors,
+                      const RunRecord& run, const LaunchRecord& launch, bool verify) {
   const SaveJob job(comm, path, tensors, run, launch, verify);
   try {
     guarded(comm, [&] { job.write(); });
@@ -23,7 +23,8 @@ std::int64_t checkpoint_bytes(const std::vector<CheckpointTensor>& tensors) {
   std::int64_t total = records;
   for (const CheckpointTensor& tensor : tensors) {
     const std::int64_t elements = elements_of(tensor);
-    total += elements * static_cast<std::int64_t>(size_of(tensor.type)) + checksum_blocks(elements) * checksum_bytes + 2 * (page + structure);
+    total +=
+        elements * static_cast<std::int64_t>(size_of(tensor.type)) + checksum_blocks(elements) * checksum_bytes + 2 * (page + structure);
   }
   return total;
 }

@@ -48,12 +48,12 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
   RunRecord run;
   run.loss = run.validation_loss = run.best_metric = std::nan("");
   run.seed = session.settings().run.seed;
-  run.deck = session.deck.echo();
+  run.deck = session.deck.record();
   run.model_config = source.config.json;
   run.compute = session.settings().convert.dtype;
   run.version = version();
   LaunchRecord launch;
-  launch.threads = pool.threads(), launch.strategy = "ddp", launch.hosts = session.comm.host(), launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
+  launch.deck = session.deck.echo(), launch.threads = pool.threads(), launch.strategy = "ddp", launch.hosts = session.comm.host(), launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
   write_checkpoint(session.comm, to, state.checkpoint_tensors(0, 1), run, launch, true);
   log_info(text("Wrote ", to.string(), " from ", source.description, ": ", model.parameters().elements(), " parameters"));
   return 0;

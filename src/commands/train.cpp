@@ -97,7 +97,7 @@ class TrainCommand {
     path = broadcast_text(comm_, path);
     if (path.empty()) return;
     guarded(comm_, [&] { checkpoint_.emplace(path); });
-    log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step));
+    log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step, ", written by ", checkpoint_->launch().ranks, checkpoint_->launch().ranks == 1 ? " rank" : " ranks"));
   }
 
   // Keys that decide the result may not change under a run; others may, and every change is said.
@@ -186,7 +186,7 @@ class TrainCommand {
     if (checkpoint_) record = checkpoint_->run();
     else record.validation_loss = record.best_metric = std::nan("");
     record.seed = s_.run.seed;
-    record.deck = session_.deck.echo();
+    record.deck = session_.deck.record();
     record.model_config = config_.json;
     record.compute = s_.precision.compute;
     record.version = version();
@@ -196,6 +196,7 @@ class TrainCommand {
     LaunchRecord launch;
     launch.ranks = comm_.size(), launch.threads = threads_;
     launch.strategy = s_.parallel.strategy;
+    launch.deck = session_.deck.echo();
     for (const std::string& host : all_gather_text(comm_, comm_.local_rank() == 0 ? comm_.host() : "")) launch.hosts += (launch.hosts.empty() || host.empty() ? "" : " ") + host;
     launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
     return LoopParts{comm_, *stream_, *model_, *setup_, *train_data_, validation_data_ ? &*validation_data_ : nullptr, s_.run, s_.data, s_.batch, s_.train, s_.checkpoint, schedule(),

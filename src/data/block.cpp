@@ -68,17 +68,16 @@ Failure current_failure(std::int64_t record) {
 
 Wave read_wave(RecordReader& reader, int rank, int ranks) {
   Wave wave;
-  try {
-    for (std::int64_t i = 0; i < blocks_per_rank * ranks && !wave.last; ++i) {
-      Block block;
-      const bool mine = i % ranks == rank;
+  for (std::int64_t i = 0; i < blocks_per_rank * ranks && !wave.last && !wave.failure; ++i) {
+    Block block;
+    const bool mine = i % ranks == rank;
+    try {
       wave.last = !read_block(reader, mine ? &block : nullptr);
-      if (wave.last) break;
-      ++wave.block_count;
-      if (mine) wave.blocks.push_back(std::move(block));
+    } catch (...) {
+      wave.failure = current_failure(reader.next_number());  // the documents before it are kept: the first error may be among them
     }
-  } catch (...) {
-    wave.failure = current_failure(reader.next_number());
+    if (!wave.last) ++wave.block_count;
+    if (mine && !block.records.empty()) wave.blocks.push_back(std::move(block));
   }
   return wave;
 }

@@ -94,7 +94,7 @@ class DeckBuilder {
   void apply(const Key& key, const Entry& entry) {
     const std::string complaint = key.set(deck_.settings_, entry.items);
     if (!complaint.empty()) {
-      problems_.add(entry.where, key.full_name() + ": " + complaint, entry.line, entry.number);
+      problems_.add(entry.where, key.full_name() + (complaint[0] == '=' ? " " : ": ") + complaint, entry.line, entry.number);
       return;
     }
     deck_.where_[key.full_name()] = entry.where;
@@ -139,6 +139,17 @@ std::string Deck::where(std::string_view key) const {
 
 std::string Deck::value(std::string_view key) const {
   return known_key(key).get(settings_);
+}
+
+std::string Deck::record() const {
+  std::string out;
+  for (const auto& section : schema()) {
+    std::string lines;
+    for (const auto& key : section.keys)
+      if (!key.of_launch) lines += key.name + " = " + key.get(settings_) + "\n";
+    if (!lines.empty()) out += (out.empty() ? "[" : "\n[") + section.name + "]\n" + lines;
+  }
+  return out;
 }
 
 std::string Deck::echo() const {

@@ -19,6 +19,7 @@ std::vector<Difference> differences(const Deck& stored, const Deck& now) {
   std::vector<Difference> found;
   for (const auto& section : deck::schema()) {
     for (const auto& key : section.keys) {
+      if (key.of_launch) continue;
       const std::string before = key.get(stored.settings()), after = key.get(now.settings());
       if (before == after) continue;
       found.push_back({key.full_name(), before, after, key.decides_result, note_on(key.full_name(), stored.settings(), now.settings())});

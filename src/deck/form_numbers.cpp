@@ -111,7 +111,9 @@ std::string Real::range() const {
 std::string Real::parse(const Items& items, double& out) const {
   if (items.size() == 1 && !word_.empty() && items[0].text == word_) return out = word_value_, "";
   const auto value = items.size() == 1 ? read_real(items[0].text) : std::nullopt;
-  if (!value || !holds(*value)) return expected_found("a number, " + range(), items);
+  if (!value || !holds(*value)) {
+    return expected_found("a number, " + range(), items) + (items.size() == 2 ? "; decimals stand behind a point, not a comma" : "");
+  }
   out = *value;
   return "";
 }

@@ -65,7 +65,7 @@ std::string Words::read(const std::string& given, std::string& out) const {
     if (other == given) word = meant;
   }
   if (contains(available, word)) return out = word, "";
-  if (contains(unavailable, word)) return printable(given) + ": not in this version (available: " + joined(available, ", ") + ")";
+  if (contains(unavailable, word)) return "= " + printable(given) + ": not in this version (available: " + joined(available, ", ") + ")";
   std::vector<std::string> known = available;
   known.insert(known.end(), unavailable.begin(), unavailable.end());
   for (const auto& [other, meant] : synonyms) known.push_back(other);

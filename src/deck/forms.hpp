@@ -130,7 +130,7 @@ struct Words {
   std::vector<std::string> unavailable = {};
   std::vector<std::pair<std::string, std::string>> synonyms = {};  // other name, word
 
-  /// Puts the word meant into `out`, or says what is wrong.
+  /// Puts the word meant into `out`, or says what is wrong ("= word: not in this version ..." for a known one).
   std::string read(const std::string& given, std::string& out) const;
 };
 

@@ -18,12 +18,15 @@ struct Key {
   std::vector<std::string> old_names;    // still taken, with a warning
   std::vector<std::string> required_by;  // commands that cannot do without
   bool decides_result = false;
+  bool of_launch = false;                // says where and how a run is launched, nothing about what it computes
   std::function<std::string(Settings&, const Items&)> set;  // "" or what is wrong; then the settings are as before
   std::function<std::string(const Settings&)> get;          // as a deck would spell it
 
   std::string full_name() const { return section + "." + name; }
   /// A run that goes on may not change this key.
   Key& fixed() { return decides_result = true, *this; }
+  /// Belongs to the launch: left out of what a checkpoint records of the run itself.
+  Key& launch() { return of_launch = true, *this; }
   Key& required(std::vector<std::string> commands) { return required_by = std::move(commands), *this; }
   /// A name the key had before.
   Key& was(std::string old_name) { return old_names.push_back(std::move(old_name)), *this; }

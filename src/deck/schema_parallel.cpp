@@ -12,19 +12,21 @@ Section schema_parallel() {
       Choice({{"ddp"},
               {"zero1", "zero2", "fsdp", "hybrid", "auto"},
               {{"NO_SHARD", "ddp"}, {"SHARD_GRAD_OP", "zero2"}, {"FULL_SHARD", "fsdp"}, {"zero3", "fsdp"}, {"HYBRID_SHARD", "hybrid"}}}),
-      "", "What every rank keeps: ddp (also NO_SHARD) keeps everything.");
+      "", "What every rank keeps: ddp (also NO_SHARD) keeps everything.")
+      .launch();
   table
       .row("reduction", &C::reduction, Choice({{"canonical", "fast"}}), "",
            "Order of the gradient's sum: the same bits on any number of ranks, or the library's own all-reduce.")
       .fixed();
   table.row("recompute", &C::recompute, Choice({{"none"}, {"selective", "full"}}), "",
-            "Activations to compute again in the backward pass instead of keeping them.");
-  table.row("offload", &C::offload, Choices({{}, {"optimizer", "parameters", "activations"}}), "", "What to keep in the host's memory.");
+            "Activations to compute again in the backward pass instead of keeping them.")
+      .launch();
+  table.row("offload", &C::offload, Choices({{}, {"optimizer", "parameters", "activations"}}), "", "What to keep in the host's memory.").launch();
   table
-      .row("gradient_type", &C::gradient_type, Choice({{"fp32", "bf16"}}), "",
+      .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "A collective that takes longer ends the run (exit status 6).");
+  table.row("timeout", &C::timeout, Seconds(), "s", "A collective that takes longer ends the run (exit status 6).").launch();
   return table.done();
 }
 

@@ -64,7 +64,7 @@ void validate_prepare(Validation& v) {
   if (!p.validation_output.empty() && p.split == 0)
     v.refuse("prepare.validation_output", "nothing goes there with " + v.quote("prepare.split"));
   if (!p.output.empty() && p.output == p.validation_output)
-    v.refuse("prepare.validation_output", "is the file of " + v.quote("prepare.output"));
+    v.refuse("prepare.validation_output", "the file of " + v.quote("prepare.output"));
   if (p.pack == "concat" && p.separator == "none") {
     v.refuse("prepare.separator", "prepare.pack = concat puts a token behind every document (semantics S5); expected eos, bos or a token");
   }
@@ -86,7 +86,7 @@ void validate_evaluate(Validation& v) {
 void validate_convert(Validation& v) {
   if (v.command != "convert") return;
   const auto& c = v.settings().convert;
-  if (!c.from.empty() && c.from == c.to) v.refuse("convert.to", "is the same as " + v.quote("convert.from"));
+  if (!c.from.empty() && c.from == c.to) v.refuse("convert.to", "the same as " + v.quote("convert.from"));
 }
 
 }  // namespace deck

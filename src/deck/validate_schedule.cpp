@@ -49,7 +49,7 @@ void check_lowest(Validation& v) {
   if (s.kind == "cosine_with_min_lr" && s.min_lr >= 0 && s.min_ratio >= 0) {
     v.refuse("schedule.min_ratio", "given together with " + v.quote("schedule.min_lr") + "; give one of them");
   }
-  if (s.min_lr > v.settings().optimizer.lr) v.refuse("schedule.min_lr", "is above the peak " + v.quote("optimizer.lr"));
+  if (s.min_lr > v.settings().optimizer.lr) v.refuse("schedule.min_lr", "above the peak " + v.quote("optimizer.lr"));
 }
 
 void check_shapes(Validation& v) {
@@ -72,10 +72,10 @@ void check_length(Validation& v) {
   }
   if (!needed || length == 0) return;
   if (s.warmup_steps > length) {
-    v.refuse("schedule.warmup_steps", "is longer than the whole schedule, " + v.quote(source) +
+    v.refuse("schedule.warmup_steps", "longer than the whole schedule, " + v.quote(source) +
                                           (s.steps > 0 ? "" : "; schedule.steps sets the schedule's length apart from the run's"));
   } else if (decays && s.decay_steps > length - s.warmup_steps) {
-    v.refuse("schedule.decay_steps", "does not fit behind " + v.quote("schedule.warmup_steps") + " into " + v.quote(source));
+    v.refuse("schedule.decay_steps", "too long behind " + v.quote("schedule.warmup_steps") + " for " + v.quote(source));
   }
 }
 
@@ -92,7 +92,7 @@ void validate_schedule(Validation& v) {
       s.kind == "warmup_stable_decay" && s.stable_steps >= 0 && s.steps > 0 &&
       (s.warmup_steps > s.steps || s.stable_steps > s.steps - s.warmup_steps || s.decay_steps != s.steps - s.warmup_steps - s.stable_steps);
   if (contradicts) {
-    v.refuse("schedule.steps", "is not the sum of " + v.quote("schedule.warmup_steps") + ", " + v.quote("schedule.stable_steps") + " and " +
+    v.refuse("schedule.steps", "not the sum of " + v.quote("schedule.warmup_steps") + ", " + v.quote("schedule.stable_steps") + " and " +
                                    v.quote("schedule.decay_steps") + "; leave one of them out");
   }
 }

@@ -39,9 +39,9 @@ void validate_batch(Validation& v) {
   if (b.global == 0) return;
   if (!b.accumulation.empty()) check_agreement(v);
   if (b.global % b.micro != 0) {
-    v.refuse("batch.global", "is not a multiple of " + v.quote("batch.micro"));
+    v.refuse("batch.global", "not a multiple of " + v.quote("batch.micro"));
   } else if (b.global / b.micro % b.block != 0) {
-    v.refuse("batch.block", "does not divide the " + std::to_string(b.global / b.micro) + " micro-batches of a step (" +
+    v.refuse("batch.block", "no divisor of the " + std::to_string(b.global / b.micro) + " micro-batches of a step (" +
                                 v.quote("batch.global") + ", " + v.quote("batch.micro") + ")");
   }
 }
@@ -56,7 +56,7 @@ void validate_train(Validation& v) {
     v.refuse("train.early_stopping", "needs validations during the run; give train.validate_every");
   }
   if (!s.data.train.empty() && s.data.train == s.data.validation)
-    v.refuse("data.validation", "is the file that is trained on, " + v.quote("data.train"));
+    v.refuse("data.validation", "the file that is trained on, " + v.quote("data.train"));
 }
 
 void validate_model(Validation& v) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "device/skinny.hpp"
 #include "strata/base/error.hpp"
 
 namespace strata {
@@ -25,11 +26,14 @@ struct Grid {
   Index tiles() const { return m.count * n.count; }
 };
 
-/// Tiles of about 512 x 512; products with few of them are cut finer, so that threads have work.
-Grid grid_of(Index m, Index n) {
-  Grid grid{cut(m, 512), cut(n, 512)};
-  if (grid.tiles() < 16) grid.n = cut(n, 256);
-  if (grid.tiles() < 8) grid.m = cut(m, 256);
+/// Tiles as large as oneDNN likes them (test/bench/bench_gemm.cpp): wide where A is transposed, since the output of a weight gradient is as large as
+/// its inputs and is best written by whole rows. Products with few tiles are cut finer, so that threads have work.
+Grid grid_of(Index m, Index n, bool a_transposed, bool b_transposed) {
+  constexpr Index enough = 8;
+  Index rows = 512, columns = a_transposed ? 1024 : b_transposed ? 256 : 512;
+  Grid grid{cut(m, rows), cut(n, columns)};
+  if (grid.tiles() < enough) grid.m = cut(m, rows = 256);
+  while (grid.tiles() < enough && columns > 128) grid.n = cut(n, columns /= 2);
   return grid;
 }
 
@@ -81,6 +85,14 @@ void finish_tile(const Product& p, Index row, Index column, Index rows, Index co
   finish(rows, columns, static_cast<const Sum*>(product), static_cast<const In*>(advanced(p.bias, p.in, column)), old, p.ld_old, c, p.ldc);
 }
 
+/// All of a tile's sums become its stored elements.
+void finish_tile(const Product& p, Index row, Index column, Index rows, Index columns, const void* sums) {
+  if (p.in == DType::f64) finish_tile<double, double, double>(p, row, column, rows, columns, sums);
+  else if (p.in == DType::f32) finish_tile<float, float, float>(p, row, column, rows, columns, sums);
+  else if (p.out == DType::f32) finish_tile<float, BFloat16, float>(p, row, column, rows, columns, sums);
+  else finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, sums);
+}
+
 void tile(const Product& p, Index row, Index column, Index rows, Index columns, unsigned char* scratch) {
   const MatrixRef a = part(p.a, p.in, row, 0), b = part(p.b, p.in, 0, column);
   const bool direct = !p.bias && !p.old && p.out != DType::bf16;
@@ -88,11 +100,14 @@ void tile(const Product& p, Index row, Index column, Index rows, Index columns, 
   const Index taken = direct ? 0 : (rows * columns * static_cast<Index>(size_of(sums)) + 63) / 64 * 64;
   void* to = direct ? advanced(p.c, p.out, row * p.ldc + column) : scratch;
   gemm_tile(rows, columns, p.k, 1.0F, p.in, a, b, sums, to, direct ? p.ldc : columns, scratch + taken, Stream::worker_scratch_bytes - taken);
-  if (direct) return;
-  if (p.in == DType::f64) finish_tile<double, double, double>(p, row, column, rows, columns, scratch);
-  else if (p.in == DType::f32) finish_tile<float, float, float>(p, row, column, rows, columns, scratch);
-  else if (p.out == DType::f32) finish_tile<float, BFloat16, float>(p, row, column, rows, columns, scratch);
-  else finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, scratch);
+  if (!direct) finish_tile(p, row, column, rows, columns, scratch);
+}
+
+/// Columns [column, column + columns) of a product with few rows.
+void skinny_tile(const Product& p, Index m, Index column, Index columns, unsigned char* scratch) {
+  auto* sums = reinterpret_cast<float*>(scratch);
+  skinny_product(m, columns, p.k, p.in, p.a, part(p.b, p.in, 0, column), sums, sums + m * skinny_columns);
+  finish_tile(p, 0, column, m, columns, sums);
 }
 
 }  // namespace
@@ -102,10 +117,18 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
   if (m <= 0 || n <= 0) return;
   STRATA_ASSERT(write == Write::set || !residual, "a product can be added to a residual or to its output, not to both");
   const Product product{k, in, a, b, out, c, ldc, bias, write == Write::add ? c : residual, write == Write::add ? ldc : ld_residual};
-  const Grid grid = grid_of(m, n);
+  const auto scratch = [&](int worker) { return static_cast<unsigned char*>(stream.worker_scratch(worker)); };
+  if (is_skinny(m, k, in, a, b)) {
+    stream.pool().run((n + skinny_columns - 1) / skinny_columns, [&](Index task, int worker) {
+      const Index column = task * skinny_columns;
+      skinny_tile(product, m, column, std::min(skinny_columns, n - column), scratch(worker));
+    });
+    return;
+  }
+  const Grid grid = grid_of(m, n, a.transposed, b.transposed);
   stream.pool().run(grid.tiles(), [&](Index task, int worker) {
     const Index row = task % grid.m.count * grid.m.size, column = task / grid.m.count * grid.n.size;
-    tile(product, row, column, std::min(grid.m.size, m - row), std::min(grid.n.size, n - column), static_cast<unsigned char*>(stream.worker_scratch(worker)));
+    tile(product, row, column, std::min(grid.m.size, m - row), std::min(grid.n.size, n - column), scratch(worker));
   });
 }
 

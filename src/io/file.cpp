@@ -23,7 +23,9 @@ namespace {
 
 constexpr std::size_t largest_transfer = std::size_t{1} << 30;  // the kernel cuts single transfers at 2 GiB - 4 KiB
 
-std::string reason(int code) { return std::generic_category().message(code); }
+std::string reason(int code) {
+  return std::generic_category().message(code);
+}
 
 /// A full disk or a used-up quota is a matter of capacity; everything else is the file's.
 [[noreturn]] void throw_write_error(const fs::path& path, const std::string& what, int code) {
@@ -38,9 +40,12 @@ std::string reason(int code) { return std::generic_category().message(code); }
 
 int open_flags(FileHandle::Mode mode) {
   switch (mode) {
-    case FileHandle::Mode::read: return O_RDONLY | O_CLOEXEC;
-    case FileHandle::Mode::write_existing: return O_RDWR | O_CLOEXEC;
-    case FileHandle::Mode::create: return O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+    case FileHandle::Mode::read:
+      return O_RDONLY | O_CLOEXEC;
+    case FileHandle::Mode::write_existing:
+      return O_RDWR | O_CLOEXEC;
+    case FileHandle::Mode::create:
+      return O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
   }
   return O_RDONLY;
 }
@@ -64,7 +69,9 @@ std::string hexadecimal(XXH128_hash_t hash) {
   return result;
 }
 
-fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
 
 }  // namespace
 
@@ -76,7 +83,9 @@ FileHandle::FileHandle(const fs::path& path, Mode mode) : path_(path), descripto
     descriptor_ = -1;
     throw DataError(text(path.string(), ": expected a file, found a folder"));
   }
-  const char* what = mode == Mode::create ? "cannot create the file" : mode == Mode::read ? "cannot open the file for reading" : "cannot open the file for writing";
+  const char* what = mode == Mode::create ? "cannot create the file"
+                     : mode == Mode::read ? "cannot open the file for reading"
+                                          : "cannot open the file for writing";
   throw_write_error(path, what, errno);
 }
 
@@ -90,7 +99,8 @@ void FileHandle::read_at(void* to, std::size_t bytes, std::int64_t offset) const
     const ssize_t n = ::pread(descriptor_, at, std::min(bytes, largest_transfer), offset);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw DataError(text(path_.string(), ": cannot read ", bytes, " bytes at byte ", offset, ": ", reason(errno)));
-    if (n == 0) throw DataError(text(path_.string(), ": the file ends at byte ", offset, ", ", bytes, " bytes too early: it was cut short"));
+    if (n == 0)
+      throw DataError(text(path_.string(), ": the file ends at byte ", offset, ", ", bytes, " bytes too early: it was cut short"));
     at += n, offset += n, bytes -= static_cast<std::size_t>(n);
   }
 }
@@ -113,9 +123,11 @@ void FileHandle::allocate(std::int64_t bytes) const {
   if (bytes == 0) return;
   while (::fallocate(descriptor_, 0, 0, bytes) != 0) {
     if (errno == EINTR) continue;
-    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) throw_write_error(path_, text("cannot reserve ", bytes, " bytes"), errno);
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+      throw_write_error(path_, text("cannot reserve ", bytes, " bytes"), errno);
     // The file system cannot reserve space: set the size at least. A full disk then shows at the first write that needs it.
-    if (bytes > size() && ::ftruncate(descriptor_, bytes) != 0) throw_write_error(path_, text("cannot extend the file to ", bytes, " bytes"), errno);
+    if (bytes > size() && ::ftruncate(descriptor_, bytes) != 0)
+      throw_write_error(path_, text("cannot extend the file to ", bytes, " bytes"), errno);
     return;
   }
 }
@@ -190,7 +202,9 @@ std::int64_t free_bytes(const fs::path& path) {
   return static_cast<std::int64_t>(status.f_bavail) * static_cast<std::int64_t>(status.f_frsize);
 }
 
-std::string xxh3_128(const void* data, std::size_t bytes) { return hexadecimal(XXH3_128bits(data, bytes)); }
+std::string xxh3_128(const void* data, std::size_t bytes) {
+  return hexadecimal(XXH3_128bits(data, bytes));
+}
 
 std::string xxh3_128_of_file(const fs::path& path) {
   constexpr std::size_t piece = std::size_t{8} << 20;

@@ -42,13 +42,14 @@ class Creation {
     check_path(spec.path);
     make_groups(spec.path.substr(0, spec.path.rfind('/')));
     if (!datasets_.insert(spec.path).second || groups_.count(spec.path)) throw DataError(text(name_, ": ", spec.path, " is named twice"));
-    if (spec.shape.size() > 4) throw DataError(text(name_, ": ", spec.path, " has ", spec.shape.size(), " dimensions, at most 4 are stored"));
+    if (spec.shape.size() > 4)
+      throw DataError(text(name_, ": ", spec.path, " has ", spec.shape.size(), " dimensions, at most 4 are stored"));
     const std::int64_t bytes = bytes_of(spec, name_);
     const std::vector<hsize_t> dims(spec.shape.begin(), spec.shape.end());
     const SpaceId space(dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), name_,
                         "cannot make the shape of " + spec.path);
-    const DatasetId dataset(H5Dcreate2(file_, spec.path.c_str(), stored_type(spec.type), space, H5P_DEFAULT, dataset_list_, H5P_DEFAULT), name_,
-                            "cannot make dataset " + spec.path);
+    const DatasetId dataset(H5Dcreate2(file_, spec.path.c_str(), stored_type(spec.type), space, H5P_DEFAULT, dataset_list_, H5P_DEFAULT),
+                            name_, "cannot make dataset " + spec.path);
     if (needs_dtype_attribute(spec.type)) add_attribute(dataset, spec.path, dtype_attribute, std::string(name_of(spec.type)));
     if (bytes == 0) return -1;
     const haddr_t offset = H5Dget_offset(dataset);

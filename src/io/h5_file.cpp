@@ -15,10 +15,10 @@ namespace strata::h5 {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t longest_name = 1024;               // [bytes] of one link or attribute name
-constexpr std::size_t most_objects = 1000000;            // in a file, links followed more than once included
-constexpr int deepest = 8;                               // levels of groups
-constexpr std::size_t longest_attribute = 64u << 20;     // [bytes]
+constexpr std::size_t longest_name = 1024;            // [bytes] of one link or attribute name
+constexpr std::size_t most_objects = 1000000;         // in a file, links followed more than once included
+constexpr int deepest = 8;                            // levels of groups
+constexpr std::size_t longest_attribute = 64u << 20;  // [bytes]
 constexpr std::size_t largest_transfer = std::size_t{1} << 30;
 
 /// Follows `path` link by link; every link must be a hard one, since others lead to other files or loops. False where a link is absent.
@@ -56,10 +56,14 @@ struct Listing {
 herr_t list_link(hid_t, const char* link, const H5L_info_t* info, void* to) {
   Listing& listing = *static_cast<Listing*>(to);
   const std::string name = link;
-  if (name.size() > longest_name) listing.problem = text("has a member with a name of ", name.size(), " bytes");
-  else if (info->type != H5L_TYPE_HARD) listing.problem = text("holds ", name, ", a soft or external link; only objects of the file itself are read");
-  else if (listing.names.size() >= most_objects) listing.problem = text("has more than ", most_objects, " members");
-  else listing.names.push_back(name);
+  if (name.size() > longest_name)
+    listing.problem = text("has a member with a name of ", name.size(), " bytes");
+  else if (info->type != H5L_TYPE_HARD)
+    listing.problem = text("holds ", name, ", a soft or external link; only objects of the file itself are read");
+  else if (listing.names.size() >= most_objects)
+    listing.problem = text("has more than ", most_objects, " members");
+  else
+    listing.names.push_back(name);
   return listing.problem.empty() ? 0 : 1;  // 1 ends the walk
 }
 
@@ -81,9 +85,12 @@ void collect(hid_t file, const std::string& name, const std::string& group, int 
     if (++seen > most_objects) throw DataError(text(name, ": it has more than ", most_objects, " objects"));
     const std::string path = group == "/" ? group + member : group + "/" + member;
     const H5I_type_t kind = kind_of(file, name, path);
-    if (kind == H5I_DATASET) to.push_back(path);
-    else if (kind == H5I_GROUP) collect(file, name, path, depth + 1, seen, to);
-    else throw DataError(text(name, ": ", path, " is neither a group nor a dataset"));
+    if (kind == H5I_DATASET)
+      to.push_back(path);
+    else if (kind == H5I_GROUP)
+      collect(file, name, path, depth + 1, seen, to);
+    else
+      throw DataError(text(name, ": ", path, " is neither a group nor a dataset"));
   }
 }
 
@@ -116,7 +123,8 @@ void check_storage(hid_t dataset, const std::string& name, const std::string& pa
   const PropertyId list(H5Dget_create_plist(dataset), name, text("cannot read the layout of ", path));
   const H5D_layout_t layout = H5Pget_layout(list);
   if (layout == H5D_VIRTUAL) throw DataError(text(name, ": ", path, " is a virtual dataset, made of other files"));
-  if (layout != H5D_CONTIGUOUS) throw DataError(text(name, ": ", path, " is stored in chunks or in the header; only contiguous datasets are read"));
+  if (layout != H5D_CONTIGUOUS)
+    throw DataError(text(name, ": ", path, " is stored in chunks or in the header; only contiguous datasets are read"));
   if (H5Pget_external_count(list) != 0) throw DataError(text(name, ": ", path, " keeps its data in an external file"));
   if (H5Pget_nfilters(list) != 0) throw DataError(text(name, ": ", path, " is filtered (compressed)"));
 }
@@ -124,7 +132,8 @@ void check_storage(hid_t dataset, const std::string& name, const std::string& pa
 hid_t open_file(const fs::path& path) {
   initialise();
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) throw DataError(text(path.string(), ": cannot open the file: ", std::generic_category().message(errno)));
+  if (::stat(path.c_str(), &status) != 0)
+    throw DataError(text(path.string(), ": cannot open the file: ", std::generic_category().message(errno)));
   if (!S_ISREG(status.st_mode)) throw DataError(text(path.string(), ": expected an HDF5 file, found something that is not a plain file"));
   const std::string name = path.string();
   const PropertyId access(H5Pcreate(H5P_FILE_ACCESS), name, "cannot make a property list");
@@ -165,7 +174,10 @@ File::~File() {
 }
 
 File::File(File&& other) noexcept
-    : path_(std::move(other.path_)), id_(std::exchange(other.id_, -1)), descriptor_(std::exchange(other.descriptor_, -1)), file_bytes_(other.file_bytes_) {}
+    : path_(std::move(other.path_)),
+      id_(std::exchange(other.id_, -1)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      file_bytes_(other.file_bytes_) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
@@ -175,9 +187,13 @@ File& File::operator=(File&& other) noexcept {
   return *this;
 }
 
-bool File::has(const std::string& object) const { return resolve(id_, path_.string(), object); }
+bool File::has(const std::string& object) const {
+  return resolve(id_, path_.string(), object);
+}
 
-std::vector<std::string> File::children(const std::string& group) const { return members(id_, path_.string(), group); }
+std::vector<std::string> File::children(const std::string& group) const {
+  return members(id_, path_.string(), group);
+}
 
 std::vector<std::string> File::datasets_below(const std::string& group) const {
   std::vector<std::string> result;
@@ -259,7 +275,8 @@ AttributeValue File::attribute(const std::string& object, const std::string& nam
   }
   if (kind != H5T_STRING || H5Tis_variable_str(type) != 0)
     throw DataError(text(file, ": ", what, " is neither a number nor a text of fixed length"));
-  if (bytes > longest_attribute || bytes > static_cast<std::size_t>(file_bytes_)) throw DataError(text(file, ": ", what, " claims ", bytes, " bytes"));
+  if (bytes > longest_attribute || bytes > static_cast<std::size_t>(file_bytes_))
+    throw DataError(text(file, ": ", what, " claims ", bytes, " bytes"));
   std::string value(bytes, '\0');
   if (H5Aread(attribute, type, value.data()) < 0) fail(file, "cannot read " + what);
   value.resize(std::min(value.find('\0'), value.size()));
@@ -295,7 +312,8 @@ std::vector<std::string> File::attribute_names(const std::string& object) const 
     list.emplace_back(name);
     return 0;
   };
-  if (H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, nullptr, keep, &names) < 0) fail(path_.string(), text("cannot list the attributes of ", object));
+  if (H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, nullptr, keep, &names) < 0)
+    fail(path_.string(), text("cannot list the attributes of ", object));
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -30,20 +30,32 @@ std::string library_message() {
   return message.empty() ? message : " (HDF5: " + message + ")";
 }
 
-void fail(const std::string& file, const std::string& what) { throw DataError(text(file, ": ", what, library_message())); }
+void fail(const std::string& file, const std::string& what) {
+  throw DataError(text(file, ": ", what, library_message()));
+}
 
 hid_t stored_type(DType type) {
   switch (type) {
-    case DType::f64: return H5T_IEEE_F64LE;
-    case DType::f32: return H5T_IEEE_F32LE;
-    case DType::bf16: return H5T_STD_U16LE;
-    case DType::f16: return H5T_STD_U16LE;
-    case DType::i64: return H5T_STD_I64LE;
-    case DType::i32: return H5T_STD_I32LE;
-    case DType::u32: return H5T_STD_U32LE;
-    case DType::i16: return H5T_STD_I16LE;
-    case DType::u16: return H5T_STD_U16LE;
-    case DType::u8: return H5T_STD_U8LE;
+    case DType::f64:
+      return H5T_IEEE_F64LE;
+    case DType::f32:
+      return H5T_IEEE_F32LE;
+    case DType::bf16:
+      return H5T_STD_U16LE;
+    case DType::f16:
+      return H5T_STD_U16LE;
+    case DType::i64:
+      return H5T_STD_I64LE;
+    case DType::i32:
+      return H5T_STD_I32LE;
+    case DType::u32:
+      return H5T_STD_U32LE;
+    case DType::i16:
+      return H5T_STD_I16LE;
+    case DType::u16:
+      return H5T_STD_U16LE;
+    case DType::u8:
+      return H5T_STD_U8LE;
   }
   throw InternalError("an element type without a place in HDF5 files");
 }

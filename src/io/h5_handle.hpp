@@ -52,7 +52,9 @@ using AttributeId = Handle<H5Aclose>;
 /// The type an element has in the file: little-endian, and 2-byte unsigned for the two 16-bit floats HDF5 does not know.
 hid_t stored_type(DType type);
 /// Whether a dataset of this type needs the attribute dtype to be told apart.
-inline bool needs_dtype_attribute(DType type) { return type == DType::bf16 || type == DType::f16; }
+inline bool needs_dtype_attribute(DType type) {
+  return type == DType::bf16 || type == DType::f16;
+}
 inline constexpr const char* dtype_attribute = "dtype";
 
 }  // namespace strata::h5

@@ -16,7 +16,8 @@ namespace {
 std::int64_t checked_bytes(const SafetensorsItem& item, const fs::path& path) {
   auto bytes = static_cast<std::int64_t>(size_of(item.type));
   for (const std::int64_t size : item.shape)
-    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) throw DataError(text(path.string(), ": tensor ", item.name, " has an impossible shape"));
+    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes))
+      throw DataError(text(path.string(), ": tensor ", item.name, " has an impossible shape"));
   return bytes;
 }
 
@@ -30,10 +31,14 @@ std::int64_t SafetensorsEntry::elements() const {
 
 SafetensorsReader::SafetensorsReader(const fs::path& path) {
   const fs::path single = path / "model.safetensors", index = path / "model.safetensors.index.json";
-  if (!fs::is_directory(path)) add_file(path);
-  else if (fs::exists(single)) add_file(single);
-  else if (fs::exists(index)) add_folder(index);
-  else throw DataError(text(path.string(), ": expected a folder with model.safetensors or model.safetensors.index.json, found neither"));
+  if (!fs::is_directory(path))
+    add_file(path);
+  else if (fs::exists(single))
+    add_file(single);
+  else if (fs::exists(index))
+    add_folder(index);
+  else
+    throw DataError(text(path.string(), ": expected a folder with model.safetensors or model.safetensors.index.json, found neither"));
 }
 
 void SafetensorsReader::add_file(const fs::path& path) {
@@ -91,7 +96,8 @@ SafetensorsWriter::SafetensorsWriter(const fs::path& path, const std::vector<Saf
   std::vector<std::pair<std::string, SafetensorsEntry>> ordered;
   std::int64_t total = 0;
   for (const SafetensorsItem& item : items) {
-    if (item.name.empty() || item.name == "__metadata__") throw DataError(text(path.string(), ": '", item.name, "' cannot be the name of a tensor"));
+    if (item.name.empty() || item.name == "__metadata__")
+      throw DataError(text(path.string(), ": '", item.name, "' cannot be the name of a tensor"));
     total += checked_bytes(item, path);
     ordered.push_back({item.name, {item.type, item.shape, path, 0}});
   }
@@ -123,7 +129,8 @@ void SafetensorsWriter::fill(const std::string& name, std::int64_t first, std::i
 
 void SafetensorsWriter::commit() {
   for (const auto& [name, entry] : state_->tensors)
-    STRATA_ASSERT(state_->filled[name] == entry.elements(), "of tensor ", name, " ", state_->filled[name], " elements were filled of ", entry.elements());
+    STRATA_ASSERT(state_->filled[name] == entry.elements(), "of tensor ", name, " ", state_->filled[name], " elements were filled of ",
+                  entry.elements());
   state_->file.sync();
   replace_file(state_->file.path(), state_->path);
   state_->committed = true;

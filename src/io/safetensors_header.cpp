@@ -22,8 +22,9 @@ struct TypeName {
   const char* name;
 };
 // In the order of the reference implementation's list: a writer lays out the later ones first.
-constexpr TypeName type_names[] = {{DType::u8, "U8"},   {DType::i16, "I16"}, {DType::u16, "U16"}, {DType::f16, "F16"}, {DType::bf16, "BF16"},
-                                   {DType::i32, "I32"}, {DType::u32, "U32"}, {DType::f32, "F32"}, {DType::f64, "F64"}, {DType::i64, "I64"}};
+constexpr TypeName type_names[] = {{DType::u8, "U8"},     {DType::i16, "I16"}, {DType::u16, "U16"}, {DType::f16, "F16"},
+                                   {DType::bf16, "BF16"}, {DType::i32, "I32"}, {DType::u32, "U32"}, {DType::f32, "F32"},
+                                   {DType::f64, "F64"},   {DType::i64, "I64"}};
 
 /// Parses strictly: no duplicate keys, no deep nesting, one value only.
 json parse_strict(const std::string& content, const std::string& file, const std::string& what) {
@@ -73,19 +74,22 @@ SafetensorsEntry parse_entry(const json& object, const std::string& name, const 
   entry.file = path;
   const std::string type = member(object, "dtype", false, file, name);
   const auto* known = std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return type == t.name; });
-  if (known == std::end(type_names)) throw DataError(text(file, ": tensor ", name, " has the type ", type.substr(0, 40), ", which Strata does not read"));
+  if (known == std::end(type_names))
+    throw DataError(text(file, ": tensor ", name, " has the type ", type.substr(0, 40), ", which Strata does not read"));
   entry.type = known->type;
   auto bytes = static_cast<std::int64_t>(size_of(entry.type));
   for (const json& size : member(object, "shape", true, file, name)) {
     entry.shape.push_back(whole_number(size, file, text("the shape of tensor ", name)));
-    if (__builtin_mul_overflow(bytes, entry.shape.back(), &bytes)) throw DataError(text(file, ": tensor ", name, " has an impossible shape"));
+    if (__builtin_mul_overflow(bytes, entry.shape.back(), &bytes))
+      throw DataError(text(file, ": tensor ", name, " has an impossible shape"));
   }
   const json& offsets = member(object, "data_offsets", true, file, name);
   if (offsets.size() != 2) throw DataError(text(file, ": tensor ", name, " is expected to have two data_offsets, found ", offsets.size()));
   entry.offset = whole_number(offsets[0], file, text("data_offsets of tensor ", name));
   end = whole_number(offsets[1], file, text("data_offsets of tensor ", name));
   if (end < entry.offset || end - entry.offset != bytes)
-    throw DataError(text(file, ": tensor ", name, " needs ", bytes, " bytes for its shape and type, but data_offsets are ", entry.offset, " and ", end));
+    throw DataError(text(file, ": tensor ", name, " needs ", bytes, " bytes for its shape and type, but data_offsets are ", entry.offset,
+                         " and ", end));
   return entry;
 }
 
@@ -97,10 +101,11 @@ void check_coverage(const std::map<std::string, SafetensorsEntry>& tensors, std:
   std::int64_t at = 0;
   for (const auto& [span, name] : spans) {
     if (span.first != at)
-      throw DataError(text(file, ": tensor ", name, " starts at byte ", span.first, " of the data, where byte ", at, " is expected: tensors ",
-                           span.first < at ? "overlap" : "leave a hole"));
+      throw DataError(text(file, ": tensor ", name, " starts at byte ", span.first, " of the data, where byte ", at,
+                           " is expected: tensors ", span.first < at ? "overlap" : "leave a hole"));
     at += span.second;
-    if (at > data_bytes) throw DataError(text(file, ": tensor ", name, " ends ", at - data_bytes, " bytes after the file's end: the file was cut short"));
+    if (at > data_bytes)
+      throw DataError(text(file, ": tensor ", name, " ends ", at - data_bytes, " bytes after the file's end: the file was cut short"));
   }
   if (at != data_bytes) throw DataError(text(file, ": ", data_bytes - at, " bytes at the end belong to no tensor"));
 }
@@ -112,7 +117,8 @@ const char* safetensors_name(DType type) {
 }
 
 int safetensors_order(DType type) {
-  return static_cast<int>(std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return t.type == type; }) - type_names);
+  return static_cast<int>(std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return t.type == type; }) -
+                          type_names);
 }
 
 SafetensorsHeader read_safetensors_header(const FileHandle& handle) {
@@ -124,10 +130,12 @@ SafetensorsHeader read_safetensors_header(const FileHandle& handle) {
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | length_bytes[i];
   if (length > static_cast<std::uint64_t>(longest_header))
-    throw DataError(text(file, ": the header claims ", length, " bytes, the format allows ", longest_header, ": is it a safetensors file?"));
+    throw DataError(
+        text(file, ": the header claims ", length, " bytes, the format allows ", longest_header, ": is it a safetensors file?"));
   const auto header_bytes = static_cast<std::int64_t>(length);
   if (header_bytes > file_bytes - 8)
-    throw DataError(text(file, ": the header claims ", header_bytes, " bytes, but only ", file_bytes - 8, " follow: the file was cut short"));
+    throw DataError(
+        text(file, ": the header claims ", header_bytes, " bytes, but only ", file_bytes - 8, " follow: the file was cut short"));
   std::string content(static_cast<std::size_t>(header_bytes), '\0');
   handle.read_at(content.data(), content.size(), 8);
   if (content.empty() || content.front() != '{') throw DataError(text(file, ": the header is expected to start with '{'"));

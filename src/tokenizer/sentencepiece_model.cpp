@@ -28,13 +28,54 @@ SentencePieceTokenizer::SentencePieceTokenizer(const std::string& model, const s
   const auto status = processor_.LoadFromSerializedProto(model);
   if (!status.ok()) throw DataError(text(source, ": the sentencepiece library does not take this model: ", status.ToString()));
   hash_ = xxh3_128(model.data(), model.size());
+  owner_ = WordCache::new_owner();
+  by_words_ = settings_.is_bpe && settings_.byte_fallback && settings_.escapes_blanks && !settings_.maps_characters &&
+              !settings_.removes_extra_blanks && pieces_stay_inside_words();
 }
 
-void SentencePieceTokenizer::encode_to(std::string_view text, std::vector<TokenId>& out) const {
-  std::vector<int> ids;
+/// Whether blanks occur only at the beginning of pieces (or in pieces of blanks alone). Merging then never joins what lies on both sides of
+/// the beginning of a word, so the words of a text are independent of each other.
+bool SentencePieceTokenizer::pieces_stay_inside_words() const {
+  for (int id = 0; id < processor_.GetPieceSize(); ++id) {
+    std::string_view piece = processor_.IdToPiece(id);
+    while (piece.substr(0, blank_mark.size()) == blank_mark) piece.remove_prefix(blank_mark.size());
+    if (piece.find(blank_mark) != std::string_view::npos || piece.find(' ') != std::string_view::npos) return false;
+  }
+  return true;
+}
+
+void SentencePieceTokenizer::append_by_library(std::string_view text, std::vector<TokenId>& out) const {
+  static thread_local std::vector<int> ids;
   const auto status = processor_.Encode(absl::string_view(text.data(), text.size()), &ids);
   if (!status.ok()) throw DataError(strata::text("sentencepiece could not encode a text of ", text.size(), " bytes: ", status.ToString()));
   out.insert(out.end(), ids.begin(), ids.end());
+}
+
+void SentencePieceTokenizer::append_word(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const {
+  if (word.empty() || word.size() > WordCache::longest_word) return append_by_library(word, out);
+  const auto key = WordCache::key_of(word.data(), word.size());
+  if (const auto* known = cache.find(key)) {
+    out.insert(out.end(), known->ids, known->ids + known->count);
+    return;
+  }
+  const std::size_t before = out.size();
+  append_by_library(word, out);
+  cache.put(key, std::span<const TokenId>(out).subspan(before));
+}
+
+/// A word begins at the first of a run of blanks. Where the model puts a blank before every text, that one stands for the first of the run.
+void SentencePieceTokenizer::encode_to(std::string_view text, std::vector<TokenId>& out) const {
+  if (!by_words_) return append_by_library(text, out);
+  WordCache& cache = WordCache::of_thread(owner_);
+  std::size_t begin = 0;
+  for (std::size_t at = text.find(' '); at != std::string_view::npos && at + 1 < text.size(); at = text.find(' ', at + 1)) {
+    // U+2581 in the text itself counts as a blank; the last blank of the text has nothing behind it that the model would put a blank before.
+    const bool goes_on = at == 0 || text[at - 1] == ' ' || text.substr(0, at).ends_with(blank_mark);
+    if (goes_on) continue;
+    append_word(text.substr(begin, at - begin), cache, out);
+    begin = settings_.adds_first_blank ? at + 1 : at;
+  }
+  append_word(text.substr(begin), cache, out);
 }
 
 std::vector<TokenId> SentencePieceTokenizer::encode(std::string_view text) const {
@@ -80,7 +121,8 @@ void SentencePieceTokenizer::decode_next(TokenId id, bool skip_special, DecodeSt
   }
   std::string_view piece = processor_.IdToPiece(piece_id);
   // The blank that encoding put (or may have put) before the text goes again; all of them where the model removes extra blanks.
-  const bool first_blank = state.at_start && settings_.drops_first_blank && piece.substr(0, blank_mark.size()) == blank_mark;
+  const bool drops = settings_.adds_first_blank || settings_.removes_extra_blanks;
+  const bool first_blank = state.at_start && drops && piece.substr(0, blank_mark.size()) == blank_mark;
   if (first_blank) piece.remove_prefix(blank_mark.size());
   state.at_start = state.at_start && piece.empty() && (!first_blank || settings_.removes_extra_blanks);
   append_with_blanks(piece, out);

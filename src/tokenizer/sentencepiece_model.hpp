@@ -5,15 +5,19 @@
 #include <string>
 
 #include "strata/tokenizer/tokenizer.hpp"
+#include "tokenizer/word_cache.hpp"
 
 namespace strata {
 
 /// The settings inside a model file that decoding depends on; the library does not show them.
 struct SentencePieceSettings {
-  bool drops_first_blank = true;                        // add_dummy_prefix or remove_extra_whitespaces
-  bool removes_extra_blanks = true;
-  bool escapes_blanks = true;
-  std::string unknown_surface = " \xe2\x81\x87 ";       // what the unknown piece decodes to
+  bool adds_first_blank = true;      // add_dummy_prefix
+  bool removes_extra_blanks = true;  // remove_extra_whitespaces
+  bool escapes_blanks = true;        // blanks become U+2581
+  bool maps_characters = false;      // a character map (NFKC and the like)
+  bool is_bpe = false;
+  bool byte_fallback = false;
+  std::string unknown_surface = " \xe2\x81\x87 ";  // what the unknown piece decodes to
 };
 
 /// Reads them from the serialised model (protocol buffers' wire format). DataError with `source` if it is damaged.
@@ -43,9 +47,14 @@ class SentencePieceTokenizer : public Tokenizer {
   static std::optional<TokenId> known(int id) { return id < 0 ? std::nullopt : std::optional(static_cast<TokenId>(id)); }
   bool has(TokenId id) const { return static_cast<std::int64_t>(id) < vocabulary(); }
   void emit_bytes(DecodeState& state, bool whole, std::string& out) const;
+  bool pieces_stay_inside_words() const;
+  void append_by_library(std::string_view text, std::vector<TokenId>& out) const;
+  void append_word(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const;
 
   sentencepiece::SentencePieceProcessor processor_;
   SentencePieceSettings settings_;
+  bool by_words_ = false;  // words can be encoded one by one, with the same ids
+  std::uint64_t owner_;    // of the word caches
   std::string hash_;
 };
 

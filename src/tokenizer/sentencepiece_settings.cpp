@@ -54,11 +54,14 @@ class Message {
 
 // Field numbers of sentencepiece_model.proto.
 constexpr std::uint64_t trainer_spec = 2, normalizer_spec = 3, denormalizer_spec = 5;
-constexpr std::uint64_t whitespace_as_suffix = 24, unk_surface = 44;
+constexpr std::uint64_t model_type = 3, whitespace_as_suffix = 24, byte_fallback = 35, unk_surface = 44;
+constexpr std::uint64_t bpe = 2;  // of model_type
 constexpr std::uint64_t charsmap = 2, add_dummy_prefix = 3, remove_extra_whitespaces = 4, escape_whitespaces = 5;
 
 void read_trainer(Message message, const std::string& source, SentencePieceSettings& settings) {
   while (message.next()) {
+    if (message.number == model_type) settings.is_bpe = message.value == bpe;
+    if (message.number == byte_fallback) settings.byte_fallback = message.value != 0;
     if (message.number == unk_surface) settings.unknown_surface = message.content;
     if (message.number == whitespace_as_suffix && message.value)
       throw DataError(text(source, ": the model puts blanks at the end of words (treat_whitespace_as_suffix), which Strata does not know"));
@@ -69,14 +72,14 @@ void read_trainer(Message message, const std::string& source, SentencePieceSetti
 
 SentencePieceSettings read_sentencepiece_settings(std::string_view model, const std::string& source) {
   SentencePieceSettings settings;
-  bool dummy_prefix = true;
   Message root(model, source);
   while (root.next()) {
     Message part(root.content, source);
     if (root.number == trainer_spec) read_trainer(part, source, settings);
     if (root.number == normalizer_spec)
       while (part.next()) {
-        if (part.number == add_dummy_prefix) dummy_prefix = part.value != 0;
+        if (part.number == charsmap) settings.maps_characters = !part.content.empty();
+        if (part.number == add_dummy_prefix) settings.adds_first_blank = part.value != 0;
         if (part.number == remove_extra_whitespaces) settings.removes_extra_blanks = part.value != 0;
         if (part.number == escape_whitespaces) settings.escapes_blanks = part.value != 0;
       }
@@ -85,7 +88,6 @@ SentencePieceSettings read_sentencepiece_settings(std::string_view model, const 
         if (part.number == charsmap && !part.content.empty())
           throw DataError(text(source, ": the model changes characters after decoding (denormalizer_spec), which Strata does not know"));
   }
-  settings.drops_first_blank = dummy_prefix || settings.removes_extra_blanks;
   return settings;
 }
 

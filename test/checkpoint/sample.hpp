@@ -44,8 +44,8 @@ inline std::vector<unsigned char> sample_bytes(const SampleTensor& tensor, unsig
   return bytes;
 }
 
-/// The sample as rank `rank` of `ranks` holds it: its memory and the tensors with its pieces. Block b of tensor t goes to rank (b + t) % ranks,
-/// each block a piece, or with `runs` to the b-th part in order, as a flat shard would.
+/// The sample as rank `rank` of `ranks` holds it: its memory and the tensors with its pieces. Block b of tensor t goes to rank (b + t) %
+/// ranks, each block a piece, or with `runs` to the b-th part in order, as a flat shard would.
 class Sample {
  public:
   Sample(int rank, int ranks, bool runs = false, unsigned salt = 0) {
@@ -58,8 +58,10 @@ class Sample {
         const std::int64_t owner = runs ? block * ranks / blocks : (block + number) % ranks;
         const std::int64_t first = block * checksum_elements, count = std::min(checksum_elements, n - first);
         if (owner != rank) continue;
-        if (runs && !entry.pieces.empty()) entry.pieces.back().count += count;
-        else entry.pieces.push_back({memory_.back().data() + first * static_cast<std::int64_t>(size_of(tensor.type)), first, count});
+        if (runs && !entry.pieces.empty())
+          entry.pieces.back().count += count;
+        else
+          entry.pieces.push_back({memory_.back().data() + first * static_cast<std::int64_t>(size_of(tensor.type)), first, count});
       }
       tensors_.push_back(std::move(entry));
       ++number;

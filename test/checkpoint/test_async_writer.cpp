@@ -90,7 +90,8 @@ TEST_F(AsyncWriter, AnAbandonedSaveLeavesNothing) {
     AsyncCheckpointWriter writer;
     Sample sample(comm_->rank(), comm_->size());
     begin(writer, "a.h5", sample);
-    if (!first()) while (!writer.done()) std::this_thread::yield();
+    if (!first())
+      while (!writer.done()) std::this_thread::yield();
     comm_->barrier();
   }
   comm_->barrier();

@@ -30,10 +30,9 @@ TEST(CheckpointFileName, FillsFields) {
 }
 
 TEST(CheckpointFileName, RefusesWhatIsNoFileName) {
-  const auto refusal = [](const std::string& pattern) {
-    return message_of<DeckError>([&] { checkpoint_file_name(pattern, 1, 1, 1); });
-  };
-  EXPECT_THAT(refusal("{stpe}"), HasSubstr("checkpoint.name = {stpe}: {stpe} is not a field; expected a file name with fields such as {step:06d}"));
+  const auto refusal = [](const std::string& pattern) { return message_of<DeckError>([&] { checkpoint_file_name(pattern, 1, 1, 1); }); };
+  EXPECT_THAT(refusal("{stpe}"),
+              HasSubstr("checkpoint.name = {stpe}: {stpe} is not a field; expected a file name with fields such as {step:06d}"));
   EXPECT_THAT(refusal("{step:%d}"), HasSubstr("is not a field"));
   EXPECT_THAT(refusal("{step:.2f}"), HasSubstr("decimals of a whole number"));
   EXPECT_THAT(refusal("{step"), HasSubstr("'{' without '}'"));

@@ -50,10 +50,12 @@ TEST(Crash, AKilledWriterLeavesASoundCheckpoint) {
     ASSERT_TRUE(found.has_value()) << "round " << round;
     for (const std::string& note : notes) ADD_FAILURE() << "round " << round << ": " << note;
     const CheckpointReader reader(*found);
-    EXPECT_GE(reader.run().step, finished - 1) << "round " << round;  // `latest` may be one behind: it is replaced after the rename
-    finished = std::max<std::int64_t>(finished, reader.run().step);
+    // `latest` is replaced after the rename, so a kill between the two costs one save. The next round continues from what was found, as a
+    // run does: continuing from the count of saves would let two such kills in a row add up.
+    EXPECT_GE(reader.run().step, finished - 1) << "round " << round;
+    finished = reader.run().step;
   }
-  EXPECT_GT(finished, 25);
+  EXPECT_GE(finished, 24) << "round r makes at least 1 + r % 3 saves and loses one at most";
   ::munmap(shared, 4096);
 }
 

@@ -67,7 +67,9 @@ class Damage : public ::testing::Test {
   std::string sound_;
 };
 
-TEST_F(Damage, TheSoundFileIsRight) { EXPECT_EQ(outcome_of(folder_ / "sound.h5"), right_data); }
+TEST_F(Damage, TheSoundFileIsRight) {
+  EXPECT_EQ(outcome_of(folder_ / "sound.h5"), right_data);
+}
 
 // Offsets from a fixed multiplicative sequence: the same ones in every run.
 TEST_F(Damage, FlippedBitsAnywhere) {

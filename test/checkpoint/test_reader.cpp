@@ -85,7 +85,8 @@ TEST_F(Reader, KnowsItsTensors) {
   EXPECT_EQ(reader.info("/model/model.embed_tokens.weight").type, DType::bf16);
   EXPECT_THAT(message_of<DataError>([&] { reader.info("/model/nothing"); }), HasSubstr("a.h5: there is no tensor /model/nothing"));
   char buffer[8];
-  EXPECT_THAT(message_of<DataError>([&] { reader.read("/model/model.norm.weight", 70, 8, buffer); }), HasSubstr("8 elements from 70 are asked of a tensor of 77"));
+  EXPECT_THAT(message_of<DataError>([&] { reader.read("/model/model.norm.weight", 70, 8, buffer); }),
+              HasSubstr("8 elements from 70 are asked of a tensor of 77"));
 }
 
 TEST_F(Reader, AFlippedBitIsFoundAndNamed) {
@@ -147,7 +148,8 @@ TEST_F(Strange, FormatVersionAndRecord) {
   EXPECT_EQ(refusal({}, attributes()), "no error");
   EXPECT_THAT(refusal({}, {}), HasSubstr("is not a Strata checkpoint"));
   EXPECT_THAT(refusal_with("format", std::string("strata tokens")), HasSubstr("is not a Strata checkpoint"));
-  EXPECT_THAT(refusal_with("version", std::int64_t{2}), HasSubstr("format version 2, this program reads 1 to 1: it was written by a newer Strata"));
+  EXPECT_THAT(refusal_with("version", std::int64_t{2}),
+              HasSubstr("format version 2, this program reads 1 to 1: it was written by a newer Strata"));
   EXPECT_THAT(refusal_with("version", std::int64_t{0}), HasSubstr("format version 0"));
   EXPECT_THAT(refusal_with("step", std::int64_t{501}), HasSubstr("the run record under /run does not give its hash"));
   EXPECT_THAT(refusal_with("loss", 1.0), HasSubstr("does not give its hash"));
@@ -160,7 +162,8 @@ TEST_F(Strange, ChecksumsOfTheWrongShape) {
   const h5::DatasetSpec w = {"/model/w", DType::f32, {5000}};
   EXPECT_EQ(refusal({w, {"/checksums/model/w", DType::u8, {2, 16}}}, attributes()), "no error");
   EXPECT_THAT(refusal({w}, attributes()), HasSubstr("/model/w has no checksums"));
-  EXPECT_THAT(refusal({w, {"/checksums/model/w", DType::u8, {1, 16}}}, attributes()), HasSubstr("/checksums/model/w is expected to be u8 of shape [2, 16]"));
+  EXPECT_THAT(refusal({w, {"/checksums/model/w", DType::u8, {1, 16}}}, attributes()),
+              HasSubstr("/checksums/model/w is expected to be u8 of shape [2, 16]"));
   EXPECT_THAT(refusal({w, {"/checksums/model/w", DType::f32, {2, 16}}}, attributes()), HasSubstr("expected to be u8"));
   EXPECT_THAT(refusal({{"/checksums/model/w", DType::u8, {2, 16}}}, attributes()), HasSubstr("checksums of 1 tensors, but 0 tensors"));
 }

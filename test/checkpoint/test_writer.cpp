@@ -107,8 +107,8 @@ TEST_F(Writer, AFailureOfOneRankFailsAllAndLeavesTheOldFile) {
   const int last = comm_->size() - 1;
   if (comm_->rank() == last) sample.tensors()[0].pieces.back().first += 1;
 
-  const std::string message = message_of<InternalError>(
-      [&] { write_checkpoint(*comm_, path_ / "a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
+  const std::string message =
+      message_of<InternalError>([&] { write_checkpoint(*comm_, path_ / "a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
 
   EXPECT_THAT(message, HasSubstr("/model/model.layers.0.mlp.up_proj.weight"));
   if (comm_->rank() != last) {
@@ -124,14 +124,24 @@ TEST_F(Writer, HolesAndOverlapsAreFoundBeforeAnythingIsWritten) {
   const auto attempt = [&](const std::function<void(std::vector<CheckpointTensor>&)>& spoil) {
     Sample sample(comm_->rank(), comm_->size());
     spoil(sample.tensors());
-    return message_of<InternalError>([&] { write_checkpoint(*comm_, path_ / "a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
+    return message_of<InternalError>(
+        [&] { write_checkpoint(*comm_, path_ / "a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
   };
-  EXPECT_THAT(attempt([&](auto& tensors) { if (first()) tensors[0].pieces.erase(tensors[0].pieces.begin()); }), HasSubstr("up_proj.weight: "));
-  EXPECT_THAT(attempt([&](auto& tensors) { if (first()) tensors[0].pieces.push_back(tensors[0].pieces[0]); }), HasSubstr("overlap"));
+  EXPECT_THAT(attempt([&](auto& tensors) {
+                if (first()) tensors[0].pieces.erase(tensors[0].pieces.begin());
+              }),
+              HasSubstr("up_proj.weight: "));
+  EXPECT_THAT(attempt([&](auto& tensors) {
+                if (first()) tensors[0].pieces.push_back(tensors[0].pieces[0]);
+              }),
+              HasSubstr("overlap"));
   EXPECT_THAT(attempt([&](auto& tensors) { tensors.push_back(tensors[0]); }), HasSubstr("named twice"));
   EXPECT_THAT(attempt([&](auto& tensors) { tensors[0].path = "/run/x"; }), HasSubstr("neither under /model nor under /optimizer"));
   if (comm_->size() > 1) {
-    EXPECT_THAT(attempt([&](auto& tensors) { if (first()) tensors[2].shape = {7, 11}; }), HasSubstr("the ranks do not name the same tensors"));
+    EXPECT_THAT(attempt([&](auto& tensors) {
+                  if (first()) tensors[2].shape = {7, 11};
+                }),
+                HasSubstr("the ranks do not name the same tensors"));
   }
   comm_->barrier();
   EXPECT_EQ(files(), 0u);
@@ -141,8 +151,8 @@ TEST_F(Writer, AFolderThatCannotBeMadeIsNamed) {
   if (first()) write_file(path_ / "plain", "");
   comm_->barrier();
   Sample sample(comm_->rank(), comm_->size());
-  const std::string message = message_of<DataError>(
-      [&] { write_checkpoint(*comm_, path_ / "plain/a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
+  const std::string message =
+      message_of<DataError>([&] { write_checkpoint(*comm_, path_ / "plain/a.h5", sample.tensors(), sample_run(), sample_launch(), true); });
   EXPECT_THAT(message, HasSubstr("cannot make the folder for checkpoints: Not a directory"));
 }
 
@@ -155,8 +165,8 @@ TEST_F(Writer, AFullDiskFailsEverywhereAndLeavesTheOldFile) {
   comm_->barrier();
   const std::string before = read_file(path_ / "a.h5");
 
-  const std::string message = message_of<CapacityError>(
-      [&] { write_checkpoint(*comm_, path_ / "b.h5", sample.tensors(), sample_run(), sample_launch(), true); });
+  const std::string message =
+      message_of<CapacityError>([&] { write_checkpoint(*comm_, path_ / "b.h5", sample.tensors(), sample_run(), sample_launch(), true); });
 
   EXPECT_THAT(message, HasSubstr("b.h5.tmp"));
   EXPECT_THAT(message, HasSubstr("free there"));

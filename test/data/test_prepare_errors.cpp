@@ -33,6 +33,7 @@ class PrepareErrors : public ::testing::Test {
   }
   void TearDown() override { comm_->barrier(); }
   void write(const std::string& name, const std::string& content) {
+    comm_->barrier();  // another rank may still read the file that is replaced
     if (comm_->rank() == 0) test::write_file(root_ / name, content);
     comm_->barrier();
   }
@@ -71,7 +72,7 @@ TEST_F(PrepareErrors, NamesTheFirstBadDocumentOnEveryRank) {
 
   const std::string message = failure();
 
-  EXPECT_THAT(message, AllOf(HasSubstr("in.txt:12345: the text is not UTF-8: byte 1246848 of the file, 0xff"), HasSubstr("prepare.on_error = skip")));
+  EXPECT_THAT(message, AllOf(HasSubstr("in.txt:12345: the text is not UTF-8: byte 1246748 of the file, 0xff"), HasSubstr("prepare.on_error = skip")));
   for (const std::string& other : all_gather_text(*comm_, message)) EXPECT_EQ(other, message);
 }
 
@@ -144,22 +145,42 @@ TEST_F(PrepareErrors, TellsInputsThatGiveNoFile) {
   EXPECT_THAT(failure(), HasSubstr("prepare.split = 0.001 leaves no document for validation: the input has 2 documents"));
 }
 
+/// Limits the size of this process's files while it lives: writes then fail as on a full disk, at a known place.
+class FileLimit {
+ public:
+  explicit FileLimit(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit tight{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &tight);
+  }
+  ~FileLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, signal_);
+  }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+
+ private:
+  void (*signal_)(int);
+  rlimit before_{};
+};
+
 TEST_F(PrepareErrors, AFileThatCannotGrowLeavesNothingAndNoRankWaits) {
-  // A limit on file sizes fails writes as a full disk does, at a place that differs between ranks.
   write("in.txt", lines_with_two_bad());
   config_.on_error = "skip";
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  rlimit tight = before;
-  tight.rlim_cur = comm_->rank() == comm_->size() - 1 ? 1 << 20 : 2 << 20;
-  const auto old = std::signal(SIGXFSZ, SIG_IGN);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
-
-  const std::string message = failure();
-
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, old);
-  EXPECT_THAT(message, HasSubstr("File too large"));
+  const bool is_last = comm_->rank() == comm_->size() - 1;
+  // The output has 6 MB. First its ids do not fit the last rank's store; then, with three ranks, whose stores have 2 MB each, the last rank
+  // fails while it copies into the output.
+  std::vector<rlim_t> limits{is_last ? rlim_t{1} << 20 : RLIM_INFINITY};
+  if (comm_->size() == 3) limits.push_back(is_last ? rlim_t{4} << 20 : RLIM_INFINITY);
+  for (const rlim_t limit : limits) {
+    std::string message;
+    {
+      const FileLimit tight(limit);
+      message = failure();
+    }
+    EXPECT_THAT(message, HasSubstr("File too large"));
+  }
 }
 
 TEST_F(PrepareErrors, AFailedRunKeepsTheFileThatWasThere) {

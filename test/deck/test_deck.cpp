@@ -146,6 +146,20 @@ TEST(Deck, FilesThatCannotBeReadAreUsageErrors) {
   EXPECT_EQ(Deck::parse({source}).settings().run.seed, 9u);
 }
 
+TEST(Deck, DamagedDecksGiveDeckErrorsOnly) {
+  const std::string sound = test::read_file(test::source_dir() / "input" / "quickstart.in"), awkward = "\"\\#,=[]${}\n\r\t .-9e\xff";
+  std::uint64_t state = 1;
+  const auto draw = [&state](std::size_t below) {
+    return (state = state * 6364136223846793005u + 1442695040888963407u, (state >> 33) % below);
+  };
+  for (int trial = 0; trial < 3000; ++trial) {
+    std::string damaged = sound;
+    for (std::size_t i = draw(6); i < 6; ++i) damaged[draw(damaged.size())] = awkward[draw(awkward.size())];
+    const std::string outcome = parse_error(damaged);
+    ASSERT_EQ(outcome.find("another class of error"), std::string::npos) << outcome;
+  }
+}
+
 TEST(Deck, AskingForAKeyThatDoesNotExistIsADefect) {
   EXPECT_THROW(Deck::parse({}).where("run.nothing"), InternalError);
   EXPECT_THROW(Deck::parse({}).value("schedule.cosine_min_ratio"), InternalError);

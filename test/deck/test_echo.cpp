@@ -69,7 +69,7 @@ TEST(Echo, EveryKeyComesBackWithAnotherValue) {
     }
   }
   EXPECT_THAT(unchangeable, ::testing::ElementsAre("optimizer.kind", "precision.loss_scale", "parallel.strategy", "parallel.recompute",
-                                                   "parallel.offload"));
+                                                   "parallel.offload", "parallel.gradient_type"));
 
   const Deck deck = Deck::parse({}, overrides, test::small_environment);
   const Deck again = Deck::parse({{"echo", deck.echo()}}, {}, test::small_environment);
@@ -95,12 +95,25 @@ TEST(Echo, ListsOfAwkwardTextsComeBack) {
   EXPECT_THAT(again.settings().prepare.input, ::testing::ElementsAre("value ", "b"));
 }
 
+TEST(Echo, TheRecordIsTheSameForEveryLaunch) {
+  const char* const deck = "[run]\nseed = 7\n[optimizer]\nlr = 1e-3\n";
+  const Deck here =
+      Deck::parse({{"here.in", deck}}, {"--run.folder=a", "--run.progress=off", "--device.threads=2", "--parallel.timeout=1h"});
+  const Deck there = Deck::parse({{"there.in", deck}}, {"--run.folder=b", "--run.resume=never"});
+
+  EXPECT_EQ(here.record(), there.record());
+  EXPECT_NE(here.record(), Deck::parse({{"here.in", deck}}, {"--run.seed=8"}).record());
+  const Deck again = Deck::parse({{"record", here.record()}});
+  EXPECT_TRUE(differences(here, again).empty());
+  EXPECT_EQ(again.settings().optimizer.lr, 1e-3);
+  EXPECT_EQ(again.where("run.folder"), "default");
+}
+
 TEST(Echo, SaysWhereEachValueCameFrom) {
   const std::string echo = Deck::parse({{"input/x.in", "[run]\nseed = 1\n"}}, {"--run.folder=f"}).echo();
-  EXPECT_THAT(echo,
-              HasSubstr("\n[run]\nfolder   = f                                    # (command line)\nseed     = 1                        "
-                        "         # input/x.in:2\n"
-                        "resume   = auto                                 # (default)\n"));
+  const std::string gap(36, ' ');
+  EXPECT_THAT(echo, HasSubstr("\n[run]\nfolder   = f" + gap + "# (command line)\nseed     = 1" + gap + "# input/x.in:2\n"));
+  EXPECT_THAT(echo, HasSubstr("\nresume   = auto" + gap.substr(3) + "# (default)\n"));
 }
 
 TEST(Echo, ADeckNameCannotBreakTheDeck) {

@@ -50,8 +50,8 @@ TEST(Validate, AnEmptyValueThatIsGivenIsNamedByItsPlace) {
 }
 
 TEST(Validate, BatchSizesFitTogether) {
-  EXPECT_THAT(findings({"--batch.micro=5"}), HasSubstr("x.in:8: batch.global = 32: is not a multiple of batch.micro = 5 (command line)"));
-  EXPECT_THAT(findings({"--batch.block=3"}), HasSubstr("command line: batch.block = 3: does not divide the 8 micro-batches of a step "
+  EXPECT_THAT(findings({"--batch.micro=5"}), HasSubstr("x.in:8: batch.global = 32: not a multiple of batch.micro = 5 (command line)"));
+  EXPECT_THAT(findings({"--batch.block=3"}), HasSubstr("command line: batch.block = 3: no divisor of the 8 micro-batches of a step "
                                                        "(batch.global = 32 (x.in:8), batch.micro = 4 (x.in:9))"));
   EXPECT_EQ(findings({"--batch.block=4"}), "no error");
   EXPECT_EQ(findings({"--batch.micro=5"}, "generate"), "no error");
@@ -73,7 +73,7 @@ TEST(Validate, TrainingNeedsAnEndAndValidationsToStopEarly) {
   EXPECT_THAT(findings({"--train.early_stopping=3"}), HasSubstr("needs a validation set, and data.validation is empty"));
   EXPECT_THAT(findings({"--train.early_stopping=3", "--data.validation=v"}), HasSubstr("give train.validate_every"));
   EXPECT_EQ(findings({"--train.early_stopping=3", "--data.validation=v", "--train.validate_every=10"}), "no error");
-  EXPECT_THAT(findings({"--data.validation=d"}), HasSubstr("is the file that is trained on"));
+  EXPECT_THAT(findings({"--data.validation=d"}), HasSubstr("the file that is trained on"));
 }
 
 TEST(Validate, SchedulesGetWhatTheyNeed) {
@@ -88,18 +88,18 @@ TEST(Validate, SchedulesGetWhatTheyNeed) {
   EXPECT_THAT(schedule({"kind=cosine_with_min_lr", "min_lr=0", "min_ratio=0"}),
               HasSubstr("given together with schedule.min_lr = 0 (command line)"));
   EXPECT_THAT(schedule({"kind=cosine_with_min_lr", "min_lr=1"}),
-              HasSubstr("schedule.min_lr = 1: is above the peak optimizer.lr = 5e-05 (default)"));
+              HasSubstr("schedule.min_lr = 1: above the peak optimizer.lr = 5e-05 (default)"));
   EXPECT_THAT(schedule({"kind=warmup_stable_decay"}), HasSubstr("schedule.decay_steps is missing"));
   EXPECT_EQ(schedule({"kind=warmup_stable_decay", "decay_steps=90", "warmup_steps=10"}), "no error");
   EXPECT_THAT(schedule({"kind=warmup_stable_decay", "decay_steps=91", "warmup_steps=10"}),
-              HasSubstr("does not fit behind schedule.warmup_steps = 10"));
+              HasSubstr("too long behind schedule.warmup_steps = 10"));
   EXPECT_EQ(schedule({"kind=warmup_stable_decay", "stable_steps=50", "steps=80", "decay_steps=30", "warmup_steps=10"}),
-            "command line: schedule.steps = 80: is not the sum of schedule.warmup_steps = 10 (command line), schedule.stable_steps = 50 "
+            "command line: schedule.steps = 80: not the sum of schedule.warmup_steps = 10 (command line), schedule.stable_steps = 50 "
             "(command line) and "
             "schedule.decay_steps = 30 (command line); leave one of them out\n1 mistake in the deck or on the command line");
   EXPECT_THAT(
       schedule({"warmup_steps=101"}),
-      HasSubstr("schedule.warmup_steps = 101: is longer than the whole schedule, train.max_steps = 100 (x.in:11); schedule.steps sets"));
+      HasSubstr("schedule.warmup_steps = 101: longer than the whole schedule, train.max_steps = 100 (x.in:11); schedule.steps sets"));
   EXPECT_EQ(schedule({"warmup_steps=101", "steps=101"}), "no error");
   EXPECT_EQ(schedule({"warmup_steps=101", "kind=constant"}), "no error");
   EXPECT_THAT(schedule({"min_lr=0"}), HasSubstr("the kind cosine has no use for it (used by cosine_with_min_lr, WarmupLR, WarmupDecayLR)"));
@@ -117,12 +117,12 @@ TEST(Validate, PrepareAndTokenizer) {
   EXPECT_THAT(prepare({"--tokenizer.train=true", "--prepare.format=ids"}), HasSubstr("there is no text to train on"));
   EXPECT_THAT(prepare({"--prepare.documents=line", "--prepare.format=jsonl"}), HasSubstr("a line is a document"));
   EXPECT_THAT(prepare({"--prepare.validation_output=v"}), HasSubstr("nothing goes there with prepare.split = 0 (default)"));
-  EXPECT_THAT(prepare({"--prepare.validation_output=o", "--prepare.split=0.1"}), HasSubstr("is the file of prepare.output"));
+  EXPECT_THAT(prepare({"--prepare.validation_output=o", "--prepare.split=0.1"}), HasSubstr("the file of prepare.output"));
   EXPECT_THAT(prepare({"--prepare.pack=concat", "--prepare.separator=none"}), HasSubstr("expected eos, bos or a token"));
 }
 
 TEST(Validate, ConvertNeedsTwoPlaces) {
-  EXPECT_THAT(findings({"--convert.to=f"}, "convert"), HasSubstr("is the same as convert.from = f"));
+  EXPECT_THAT(findings({"--convert.to=f"}, "convert"), HasSubstr("the same as convert.from = f"));
 }
 
 TEST(Validate, AnEffectiveDeckValidatesAgain) {

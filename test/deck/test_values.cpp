@@ -17,7 +17,7 @@ std::string taken(const std::string& key, const std::string& value) {
   try {
     return parse_text("", {"--" + key + "=" + value}).value(key);
   } catch (const DeckError& error) {
-    const std::string message = error.what(), start = "command line: " + key + ": ";
+    const std::string message = error.what(), start = "command line: " + key + (message.find(" = ") == std::string::npos ? ": " : " = ");
     return message.rfind(start, 0) == 0 ? message.substr(start.size(), message.find('\n') - start.size()) : message;
   }
 }

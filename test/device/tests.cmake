@@ -6,3 +6,7 @@ strata_add_test(FILE device/test_blas.cpp LABELS unit kernel TIMEOUT 120 LIBRARI
 # The same products as a processor without AVX-512 computes them: bf16 through f32.
 add_test(NAME device.blas.avx2 COMMAND test_device_blas)
 set_tests_properties(device.blas.avx2 PROPERTIES LABELS "unit;kernel" TIMEOUT 120 ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2")
+
+# Benchmark, not in ctest: ninja bench_gemm && ./bench_gemm 2 512 bf16
+add_executable(bench_gemm EXCLUDE_FROM_ALL bench/bench_gemm.cpp)
+target_link_libraries(bench_gemm PRIVATE strata_device strata_dep_dnnl OpenMP::OpenMP_CXX)

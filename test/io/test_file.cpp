@@ -125,7 +125,8 @@ TEST(File, FreeBytesOfAPathThatDoesNotExistYet) {
 class SmallDisk : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "mounting a small tmpfs is not permitted here";
+    if (::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=64k") != 0)
+      GTEST_SKIP() << "mounting a small tmpfs is not permitted here";
     mounted_ = true;
   }
   void TearDown() override {
@@ -139,7 +140,8 @@ TEST_F(SmallDisk, WritingAndReservingTooMuchAreCapacityErrors) {
   const std::string data(100 << 10, 'x');
   {
     const FileHandle file(folder_ / "x", FileHandle::Mode::create);
-    EXPECT_THAT(message_of<CapacityError>([&] { file.allocate(100 << 10); }), HasSubstr("/x: cannot reserve 102400 bytes: No space left on device ("));
+    EXPECT_THAT(message_of<CapacityError>([&] { file.allocate(100 << 10); }),
+                HasSubstr("/x: cannot reserve 102400 bytes: No space left on device ("));
     EXPECT_THAT(message_of<CapacityError>([&] { file.write_at(data.data(), data.size(), 0); }), HasSubstr("No space left on device"));
   }
   std::filesystem::remove(folder_ / "x");
@@ -149,7 +151,8 @@ TEST_F(SmallDisk, WritingAndReservingTooMuchAreCapacityErrors) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
-// Enough space for the data as announced, too little for the structure: the library itself runs into the full disk, and is usable afterwards.
+// Enough space for the data as announced, too little for the structure: the library itself runs into the full disk, and is usable
+// afterwards.
 TEST_F(SmallDisk, AnHdf5StructureThatDoesNotFitIsAnError) {
   const std::vector<h5::AttributeSpec> large = {{"/run", "deck", std::string(200 << 10, 'd')}};
   for (int i = 0; i < 3; ++i) {

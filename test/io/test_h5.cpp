@@ -134,7 +134,8 @@ TEST(H5, StockToolsSeeNamesShapesAndAttributes) {
   const test::CommandResult list = test::run_command("h5ls -r " + (folder / "a.h5").string());
   EXPECT_EQ(list.status, 0) << list.err;
   EXPECT_THAT(list.out, HasSubstr("/model/model.layers.0.mlp.up_proj.weight Dataset {300, 70}"));
-  const test::CommandResult dump = test::run_command("h5dump -a /model/model.layers.0.mlp.up_proj.weight/dtype " + (folder / "a.h5").string());
+  const test::CommandResult dump =
+      test::run_command("h5dump -a /model/model.layers.0.mlp.up_proj.weight/dtype " + (folder / "a.h5").string());
   EXPECT_THAT(dump.out, HasSubstr("(0): \"bf16\""));
 }
 

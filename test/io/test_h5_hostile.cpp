@@ -156,7 +156,8 @@ TEST_F(Hostile, AttributesOfOddTypes) {
     H5Aclose(H5Acreate2(file, "many", H5T_STD_I64LE, seven, H5P_DEFAULT, H5P_DEFAULT));
     H5Sclose(scalar), H5Sclose(seven), H5Tclose(type);
   });
-  EXPECT_THAT(data_error([&] { h5::File(path()).string("/", "vlen"); }), HasSubstr("vlen of / is neither a number nor a text of fixed length"));
+  EXPECT_THAT(data_error([&] { h5::File(path()).string("/", "vlen"); }),
+              HasSubstr("vlen of / is neither a number nor a text of fixed length"));
   EXPECT_THAT(data_error([&] { h5::File(path()).integer("/", "many"); }), HasSubstr("many of / is not a single value"));
 }
 
@@ -166,9 +167,7 @@ TEST_F(Hostile, UnknownDtypeAttribute) {
 }
 
 TEST_F(Hostile, AnOrdinaryFileOfAnotherProgramIsAccepted) {
-  make([&](hid_t file) {
-    dataset(file, "w", H5T_IEEE_F32LE, {16}, [](hid_t list) { H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY); });
-  });
+  make([&](hid_t file) { dataset(file, "w", H5T_IEEE_F32LE, {16}, [](hid_t list) { H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY); }); });
   EXPECT_EQ(h5::File(path()).dataset("/w").elements(), 16);
 }
 

@@ -53,7 +53,8 @@ TEST_F(Safetensors, GivesBackWhatWasWritten) {
   const std::uint8_t b[3] = {1, 2, 3};
   const std::int64_t c = -5;
   {
-    SafetensorsWriter writer(folder_ / "m.safetensors", {{"b", DType::u8, {3}}, {"a", DType::f32, {10, 100}}, {"c", DType::i64, {}}, {"e", DType::bf16, {0, 4}}});
+    SafetensorsWriter writer(folder_ / "m.safetensors",
+                             {{"b", DType::u8, {3}}, {"a", DType::f32, {10, 100}}, {"c", DType::i64, {}}, {"e", DType::bf16, {0, 4}}});
     writer.fill("a", 300, 700, a.data() + 300);
     writer.fill("a", 0, 300, a.data());
     writer.fill("b", 0, 3, b);
@@ -86,14 +87,19 @@ TEST_F(Safetensors, BytesAreTheFormats) {
     writer.fill("b", 0, 1, "e");
     writer.commit();
   }
-  const std::string json = R"({"__metadata__":{"format":"pt"},"a":{"dtype":"U16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}})";
+  const std::string json =
+      R"({"__metadata__":{"format":"pt"},"a":{"dtype":"U16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}})";
   const std::string padded = json + std::string((8 - json.size() % 8) % 8, ' ');
-  EXPECT_EQ(test::read_file(folder_ / "m.safetensors"), std::string(1, static_cast<char>(padded.size())) + std::string(7, '\0') + padded + "abcde");
+  EXPECT_EQ(test::read_file(folder_ / "m.safetensors"),
+            std::string(1, static_cast<char>(padded.size())) + std::string(7, '\0') + padded + "abcde");
 }
 
 TEST_F(Safetensors, WithoutCommitNothingStays) {
   { SafetensorsWriter writer(folder_ / "m.safetensors", {{"a", DType::u8, {1}}}); }
-  EXPECT_THAT(data_error([&] { SafetensorsWriter(folder_ / "m.safetensors", {{"a", DType::u8, {1}}, {"a", DType::u8, {1}}}); }), HasSubstr("a is named twice"));
+  EXPECT_THAT(data_error([&] {
+                SafetensorsWriter(folder_ / "m.safetensors", {{"a", DType::u8, {1}}, {"a", DType::u8, {1}}});
+              }),
+              HasSubstr("a is named twice"));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
@@ -109,12 +115,14 @@ TEST_F(Safetensors, ReadingOutsideATensorIsRefused) {
   write("m.safetensors", {"a"});
   const SafetensorsReader reader(folder_ / "m.safetensors");
   float buffer[8];
-  EXPECT_THAT(data_error([&] { reader.read(reader.tensors().at("a"), 4, 3, buffer); }), HasSubstr("3 elements from 4 are asked of a tensor of 6"));
+  EXPECT_THAT(data_error([&] { reader.read(reader.tensors().at("a"), 4, 3, buffer); }),
+              HasSubstr("3 elements from 4 are asked of a tensor of 6"));
 }
 
 TEST_F(Safetensors, RefusesLengthsThatCannotBe) {
   EXPECT_THAT(refusal_of_bytes("1234567"), HasSubstr("at least 8 bytes, this one 7"));
-  EXPECT_THAT(refusal_of_bytes(std::string(8, '\xff') + "{}"), HasSubstr("the header claims 18446744073709551615 bytes, the format allows 100000000"));
+  EXPECT_THAT(refusal_of_bytes(std::string(8, '\xff') + "{}"),
+              HasSubstr("the header claims 18446744073709551615 bytes, the format allows 100000000"));
   EXPECT_THAT(refusal_of_bytes(std::string("\x10\0\0\0\0\0\0\0{}", 10)), HasSubstr("the header claims 16 bytes, but only 2 follow"));
   EXPECT_THAT(refusal("", 0), HasSubstr("start with '{'"));
   EXPECT_THAT(refusal(" {}", 0), HasSubstr("start with '{'"));
@@ -153,7 +161,9 @@ TEST_F(Safetensors, RefusesUnsoundEntries) {
 
 TEST_F(Safetensors, RefusesHolesOverlapsAndLeftovers) {
   const auto two = [&](const std::string& first, const std::string& second, std::size_t data) {
-    return refusal(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)" + first + R"(},"b":{"dtype":"U8","shape":[4],"data_offsets":)" + second + "}}", data);
+    return refusal(
+        R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)" + first + R"(},"b":{"dtype":"U8","shape":[4],"data_offsets":)" + second + "}}",
+        data);
   };
   EXPECT_EQ(two("[4,8]", "[0,4]", 8), "no DataError");
   EXPECT_THAT(two("[0,4]", "[5,9]", 9), HasSubstr("tensor b starts at byte 5 of the data, where byte 4 is expected: tensors leave a hole"));
@@ -165,7 +175,9 @@ TEST_F(Safetensors, RefusesHolesOverlapsAndLeftovers) {
 TEST_F(Safetensors, FolderWithAnIndex) {
   write("model-00001-of-00002.safetensors", {"a", "b"}, 1);
   write("model-00002-of-00002.safetensors", {"c"}, 2);
-  const std::string index = safetensors_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00001-of-00002.safetensors"}, {"c", "model-00002-of-00002.safetensors"}}, 72);
+  const std::string index = safetensors_index(
+      {{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00001-of-00002.safetensors"}, {"c", "model-00002-of-00002.safetensors"}},
+      72);
   test::write_file(folder_ / "model.safetensors.index.json", index);
 
   const SafetensorsReader reader(folder_.path());
@@ -198,7 +210,8 @@ TEST_F(Safetensors, IndexThatDoesNotFitItsParts) {
 }
 
 TEST_F(Safetensors, FolderWithoutWeights) {
-  EXPECT_THAT(data_error([&] { SafetensorsReader reader(folder_.path()); }), HasSubstr("model.safetensors or model.safetensors.index.json, found neither"));
+  EXPECT_THAT(data_error([&] { SafetensorsReader reader(folder_.path()); }),
+              HasSubstr("model.safetensors or model.safetensors.index.json, found neither"));
   EXPECT_THAT(data_error([&] { SafetensorsReader reader(folder_ / "none.safetensors"); }), HasSubstr("No such file"));
 }
 

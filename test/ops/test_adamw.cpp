@@ -121,10 +121,11 @@ TEST(Adamw, AnElementsBitsDependOnItsOwnValuesAlone) {
   TestTensor weight = start, m = first_m, v(DType::f32, Shape{n});
   adamw_update(stream, weight, {}, gradient, m, v, settings(3));
 
+  const auto element = [](const TestTensor& tensor, std::size_t i) { return TestTensor(DType::f32, Shape{1}, Doubles(1, tensor.values()[i])); };
   for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    TestTensor one(DType::f32, Shape{1}, {start.values()[at]}), one_m(DType::f32, Shape{1}, {first_m.values()[at]}), one_v(DType::f32, Shape{1});
-    adamw_update(stream, one, {}, TestTensor(DType::f32, Shape{1}, {gradient.values()[at]}), one_m, one_v, settings(3));
+    TestTensor one = element(start, at), one_m = element(first_m, at), one_v(DType::f32, Shape{1});
+    adamw_update(stream, one, {}, element(gradient, at), one_m, one_v, settings(3));
     EXPECT_EQ(one.values()[0], weight.values()[at]) << i;
     EXPECT_EQ(one_m.values()[0], m.values()[at]) << i;
   }

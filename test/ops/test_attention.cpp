@@ -146,7 +146,7 @@ TEST(Attention, ARowThatSeesNoKeyGivesZeros) {
     const Doubles o = c.o.values(), lse = c.lse.values(), dq = doubles_of(c.dq());
     for (const std::size_t row : {2U, 5U}) {
       EXPECT_EQ(lse[row], -INFINITY);
-      for (std::size_t d = 0; d < 4; ++d) EXPECT_EQ(o[row * 4 + d], 0), EXPECT_EQ(dq[row * 4 + d], 0);
+      for (std::size_t d = 0; d < 4; ++d) EXPECT_TRUE(o[row * 4 + d] == 0 && dq[row * 4 + d] == 0) << row;
     }
     for (const double value : c.dfused.values()) EXPECT_TRUE(std::isfinite(value));
   }

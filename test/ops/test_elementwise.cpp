@@ -48,7 +48,8 @@ TEST(Elementwise, AddIntoAdds) {
       const TestTensor x(type, Shape{n}, random_values(n, 1)), before(type, Shape{n}, random_values(n, 2));
       TestTensor y = before, expected(type, Shape{n});
       Doubles sum = before.values();
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += x.values()[i];
+      const Doubles terms = x.values();
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += terms[i];
       expected.set(sum);  // the sum of two floats in double, rounded to float, is the float sum
 
       add_into(stream, y, x);

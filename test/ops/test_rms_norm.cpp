@@ -12,19 +12,19 @@ struct Expected {
   Doubles y, rstd, dx, dweight;
 };
 
-/// The formulas of the header in plain fp64 loops over rows of H.
+/// The formulas of the header in plain loops over rows of H, sums in long double.
 Expected plain(const Doubles& x, const Doubles& weight, const Doubles& dy) {
   const std::size_t H = weight.size(), rows = x.size() / H;
   Expected e{Doubles(x.size()), Doubles(rows), Doubles(x.size()), Doubles(H, 0.0)};
   for (std::size_t r = 0; r < rows; ++r) {
-    double squares = 0, mean = 0;
-    for (std::size_t j = 0; j < H; ++j) squares += x[r * H + j] * x[r * H + j];
-    const double rstd = e.rstd[r] = 1 / std::sqrt(squares / static_cast<double>(H) + eps);
-    for (std::size_t j = 0; j < H; ++j) mean += dy[r * H + j] * weight[j] * x[r * H + j] * rstd / static_cast<double>(H);
+    long double squares = 0, mean = 0;
+    for (std::size_t j = 0; j < H; ++j) squares += static_cast<long double>(x[r * H + j]) * x[r * H + j];
+    const double rstd = e.rstd[r] = static_cast<double>(1 / std::sqrt(squares / static_cast<long double>(H) + eps));
+    for (std::size_t j = 0; j < H; ++j) mean += static_cast<long double>(dy[r * H + j]) * weight[j] * x[r * H + j] * rstd / static_cast<long double>(H);
     for (std::size_t j = 0; j < H; ++j) {
       const double xhat = x[r * H + j] * rstd;
       e.y[r * H + j] = xhat * weight[j];
-      e.dx[r * H + j] = rstd * (dy[r * H + j] * weight[j] - xhat * mean);
+      e.dx[r * H + j] = rstd * (dy[r * H + j] * weight[j] - xhat * static_cast<double>(mean));
       e.dweight[j] += dy[r * H + j] * xhat;
     }
   }
@@ -146,8 +146,9 @@ TEST(RmsNorm, OutputsMayBeInputsAndAddingAdds) {
     EXPECT_EQ(y_is_x.bytes(), y.bytes());
     EXPECT_EQ(dx_is_dy.bytes(), dx.bytes());
     Doubles sum = plain(x.values(), weight.values(), dy.values()).dx, weight_sum = dweight.values();
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += old_dx.values()[i];
-    for (std::size_t j = 0; j < weight_sum.size(); ++j) weight_sum[j] += old_dweight.values()[j];
+    const Doubles terms = old_dx.values(), weight_terms = old_dweight.values();
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += terms[i];
+    for (std::size_t j = 0; j < weight_sum.size(); ++j) weight_sum[j] += weight_terms[j];
     EXPECT_LT(relative_difference(added_dx.values(), sum), tolerance("rms_norm", type));
     EXPECT_LT(relative_difference(added_dweight.values(), weight_sum), rounding_of(sum_type(type)));
   }

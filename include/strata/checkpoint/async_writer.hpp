@@ -25,7 +25,8 @@ class AsyncCheckpointWriter {
              const LaunchRecord& launch, bool verify);
   /// Whether a save was begun and not finished. The same on all ranks. Local.
   bool active() const;
-  /// Whether this rank's part is on disk, or has failed. Local: ranks differ, so agree on it (all_min) before calling finish() because of it.
+  /// Whether this rank's part is on disk, or has failed. Local: ranks differ, so agree on it (all_min) before calling finish() because of
+  /// it.
   bool done() const;
   /// Waits for the thread, agrees over ranks, and renames; throws on every rank if any failed. Nothing to do when not active. Collective.
   void finish(Communicator& comm);

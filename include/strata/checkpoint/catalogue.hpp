@@ -17,21 +17,21 @@ struct CheckpointEntry {
 };
 
 /// File name for config.name = "step_{step:06d}" and the like ({step}, {epoch}, {loss}, with printf-like widths after a colon), with ".h5".
-/// As in printf, {step:06d} pads with zeros and {loss:.4f} gives decimals; {epoch} alone is the number of whole epochs, {loss} alone has four
-/// decimals. Throws DeckError for an unknown field or a name that is not a plain file name.
+/// As in printf, {step:06d} pads with zeros and {loss:.4f} gives decimals; {epoch} alone is the number of whole epochs, {loss} alone has
+/// four decimals. Throws DeckError for an unknown field or a name that is not a plain file name.
 std::string checkpoint_file_name(const std::string& pattern, std::int64_t step, double epoch, double loss);
 
 /// Every checkpoint file in a folder that opens and has a step, by step; others (.tmp, strangers) are left out. Local.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder);
 
 /// What to resume from: the file itself, or the newest sound checkpoint of a folder (the one `latest` names first, then by falling step).
-/// Damaged ones are passed over, each with a line in `notes`. Empty: there is none (the path may be missing altogether). A file that is named
-/// itself and is damaged is a DataError: nothing else was asked for. Local; reads every tensor and verifies every hash.
+/// Damaged ones are passed over, each with a line in `notes`. Empty: there is none (the path may be missing altogether). A file that is
+/// named itself and is damaged is a DataError: nothing else was asked for. Local; reads every tensor and verifies every hash.
 std::optional<std::filesystem::path> find_resumable(const std::filesystem::path& file_or_folder, std::vector<std::string>& notes);
 
-/// Called after a checkpoint was written: replaces `latest`, replaces `best` when told, deletes what config.keep and config.keep_best do not
-/// protect (never the one just written, never `best`, never a file that is not a readable checkpoint), and leftover .tmp files of checkpoints.
-/// `newest` is a plain file name. Throws DataError. On one rank only.
+/// Called after a checkpoint was written: replaces `latest`, replaces `best` when told, deletes what config.keep and config.keep_best do
+/// not protect (never the one just written, never `best`, never a file that is not a readable checkpoint), and leftover .tmp files of
+/// checkpoints. `newest` is a plain file name. Throws DataError. On one rank only.
 void update_catalogue(const std::filesystem::path& folder, const std::string& newest, bool is_best, const CheckpointConfig& config);
 
 }  // namespace strata

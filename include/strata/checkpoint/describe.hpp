@@ -6,7 +6,8 @@
 
 namespace strata {
 
-/// Several lines: model, step, epoch, loss, best, sizes by group, hashes and launch; with `verbose` also every tensor and the whole deck. Local.
+/// Several lines: model, step, epoch, loss, best, sizes by group, hashes and launch; with `verbose` also every tensor and the whole deck.
+/// Local.
 std::string describe_checkpoint(const CheckpointReader& checkpoint, bool verbose);
 /// The same as one JSON object (numbers that are not finite become null); with `verbose` also "tensors". Local.
 std::string describe_checkpoint_json(const CheckpointReader& checkpoint, bool verbose = false);

@@ -18,7 +18,9 @@ inline constexpr std::int64_t checksum_elements = 4096;
 /// Bytes per checksum: XXH3-128 in canonical (big-endian) order.
 inline constexpr std::int64_t checksum_bytes = 16;
 /// Checksums of a tensor with this many elements.
-constexpr std::int64_t checksum_blocks(std::int64_t elements) { return (elements + checksum_elements - 1) / checksum_elements; }
+constexpr std::int64_t checksum_blocks(std::int64_t elements) {
+  return (elements + checksum_elements - 1) / checksum_elements;
+}
 
 /// The root attribute `format`, and where things lie. The checksums of "/model/x" are the dataset "/checksums/model/x", [blocks, 16] of u8.
 inline constexpr const char* checkpoint_format_name = "strata checkpoint";
@@ -39,7 +41,7 @@ struct TensorPiece {
 /// One dataset of a checkpoint and the part of it this rank writes. Equal on every rank but for `pieces`; over all ranks the pieces cover
 /// the tensor exactly once.
 struct CheckpointTensor {
-  std::string path;                 // "/model/<name>", "/optimizer/<name>/exp_avg", ...
+  std::string path;  // "/model/<name>", "/optimizer/<name>/exp_avg", ...
   DType type = DType::f32;
   std::vector<std::int64_t> shape;  // global shape
   std::vector<TensorPiece> pieces;  // of this rank
@@ -48,13 +50,13 @@ struct CheckpointTensor {
 /// Everything of a run that is not a tensor, the same on every rank count. Stored as attributes and texts under /run.
 struct RunRecord {
   std::int64_t step = 0;
-  std::int64_t cursor = 0;           // [sequences] consumed from the endless stream of epochs
-  std::int64_t tokens = 0;           // [tokens] consumed
+  std::int64_t cursor = 0;  // [sequences] consumed from the endless stream of epochs
+  std::int64_t tokens = 0;  // [tokens] consumed
   double epoch = 0;
   std::uint64_t seed = 0;
-  double loss = 0;                   // of the last step
-  double validation_loss = 0;        // of the last validation; NaN: none yet
-  double best_metric = 0;            // NaN: none yet
+  double loss = 0;             // of the last step
+  double validation_loss = 0;  // of the last validation; NaN: none yet
+  double best_metric = 0;      // NaN: none yet
   std::int64_t best_step = -1;
   std::int64_t bad_validations = 0;  // in a row, for early stopping
   std::string deck;                  // the effective deck
@@ -68,6 +70,7 @@ struct RunRecord {
 /// What depends on ranks, strategy and host: /run/launch, left out of comparisons.
 struct LaunchRecord {
   std::int64_t ranks = 1, threads = 1;
+  std::string deck;  // the whole effective deck, with folders, threads and origins
   std::string strategy, hosts, processor, build, written;  // written: wall-clock time
 };
 

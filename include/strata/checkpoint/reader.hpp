@@ -26,8 +26,8 @@ class CheckpointReader {
   /// Reads elements [first, first + count) of a tensor and compares the checksums of the blocks it touches. Throws DataError naming file,
   /// tensor and elements. Local.
   void read(const std::string& tensor, std::int64_t first, std::int64_t count, void* to) const;
-  /// Recomputes every checksum; returns one line per damaged stretch (empty: sound), as in "/model/x: elements 8192..12287 differ from their
-  /// checksum". Local.
+  /// Recomputes every checksum; returns one line per damaged stretch (empty: sound), as in "/model/x: elements 8192..12287 differ from
+  /// their checksum". Local.
   std::vector<std::string> verify() const;
   /// XXH3-128 over the checksums of all tensors below `group` ("/model"), their names, types and shapes: equal exactly when they are. 32
   /// hexadecimal digits. Reads the checksums only. Local.

@@ -24,8 +24,8 @@ struct MatrixRef {
 void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc,
                void* scratch, std::int64_t scratch_bytes);
 
-/// C[m,n] (=|+=) A B (+ bias over columns) (+ residual), cut by shape alone into tiles of about 512 x 512 (edges smaller; skinny shapes cut along the long side so
-/// that threads have work), taken by the stream's threads. With Write::add, a bias or a residual each tile is computed in scratch in f32 and then
+/// C[m,n] (=|+=) A B (+ bias over columns) (+ residual), cut by shape and transposition alone into tiles of about 512 x 512 (edges smaller; small products
+/// finer so that threads have work; up to four rows against a transposed B by dot products that read B once), taken by the stream's threads. With Write::add, a bias or a residual each tile is computed in scratch in f32 and then
 /// added: product, then bias, then addition to the old value or residual, each rounded in f32, one rounding to the output type at the end.
 /// `bias` has `in`'s type [n] or is null; `residual` has `out`'s type, row stride `ld_residual`, or is null; it may be C itself.
 void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc, Write write = Write::set,

@@ -36,7 +36,8 @@ class FileHandle {
   int descriptor_ = -1;
 };
 
-/// A name beside `path` that nobody can foresee, ending in ".tmp": with Mode::create two writers never share it, and no link lies in the way.
+/// A name beside `path` that nobody can foresee, ending in ".tmp": with Mode::create two writers never share it, and no link lies in the
+/// way.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 /// fsync of a folder: makes a rename in it durable.
 void sync_folder(const std::filesystem::path& folder);

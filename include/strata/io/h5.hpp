@@ -16,9 +16,9 @@ namespace strata::h5 {
 using AttributeValue = std::variant<std::int64_t, double, std::string>;
 
 struct DatasetSpec {
-  std::string path;                  // "/model/lm_head.weight"; groups on the way are made
-  DType type = DType::f32;           // bf16 is stored as 2-byte unsigned with attribute dtype = "bf16"
-  std::vector<std::int64_t> shape;   // global shape; empty: scalar
+  std::string path;                 // "/model/lm_head.weight"; groups on the way are made
+  DType type = DType::f32;          // bf16 is stored as 2-byte unsigned with attribute dtype = "bf16"
+  std::vector<std::int64_t> shape;  // global shape; empty: scalar
 };
 struct AttributeSpec {
   std::string object;  // "/" or the path of a group or dataset (a group that does not exist is made)

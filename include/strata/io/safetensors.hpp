@@ -23,9 +23,10 @@ struct SafetensorsEntry {
   std::int64_t bytes() const { return elements() * static_cast<std::int64_t>(size_of(type)); }
 };
 
-/// All tensors of a model: a file, or a folder with model.safetensors, or with model.safetensors.index.json and its parts (each name must be
-/// in the part the index says, and in no other; a tensor of a part that the index leaves out counts as well). Reads headers only; a tensor of
-/// a type Strata does not have (F8_E4M3, BOOL, ...) is refused with its name and type. Throws DataError naming file and tensor. Local.
+/// All tensors of a model: a file, or a folder with model.safetensors, or with model.safetensors.index.json and its parts (each name must
+/// be in the part the index says, and in no other; a tensor of a part that the index leaves out counts as well). Reads headers only; a
+/// tensor of a type Strata does not have (F8_E4M3, BOOL, ...) is refused with its name and type. Throws DataError naming file and tensor.
+/// Local.
 class SafetensorsReader {
  public:
   explicit SafetensorsReader(const std::filesystem::path& file_or_folder);
@@ -51,9 +52,9 @@ struct SafetensorsItem {
   std::vector<std::int64_t> shape;
 };
 
-/// Writes one safetensors file piece by piece: header first (metadata format = pt, padded with spaces to 8 bytes; tensors in the order of the
-/// reference implementation: wider types first, then by name, so that each is aligned), then fill() each tensor, then commit(), which syncs
-/// and renames from a temporary name. Without commit() nothing stays. Local.
+/// Writes one safetensors file piece by piece: header first (metadata format = pt, padded with spaces to 8 bytes; tensors in the order of
+/// the reference implementation: wider types first, then by name, so that each is aligned), then fill() each tensor, then commit(), which
+/// syncs and renames from a temporary name. Without commit() nothing stays. Local.
 class SafetensorsWriter {
  public:
   /// Throws DataError for names the format cannot hold, and where the file cannot be made; CapacityError when it does not fit the disk.
