@@ -11,7 +11,7 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr Index block_rows = 256;
+constexpr Index block_rows = 128;
 constexpr Index dot_rows = 64;
 
 template <class T>

@@ -9,7 +9,7 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr Index query_block = 128, key_block = 128;
+constexpr Index query_block = 128, key_block = 256;
 
 template <class T>
 struct Inputs {
