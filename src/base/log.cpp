@@ -23,6 +23,11 @@ State& state() {
   static State s;
   return s;
 }
+void write_to_file(const State& s, const char* mark, const std::string& message) {
+  if (!s.file) return;
+  std::fprintf(s.file, "%s  %s%s%s\n", wall_clock_text().c_str(), s.prefix.c_str(), mark, message.c_str());
+  std::fflush(s.file);
+}
 void clear_moving_line(State& s) {
   if (s.moving_line) std::fputs("\r\033[K", stderr);
   s.moving_line = false;
@@ -62,10 +67,13 @@ void Log::say(LogLevel level, const std::string& message) {
   const char* mark = level == LogLevel::warning ? "warning: " : level == LogLevel::error ? "error: " : "";
   clear_moving_line(s);
   std::fprintf(stderr, "%s%s%s\n", s.prefix.c_str(), mark, message.c_str());
-  if (s.file) {
-    std::fprintf(s.file, "%s  %s%s%s\n", wall_clock_text().c_str(), s.prefix.c_str(), mark, message.c_str());
-    std::fflush(s.file);
-  }
+  write_to_file(s, mark, message);
+}
+
+void Log::record(const std::string& message) {
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  if (s.speaks) write_to_file(s, "", message);
 }
 
 }  // namespace strata

@@ -1,5 +1,7 @@
 #include "commands/model_source.hpp"
 
+#include <unistd.h>
+
 #include "strata/base/log.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/device/thread_pool.hpp"
@@ -10,6 +12,11 @@ namespace fs = std::filesystem;
 int threads_of(const Session& session) {
   const int asked = session.settings().device.threads;
   return asked > 0 ? asked : default_threads(session.comm.local_size());
+}
+
+bool shows_progress(const Session& session) {
+  const std::string& asked = session.settings().run.progress;
+  return asked == "on" || (asked == "auto" && session.comm.size() == 1 && isatty(STDERR_FILENO) == 1);
 }
 
 DType compute_type(const Session& session) { return dtype_from_name(session.settings().precision.compute); }

@@ -15,6 +15,8 @@ namespace strata {
 int threads_of(const Session& session);
 /// fp32, bf16 or fp64 of precision.compute as an element type.
 DType compute_type(const Session& session);
+/// Whether one moving line shows the progress: run.progress, or on a terminal without a launcher (under mpirun a rank cannot tell).
+bool shows_progress(const Session& session);
 /// Throws NotCompiled or DeckError unless device.kind can be had.
 void check_device(const Session& session);
 

@@ -50,7 +50,7 @@ int run_prepare(Session& session) {
     config = with_vocabulary(s);
   });
   double shown = 0;
-  const bool moving = s.run.progress == "on";
+  const bool moving = shows_progress(session);
   PrepareTools tools;
   tools.tokenizer = tokenizer.get();
   tools.tokenizer_name = s.tokenizer.path;

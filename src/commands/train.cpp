@@ -6,6 +6,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
+#include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/checkpoint/writer.hpp"
 #include "strata/data/loader.hpp"
@@ -108,11 +109,13 @@ class TrainCommand {
       std::string refused;
       for (const Difference& d : differences(stored, session_.deck)) {
         if (d.decides_result) refused += text("\n  ", d.key, " was ", d.stored, ", is ", d.now, " (", session_.deck.where(d.key), ")");
-        else log_info(text("Changed since the checkpoint: ", d.key, " was ", d.stored, ", is ", d.now));
+        else log_info(text("Changed since the checkpoint: ", d.key, " was ", d.stored, ", is ", d.now, d.note.empty() ? "" : " (" + d.note + ")"));
       }
       if (!refused.empty())
         throw DeckError(text("this deck would not continue the run of ", checkpoint_->path().string(), ":", refused,
                              "\nset these keys back, name another run.folder, or start anew with run.resume = never"));
+      if (checkpoint_->run().model_config != config_.json)
+        throw DataError(text("model.config = ", s_.model.config, " is not the configuration the run of ", checkpoint_->path().string(), " was trained with; start anew with run.resume = never"));
       if (checkpoint_->run().dataset_hash != train_data_->hash())
         throw DataError(text("data.train = ", s_.data.train, " is not the file the run of ", checkpoint_->path().string(), " was trained on; start anew with run.resume = never"));
     });
@@ -136,11 +139,28 @@ class TrainCommand {
     log_info(table);
     if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", table + "\n\n" + work_table(plan));
     pool_.emplace(threads_);
+    check_memory(plan);
     guarded(comm_, [&] { arena_.emplace(plan.bytes); });
     setup_.emplace(*arena_, comm_, *model_, shape());
     stream_.emplace(Stream::cpu(*pool_, *arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     model_->prepare(setup_->activations());
+  }
+
+  // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
+  void check_memory(const TrainPlan& plan) {
+    std::int64_t snapshot = 0;
+    if (s_.checkpoint.asynchronous && s_.checkpoint.every > 0) {
+      Arena counting;
+      snapshot = AsyncCheckpointWriter::snapshot_bytes(TrainState(counting, model_->parameters(), compute_).checkpoint_tensors(comm_.rank(), comm_.size()));
+      log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(snapshot)), " per rank while checkpoints are written in the background"));
+    }
+    guarded(comm_, [&] {
+      const std::int64_t needed = (plan.bytes + snapshot) * comm_.local_size(), available = available_memory_bytes();
+      if (needed <= available) return;
+      throw CapacityError(text("this run needs ", bytes_text(static_cast<double>(needed)), " on ", comm_.host(), " (", comm_.local_size(), " ranks of ", bytes_text(static_cast<double>(plan.bytes + snapshot)),
+                               "), ", bytes_text(static_cast<double>(available)), " are free; fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less"));
+    });
   }
 
   std::string work_table(const TrainPlan& plan) const {
@@ -200,7 +220,7 @@ class TrainCommand {
     for (const std::string& host : all_gather_text(comm_, comm_.local_rank() == 0 ? comm_.host() : "")) launch.hosts += (launch.hosts.empty() || host.empty() ? "" : " ") + host;
     launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
     return LoopParts{comm_, *stream_, *model_, *setup_, *train_data_, validation_data_ ? &*validation_data_ : nullptr, s_.run, s_.data, s_.batch, s_.train, s_.checkpoint, schedule(),
-                     *plan_steps_, record, launch, s_.run.progress == "on"};
+                     *plan_steps_, record, launch, shows_progress(session_)};
   }
 
   void finish(const LoopResult& result) {

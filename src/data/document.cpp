@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "strata/base/error.hpp"
-#include "tokenizer/nfc.hpp"
+#include "strata/tokenizer/nfc.hpp"
 
 namespace strata::data {
 namespace {

@@ -3,12 +3,24 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
 #include <utility>
 
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 
 namespace strata {
+
+std::int64_t available_memory_bytes() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string name; file >> name;) {
+    std::int64_t kilobytes = 0;
+    if (name == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return std::numeric_limits<std::int64_t>::max();  // a kernel that does not say
+}
 
 const char* name_of(DeviceKind kind) {
   switch (kind) {

@@ -6,7 +6,7 @@
 #include "strata/base/error.hpp"
 #include "strata/io/file.hpp"
 #include "tokenizer/byte_alphabet.hpp"
-#include "tokenizer/nfc.hpp"
+#include "strata/tokenizer/nfc.hpp"
 #include "tokenizer/utf8.hpp"
 #include "tokenizer/word_cache.hpp"
 

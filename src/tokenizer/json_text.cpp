@@ -12,11 +12,11 @@ json parse_json(const std::string& content, const std::string& source) {
   bool too_deep = false;
   try {
     json value = json::parse(content, [&](int depth, json::parse_event_t, json&) { return !(too_deep = too_deep || depth > deepest); });
-    if (too_deep) throw DataError(text(source, ": is nested deeper than ", deepest, " levels"));
-    return value;
+    if (!too_deep) return value;
   } catch (const json::exception& error) {
-    throw DataError(text(source, ": is not sound JSON: ", error.what()));
+    if (!too_deep) throw DataError(text(source, ": is not sound JSON: ", error.what()));
   }
+  throw DataError(text(source, ": is nested deeper than ", deepest, " levels"));
 }
 
 json read_json_object_if_there(const std::filesystem::path& path) {

@@ -1,5 +1,5 @@
 // NFC: only the stretches in which something can move are taken apart.
-#include "tokenizer/nfc.hpp"
+#include "strata/tokenizer/nfc.hpp"
 
 #include <algorithm>
 #include <cstring>

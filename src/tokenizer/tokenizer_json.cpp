@@ -76,7 +76,7 @@ void Reader::read_normalizer(const json& object) {
 void Reader::read_split(const json& object) {
   const json& pattern = member_or_null(member_or_null(object, "pattern"), "Regex");
   const auto rule = pattern.is_string() ? split_rule_of(pattern.get_ref<const std::string&>()) : std::nullopt;
-  if (!rule) refuse("split pattern", shown(member_or_null(object, "pattern")), "those of GPT-2, Qwen2 and Llama 3");
+  if (!rule) refuse("split pattern", shown(pattern.is_null() ? member_or_null(object, "pattern") : pattern), "those of GPT-2, Qwen2 and Llama 3");
   if (member_or_null(object, "behavior") != json("Isolated") || member_or_null(object, "invert") == json(true))
     refuse("Split pre-tokenizer", shown(object), "behavior Isolated, invert false");
   parts_.rule = *rule;

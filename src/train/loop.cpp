@@ -106,7 +106,8 @@ class Loop {
   void report() {
     const bool shown = due(p_.train.log_every) || record_.step == p_.plan.total_steps();
     if (p_.moving_line) Log::progress_line(step_line(metrics_now_));
-    if (shown) log_info(step_line(metrics_now_));
+    if (shown && p_.moving_line) Log::record(step_line(metrics_now_));
+    else if (shown) log_info(step_line(metrics_now_));
     if (!pending_line_.empty()) log_info(pending_line_);
     if (metrics_ && (shown || !pending_line_.empty())) metrics_->append(metrics_now_);
     pending_line_.clear();

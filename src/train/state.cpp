@@ -18,8 +18,8 @@ CheckpointTensor tensor_of(std::string path, const View& view, int rank, int ran
   CheckpointTensor tensor{std::move(path), view.type(), sizes_of(view.shape()), {}};
   const std::int64_t n = view.elements(), blocks = (n + checksum_elements - 1) / checksum_elements;
   const std::int64_t first = blocks * rank / ranks * checksum_elements, last = std::min(n, blocks * (rank + 1) / ranks * checksum_elements);
-  if (first < last)
-    tensor.pieces.push_back({static_cast<const unsigned char*>(view.data()) + first * static_cast<std::int64_t>(size_of(view.type())), first, last - first});
+  const auto* base = static_cast<const unsigned char*>(view.data());  // null when planning
+  if (first < last) tensor.pieces.push_back({base ? base + first * static_cast<std::int64_t>(size_of(view.type())) : nullptr, first, last - first});
   return tensor;
 }
 

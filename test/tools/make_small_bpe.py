@@ -3,8 +3,8 @@
 
 usage: make_small_bpe.py SHARED/golden/text [OUTPUT_FOLDER]
 
-The texts are those of tokenizer_qwen.json there, written for that folder; codepoints.json, measured on Hugging Face tokenizers 0.23.3, gives the
-character classes of the split patterns. Words come from Python's `re`, merges from a plain search, NFC from Python's unicodedata (14.0.0)
+The texts are those of tokenizer_qwen.json there, written for that folder; codepoints.json, measured on Hugging Face tokenizers 0.23.3,
+gives the character classes of the split patterns. Words come from Python's `re`, merges from a plain search, NFC from Python's unicodedata (14.0.0)
 with the code points that are newer than Unicode 9 left alone. Standard library only.
 """
 import collections
@@ -45,8 +45,9 @@ def make_nfc(points):
     """NFC in which no code point moves that the reference does not know: text is cut around them."""
     classes = {c: k for a, b, k in points["combining_class"] for c in range(a, b + 1)}
     newer = {c for row in points["never_composed"] for c in row}
-    unknown = "".join(sorted(chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000
-                             and (classes.get(c, 0) != unicodedata.combining(chr(c)) or c in newer)))
+    decomposes = lambda c: unicodedata.decomposition(chr(c))[:1] not in ("", "<")    # then its own class never matters
+    unknown = "".join(chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000
+                      and (c in newer or (classes.get(c, 0) != unicodedata.combining(chr(c)) and not decomposes(c))))
     assert all(unicodedata.combining(c) == 0 or ord(c) not in classes for c in unknown)
     cut = re.compile(f"([{re.escape(unknown)}])")
     return lambda text: text if text.isascii() else "".join(unicodedata.normalize("NFC", part) for part in cut.split(text))
@@ -84,7 +85,7 @@ def join(symbols, pair):
 class Reference:
     def __init__(self, vocab, merges, added, split, normal):
         self.vocab, self.ranks, self.added, self.split, self.normal = vocab, {m: r for r, m in enumerate(merges)}, added, split, normal
-        self.special = re.compile("|".join(re.escape(t) for t in sorted(added, key=len, reverse=True)))
+        self.found = re.compile("|".join(re.escape(t) for t in sorted(added, key=len, reverse=True)))
 
     @functools.cache
     def word(self, word):
@@ -98,7 +99,7 @@ class Reference:
 
     def ids(self, text):
         out, at = [], 0
-        for m in [*self.special.finditer(text), None]:
+        for m in [*self.found.finditer(text), None]:
             plain = self.normal(text[at:m.start() if m else len(text)])
             for word in self.split.findall(plain):
                 out += self.word(word)
@@ -119,7 +120,14 @@ class Reference:
         return hashes
 
     def reference(self, texts):
-        return {"cases": [{"text": t, "ids": self.ids(t), "decoded": self.normal(t)} for t in texts], "decodes": [], "sweep": self.sweep()}
+        special = {t for t, s in ADDED if s}
+        shown = lambda t, skip: "".join(self.normal(p) if i % 2 == 0 else "" if skip and p in special else p
+                                        for i, p in enumerate(re.split(f"({self.found.pattern})", t)))
+        cases = [{"text": t, "ids": self.ids(t), "decoded": shown(t, False), "decoded_skip_special": shown(t, True)} for t in texts]
+        for case in cases:
+            if case["decoded_skip_special"] == case["decoded"]:
+                del case["decoded_skip_special"]
+        return {"cases": cases, "decodes": [], "sweep": self.sweep()}
 
 
 def tokenizer_json(vocab, merges, added, normalizer, pre_tokenizer, normalized):
@@ -154,18 +162,21 @@ def main():
 
     split = {"type": "Split", "pattern": {"Regex": QWEN}, "behavior": "Isolated", "invert": False}
     bytes_only = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
-    write(out / "small_qwen" / "tokenizer.json", tokenizer_json(vocab, merges, added, {"type": "NFC"}, {"type": "Sequence", "pretokenizers": [split, bytes_only]}, False))
+    steps = {"type": "Sequence", "pretokenizers": [split, bytes_only]}
+    write(out / "small_qwen" / "tokenizer.json", tokenizer_json(vocab, merges, added, {"type": "NFC"}, steps, False))
     config = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "bos_token": None,
-              "added_tokens_decoder": {str(i): {"content": t, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": s}
-                                       for t, i, s in added}}
+              "added_tokens_decoder": {str(i): {"content": t, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+                                                "special": s} for t, i, s in added}}
     write(out / "small_qwen_files" / "vocab.json", vocab, ensure_ascii=False)
     write(out / "small_qwen_files" / "merges.txt", "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
     write(out / "small_qwen_files" / "tokenizer_config.json", config, indent=1)
     plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     write(out / "small_gpt2" / "tokenizer.json", tokenizer_json(vocab, [" ".join(m) for m in merges], added, None, plain, True))
-    write(out / "small_qwen.json", json.dumps(Reference(vocab, merges, by_text, qwen_split, nfc).reference(texts)).replace('{"text"', '\n{"text"') + "\n")
-    write(out / "small_gpt2.json", json.dumps(Reference(vocab, merges, by_text, gpt2_split, lambda t: t).reference(texts)).replace('{"text"', '\n{"text"') + "\n")
-    write(out / "codepoints.json", json.dumps({k: points[k] for k in ("letter", "number", "space", "contraction", "combining_class", "never_composed")}) + "\n")
+    lines = lambda reference: json.dumps(reference).replace('{"text"', '\n{"text"') + "\n"
+    write(out / "small_qwen.json", lines(Reference(vocab, merges, by_text, qwen_split, nfc).reference(texts)))
+    write(out / "small_gpt2.json", lines(Reference(vocab, merges, by_text, gpt2_split, lambda t: t).reference(texts)))
+    keys = ("letter", "number", "space", "contraction", "combining_class", "never_composed")
+    write(out / "codepoints.json", {k: points[k] for k in keys})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ class Log {
   /// Cuts a moving progress line before the next message, so that lines never mix.
   static void progress_line(const std::string& line);
   static void say(LogLevel level, const std::string& message);
+  /// To the file only: what the terminal's progress line shows already.
+  static void record(const std::string& message);
 };
 
 inline void log_info(const std::string& message) { Log::say(LogLevel::info, message); }

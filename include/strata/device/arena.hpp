@@ -11,6 +11,9 @@ namespace strata {
 enum class DeviceKind { cpu, cuda, plan };
 const char* name_of(DeviceKind kind);
 
+/// Memory the host can still give, as the kernel estimates it. [bytes]
+std::int64_t available_memory_bytes();
+
 struct ArenaEntry {
   std::string name;       // "activations.layer.3.attention"
   std::int64_t bytes = 0; // rounded up to the alignment

@@ -59,7 +59,7 @@ void update_split(Stream& stream, Index n, BFloat16* weight, std::int16_t* remai
       float m_i = m[i], v_i = v[i];
       const float p = updated(joined(weight[i], remainder[i]), gradient[i], m_i, v_i, c);
       const BFloat16 rounded(p);
-      weight[i] = rounded;
+      weight[i].bits = rounded.bits;  // a copy of the whole struct would not vectorise
       remainder[i] = remainder_of(p, rounded);
       m[i] = m_i, v[i] = v_i;
     }

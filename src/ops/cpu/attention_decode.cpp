@@ -12,6 +12,7 @@ namespace {
 using Index = std::int64_t;
 
 constexpr Index key_block = 512;
+constexpr Index ahead = 16;  // rows between a prefetch and its use
 
 /// The query heads of one group, and what is known of them so far.
 template <class Sum>
@@ -22,12 +23,30 @@ struct Group {
   Sum* scores;        // [heads, key_block]
 };
 
+/// Asks for a row well before it is read: rows of one head lie too far apart for the processor to foresee them.
+template <class T>
+void prefetch_row(const T* row, Index hd) {
+  for (Index byte = 0; byte < hd * static_cast<Index>(sizeof(T)); byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(row) + byte);
+}
+
+/// sum += p_j v_j for `count` keys in order; several at once read and write the sums once.
+template <int count, class T, class Sum>
+void add_values(const Sum* p, const T* v, Index stride, Index hd, Sum* sum) {
+#pragma GCC ivdep
+  for (Index d = 0; d < hd; ++d) {
+    Sum total = sum[d];
+    for (int j = 0; j < count; ++j) total = std::fma(p[j], static_cast<Sum>(v[j * stride + d]), total);
+    sum[d] = total;
+  }
+}
+
 /// Scores of `keys` keys, their softmax carried along, and the values added.
 template <class T>
 void attend(const Group<SumOf<T>>& group, const Heads<const T>& k, const Heads<const T>& v, Index b, Index kv, Index key, Index keys, SumOf<T> scale) {
   using Sum = SumOf<T>;
   for (Index j = 0; j < keys; ++j) {
     const T* row = k.at(b, key + j, kv);
+    prefetch_row(k.at(b, key + std::min(j + ahead, keys - 1), kv), group.hd);
     for (Index h = 0; h < group.heads; ++h) {
       const Sum* q = group.q + h * group.hd;
       group.scores[h * key_block + j] = lane_sum<Sum>(group.hd, [&](Index d) { return q[d] * static_cast<Sum>(row[d]); });
@@ -41,15 +60,13 @@ void attend(const Group<SumOf<T>>& group, const Heads<const T>& k, const Heads<c
     Sum* sum = group.sum + h * group.hd;
     for (Index d = 0; d < group.hd; ++d) sum[d] *= shrink;
   }
-  for (Index j = 0; j < keys; ++j) {
-    const T* row = v.at(b, key + j, kv);
-    for (Index h = 0; h < group.heads; ++h) {
-      const Sum p = group.scores[h * key_block + j];
-      Sum* sum = group.sum + h * group.hd;
-#pragma GCC ivdep
-      for (Index d = 0; d < group.hd; ++d) sum[d] = std::fma(p, static_cast<Sum>(row[d]), sum[d]);
-    }
+  Index j = 0;
+  for (; j + 4 <= keys; j += 4) {
+    for (Index next = 0; next < 4; ++next) prefetch_row(v.at(b, key + std::min(j + next + ahead, keys - 1), kv), group.hd);
+    for (Index h = 0; h < group.heads; ++h) add_values<4>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
   }
+  for (; j < keys; ++j)
+    for (Index h = 0; h < group.heads; ++h) add_values<1>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
 }
 
 template <class T>
