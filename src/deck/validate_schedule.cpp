@@ -67,8 +67,8 @@ void check_length(Validation& v) {
   const bool needed = s.kind != "constant" && s.kind != "WarmupLR" && !(decays && s.stable_steps >= 0);
   const std::string source = s.steps > 0 ? "schedule.steps" : "train.max_steps";
   const std::int64_t length = s.steps > 0 ? s.steps : v.settings().train.max_steps;
-  if (needed && length == 0) {
-    v.missing("schedule.steps", "schedule.kind = " + s.kind + " needs its length; give it, or train.max_steps");
+  if (needed && length == 0 && v.settings().train.epochs == 0) {  // epochs give a length too, once the data is open
+    v.missing("schedule.steps", "schedule.kind = " + s.kind + " needs its length; give it, or train.max_steps or train.epochs");
   }
   if (!needed || length == 0) return;
   if (s.warmup_steps > length) {

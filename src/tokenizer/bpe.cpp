@@ -62,7 +62,8 @@ void Bpe::append_short(std::string_view word, std::vector<TokenId>& out) const {
 void Bpe::append_long(std::string_view word, std::vector<TokenId>& out) const {
   constexpr std::uint32_t none = 0xffffffffu;
   if (word.size() >= std::size_t{1} << 31)
-    throw DataError(text("a text holds a word of ", word.size(), " bytes without a break; the tokenizer takes words below 2147483648 bytes"));
+    throw DataError(
+        text("a text holds a word of ", word.size(), " bytes without a break; the tokenizer takes words below 2147483648 bytes"));
   const auto count = static_cast<std::uint32_t>(word.size());
   struct Symbol {
     TokenId id;
@@ -71,7 +72,9 @@ void Bpe::append_long(std::string_view word, std::vector<TokenId>& out) const {
   };
   std::vector<Symbol> symbols(count);
   std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> heap;  // rank, position: lowest rank first, then leftmost
-  const auto entry = [&](std::uint32_t at) -> const MergeTable::Entry& { return merges_.find(symbols[at].id, symbols[symbols[at].after].id); };
+  const auto entry = [&](std::uint32_t at) -> const MergeTable::Entry& {
+    return merges_.find(symbols[at].id, symbols[symbols[at].after].id);
+  };
   const auto push = [&](std::uint32_t at) {
     if (at == none || symbols[at].after == none) return;
     if (const auto& found = entry(at); found.rank != MergeTable::no_rank) heap.push(std::uint64_t{found.rank} << 32 | at);

@@ -82,13 +82,15 @@ ByteBpeTokenizer::ByteBpeTokenizer(const ByteBpeParts& parts)
     if (!spellings_[id].empty()) ids_.emplace(spellings_[id], static_cast<TokenId>(id));
   for (const auto& [name, id] : {std::pair{"end", eos_}, std::pair{"begin", bos_}})
     if (id && token_of(*id).empty())
-      throw DataError(text(parts.source, ": the files beside it give ", *id, " as the id of the ", name, " of text, but no token has that id"));
+      throw DataError(
+          text(parts.source, ": the files beside it give ", *id, " as the id of the ", name, " of text, but no token has that id"));
 }
 
 void ByteBpeTokenizer::add_tokens(const ByteBpeParts& parts) {
   for (const AddedToken& token : parts.added) {
     if (!spellings_[token.id].empty() && spellings_[token.id] != token.content)
-      throw DataError(text(parts.source, ": the added token '", token.content, "' has id ", token.id, ", which '", spellings_[token.id], "' has already"));
+      throw DataError(text(parts.source, ": the added token '", token.content, "' has id ", token.id, ", which '", spellings_[token.id],
+                           "' has already"));
     spellings_[token.id] = token.content;
     special_[token.id] = token.special;
     if (!token.normalized) {
@@ -152,9 +154,13 @@ std::string ByteBpeTokenizer::decode(std::span<const TokenId> ids, bool skip_spe
   return out;
 }
 
-std::string ByteBpeTokenizer::bytes_of(TokenId id) const { return id < bytes_.size() ? bytes_[id] : std::string(); }
+std::string ByteBpeTokenizer::bytes_of(TokenId id) const {
+  return id < bytes_.size() ? bytes_[id] : std::string();
+}
 
-std::string ByteBpeTokenizer::token_of(TokenId id) const { return id < spellings_.size() ? spellings_[id] : std::string(); }
+std::string ByteBpeTokenizer::token_of(TokenId id) const {
+  return id < spellings_.size() ? spellings_[id] : std::string();
+}
 
 std::optional<TokenId> ByteBpeTokenizer::id_of(std::string_view token) const {
   const auto found = ids_.find(token);

@@ -24,13 +24,13 @@ struct AddedToken {
 
 /// What the files say, whatever their form.
 struct ByteBpeParts {
-  std::string source;                      // named in messages
+  std::string source;                         // named in messages
   std::map<TokenId, std::string> vocabulary;  // id -> spelling
-  std::vector<Merge> merges;               // by rank
+  std::vector<Merge> merges;                  // by rank
   std::vector<AddedToken> added;
   SplitRule rule = SplitRule::qwen2;
   bool nfc = false;
-  bool ignore_merges = false;              // a word that is a token is taken whole
+  bool ignore_merges = false;  // a word that is a token is taken whole
   std::optional<TokenId> eos, bos;
 };
 
@@ -76,8 +76,10 @@ class ByteBpeTokenizer : public Tokenizer {
 /// Reads a tokenizer.json that was parsed from `content`.
 ByteBpeParts read_tokenizer_json(const std::string& content, const std::string& source);
 
-/// Reads vocab.json and merges.txt, with added tokens and the class from tokenizer_config.json, added_tokens.json and config.json in `beside`.
-ByteBpeParts read_vocab_and_merges(const std::filesystem::path& vocab, const std::filesystem::path& merges, const std::filesystem::path& beside);
+/// Reads vocab.json and merges.txt, with added tokens and the class from tokenizer_config.json, added_tokens.json and config.json in
+/// `beside`.
+ByteBpeParts read_vocab_and_merges(const std::filesystem::path& vocab, const std::filesystem::path& merges,
+                                   const std::filesystem::path& beside);
 
 /// Sets eos and bos from the configuration files in `folder`: tokenizer_config.json, else generation_config.json, else config.json.
 void read_end_and_begin(const std::filesystem::path& folder, ByteBpeParts& parts);

@@ -25,7 +25,9 @@ Loaded load_vocab(const fs::path& vocab, const fs::path& beside) {
   return finish_byte_bpe(read_vocab_and_merges(vocab, merges, beside), beside);
 }
 
-Loaded load_sentencepiece(const fs::path& path) { return std::make_unique<SentencePieceTokenizer>(read_text(path), path.string()); }
+Loaded load_sentencepiece(const fs::path& path) {
+  return std::make_unique<SentencePieceTokenizer>(read_text(path), path.string());
+}
 
 /// A tokenizer.json has a "model" object; a vocab.json has tokens and ids only.
 Loaded load_json(const fs::path& path) {
@@ -54,17 +56,20 @@ Loaded load_folder(const fs::path& folder) {
   if (fs::exists(vocab)) return load_vocab(vocab, folder);
   const std::vector<fs::path> models = model_files(folder);
   if (models.size() == 1) return load_sentencepiece(models[0]);
-  if (models.size() > 1) throw DataError(text(folder.string(), ": holds ", models.size(), " sentencepiece models; name one, such as ", models[0].string()));
+  if (models.size() > 1)
+    throw DataError(text(folder.string(), ": holds ", models.size(), " sentencepiece models; name one, such as ", models[0].string()));
   const fs::path above = fs::absolute(folder / "").parent_path().parent_path() / "vocab.json";
   if (fs::exists(folder / "tokenizer_config.json") && fs::exists(above)) return load_vocab(above, folder);
-  throw DataError(text(folder.string(), ": holds no tokenizer: tokenizer.json, vocab.json with merges.txt, or a sentencepiece .model is expected"));
+  throw DataError(
+      text(folder.string(), ": holds no tokenizer: tokenizer.json, vocab.json with merges.txt, or a sentencepiece .model is expected"));
 }
 
 Loaded load_file(const fs::path& path) {
   const std::string extension = path.extension().string();
   if (extension == ".json") return load_json(path);
   if (extension == ".txt")
-    throw DataError(text(path.string(), ": is a text file; tokenizer.json, vocab.json (with merges.txt beside it), a sentencepiece .model, or their ",
+    throw DataError(text(path.string(),
+                         ": is a text file; tokenizer.json, vocab.json (with merges.txt beside it), a sentencepiece .model, or their ",
                          "folder is expected. WordPiece (vocab.txt) is not known to this version of Strata"));
   return load_sentencepiece(path);
 }
@@ -73,8 +78,10 @@ Loaded load_file(const fs::path& path) {
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
   if (path.empty()) throw DataError("no tokenizer is named: set tokenizer.path");
-  if (!fs::exists(path)) throw DataError(text(path.string(), ": there is no such file or folder; tokenizer.path names a tokenizer.json, a vocab.json, a "
-                                              "sentencepiece .model, or a folder that holds one"));
+  if (!fs::exists(path))
+    throw DataError(text(path.string(),
+                         ": there is no such file or folder; tokenizer.path names a tokenizer.json, a vocab.json, a "
+                         "sentencepiece .model, or a folder that holds one"));
   return fs::is_directory(path) ? load_folder(path) : load_file(path);
 }
 

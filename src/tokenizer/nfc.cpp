@@ -70,7 +70,9 @@ void append_region(const char* at, const char* end, std::string& out) {
   for (const std::uint32_t code : codes) utf8::append(code, out);
 }
 
-bool moves(const std::uint8_t* table, std::uint32_t code) { return table[code] & unicode::moves; }
+bool moves(const std::uint8_t* table, std::uint32_t code) {
+  return table[code] & unicode::moves;
+}
 
 }  // namespace
 

@@ -16,7 +16,9 @@ constexpr std::string_view llama3_pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view gpt2_pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-constexpr bool is_line_end(char c) { return c == '\r' || c == '\n'; }
+constexpr bool is_line_end(char c) {
+  return c == '\r' || c == '\n';
+}
 
 /// One text with the property table at hand.
 class Scanner {
@@ -58,11 +60,20 @@ const char* Scanner::contraction(bool any_case) const {
   const auto lower = [&](unsigned c) { return any_case && c >= 'A' && c <= 'Z' ? c + 32u : c; };
   const unsigned first = lower(at(1)), second = lower(at(2));
   switch (first) {
-    case 's': case 't': case 'm': case 'd': return begin_ + 2;
-    case 'r': case 'v': return second == 'e' ? begin_ + 3 : nullptr;
-    case 'l': return second == 'l' ? begin_ + 3 : nullptr;
-    case 0xc5: return any_case && at(2) == 0xbf ? begin_ + 3 : nullptr;
-    default: return nullptr;
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return begin_ + 2;
+    case 'r':
+    case 'v':
+      return second == 'e' ? begin_ + 3 : nullptr;
+    case 'l':
+      return second == 'l' ? begin_ + 3 : nullptr;
+    case 0xc5:
+      return any_case && at(2) == 0xbf ? begin_ + 3 : nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -106,9 +117,12 @@ const char* Scanner::modern(int digits) const {
 
 const char* name_of(SplitRule rule) {
   switch (rule) {
-    case SplitRule::gpt2: return "gpt2";
-    case SplitRule::qwen2: return "qwen2";
-    case SplitRule::llama3: return "llama3";
+    case SplitRule::gpt2:
+      return "gpt2";
+    case SplitRule::qwen2:
+      return "qwen2";
+    case SplitRule::llama3:
+      return "llama3";
   }
   return "";
 }
@@ -123,9 +137,12 @@ std::optional<SplitRule> split_rule_of(std::string_view pattern) {
 const char* end_of_word(SplitRule rule, const char* at, const char* end) {
   const Scanner scanner(at, end);
   switch (rule) {
-    case SplitRule::gpt2: return scanner.gpt2();
-    case SplitRule::qwen2: return scanner.modern(1);
-    case SplitRule::llama3: return scanner.modern(3);
+    case SplitRule::gpt2:
+      return scanner.gpt2();
+    case SplitRule::qwen2:
+      return scanner.modern(1);
+    case SplitRule::llama3:
+      return scanner.modern(3);
   }
   return end;
 }

@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view blank_mark = "\xe2\x96\x81";  // U+2581 stands for a blank inside pieces
 
 /// The byte of a byte piece, which is spelled <0x0A>.
-char byte_of_piece(const std::string& piece) { return static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16)); }
+char byte_of_piece(const std::string& piece) {
+  return static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16));
+}
 
 void append_with_blanks(std::string_view piece, std::string& out) {
   for (std::size_t at; (at = piece.find(blank_mark)) != std::string_view::npos; piece.remove_prefix(at + blank_mark.size())) {
@@ -69,7 +71,8 @@ void SentencePieceTokenizer::encode_to(std::string_view text, std::vector<TokenI
   WordCache& cache = WordCache::of_thread(owner_);
   std::size_t begin = 0;
   for (std::size_t at = text.find(' '); at != std::string_view::npos && at + 1 < text.size(); at = text.find(' ', at + 1)) {
-    // U+2581 in the text itself counts as a blank; the last blank of the text has nothing behind it that the model would put a blank before.
+    // U+2581 in the text itself counts as a blank; the last blank of the text has nothing behind it that the model would put a blank
+    // before.
     const bool goes_on = at == 0 || text[at - 1] == ' ' || text.substr(0, at).ends_with(blank_mark);
     if (goes_on) continue;
     append_word(text.substr(begin, at - begin), cache, out);
@@ -159,6 +162,8 @@ std::optional<TokenId> SentencePieceTokenizer::id_of(std::string_view token) con
   return processor_.IdToPiece(id) == token ? std::optional(static_cast<TokenId>(id)) : std::nullopt;
 }
 
-std::string SentencePieceTokenizer::token_of(TokenId id) const { return has(id) ? processor_.IdToPiece(static_cast<int>(id)) : std::string(); }
+std::string SentencePieceTokenizer::token_of(TokenId id) const {
+  return has(id) ? processor_.IdToPiece(static_cast<int>(id)) : std::string();
+}
 
 }  // namespace strata

@@ -18,11 +18,20 @@ class Message {
     content = {};
     value = 0;
     switch (tag & 7) {
-      case 0: value = varint(); break;
-      case 1: content = take(8); break;
-      case 2: content = take(varint()); break;
-      case 5: content = take(4); break;
-      default: damaged();
+      case 0:
+        value = varint();
+        break;
+      case 1:
+        content = take(8);
+        break;
+      case 2:
+        content = take(varint());
+        break;
+      case 5:
+        content = take(4);
+        break;
+      default:
+        damaged();
     }
     return true;
   }
@@ -31,7 +40,9 @@ class Message {
   std::string_view content;
 
  private:
-  [[noreturn]] void damaged() const { throw DataError(text(source_, ": is not a sound sentencepiece model: its fields do not fit the file")); }
+  [[noreturn]] void damaged() const {
+    throw DataError(text(source_, ": is not a sound sentencepiece model: its fields do not fit the file"));
+  }
   std::string_view take(std::uint64_t bytes) {
     if (bytes > left_.size()) damaged();
     const std::string_view taken = left_.substr(0, bytes);

@@ -23,7 +23,9 @@ constexpr std::size_t longest_line = 4096;  // [bytes] that the trainer is given
 class Lines : public sentencepiece::SentenceIterator {
  public:
   /// `last`: one more line behind the others, if not empty.
-  explicit Lines(const std::vector<std::string>& sentences, std::string last = "") : sentences_(sentences), last_(std::move(last)) { find(); }
+  explicit Lines(const std::vector<std::string>& sentences, std::string last = "") : sentences_(sentences), last_(std::move(last)) {
+    find();
+  }
   bool done() const override { return line_.empty(); }
   void Next() override { find(); }
   const std::string& value() const override { return line_; }
@@ -61,11 +63,16 @@ class Lines : public sentencepiece::SentenceIterator {
 std::unordered_map<std::string, std::string> options(const TokenizerConfig& config) {
   return {{"model_type", config.kind},
           {"vocab_size", std::to_string(config.vocabulary)},
-          {"unk_id", "0"}, {"bos_id", "1"}, {"eos_id", "2"}, {"pad_id", "-1"},
-          {"unk_piece", "<unk>"}, {"bos_piece", "<s>"}, {"eos_piece", "</s>"},
-          {"user_defined_symbols", "\n"},          // never joined with anything, one token each
-          {"byte_fallback", "true"},               // so no text is unknown
-          {"character_coverage", "0.9995"},        // the rarest characters go as bytes
+          {"unk_id", "0"},
+          {"bos_id", "1"},
+          {"eos_id", "2"},
+          {"pad_id", "-1"},
+          {"unk_piece", "<unk>"},
+          {"bos_piece", "<s>"},
+          {"eos_piece", "</s>"},
+          {"user_defined_symbols", "\n"},    // never joined with anything, one token each
+          {"byte_fallback", "true"},         // so no text is unknown
+          {"character_coverage", "0.9995"},  // the rarest characters go as bytes
           {"normalization_rule_name", "identity"},
           {"add_dummy_prefix", "false"},
           {"remove_extra_whitespaces", "false"},
@@ -89,7 +96,8 @@ std::string number_after(const std::string& message, const std::string& words) {
 
 [[noreturn]] void report(const TokenizerConfig& config, const std::string& message) {
   if (const std::string most = number_after(message, "set it to a value <= "); !most.empty())
-    throw DataError(text("tokenizer.vocabulary = ", config.vocabulary, " is too large for this text: the largest possible value is ", most));
+    throw DataError(
+        text("tokenizer.vocabulary = ", config.vocabulary, " is too large for this text: the largest possible value is ", most));
   if (message.find("smaller than required_chars") != std::string::npos) {
     const std::string least = number_after(message, text(config.vocabulary, " vs "));
     throw DataError(text("tokenizer.vocabulary = ", config.vocabulary, " is too small for the characters of this text",
@@ -118,10 +126,11 @@ std::string commonest_character(const std::vector<std::string>& sentences) {
 }
 
 void check(const TokenizerConfig& config) {
-  if (config.kind != "unigram" && config.kind != "bpe") throw DeckError(text("tokenizer.kind is 'unigram' or 'bpe', found '", config.kind, "'"));
+  if (config.kind != "unigram" && config.kind != "bpe")
+    throw DeckError(text("tokenizer.kind is 'unigram' or 'bpe', found '", config.kind, "'"));
   if (config.vocabulary < smallest_vocabulary || config.vocabulary > largest_vocabulary)
-    throw DeckError(text("tokenizer.vocabulary is expected to be from ", smallest_vocabulary, " (256 bytes, <unk>, <s>, </s> and the line end) to ",
-                         largest_vocabulary, ", found ", config.vocabulary));
+    throw DeckError(text("tokenizer.vocabulary is expected to be from ", smallest_vocabulary,
+                         " (256 bytes, <unk>, <s>, </s> and the line end) to ", largest_vocabulary, ", found ", config.vocabulary));
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ std::optional<TokenFinder::Match> TokenFinder::find(std::string_view text, std::
   if (contents_.empty()) return std::nullopt;
   for (std::size_t at = next_candidate(text, from); at < text.size(); at = next_candidate(text, at + 1))
     for (const std::size_t i : by_first_byte_[static_cast<unsigned char>(text[at])])
-      if (text.compare(at, contents_[i].first.size(), contents_[i].first) == 0) return Match{at, at + contents_[i].first.size(), contents_[i].second};
+      if (text.compare(at, contents_[i].first.size(), contents_[i].first) == 0)
+        return Match{at, at + contents_[i].first.size(), contents_[i].second};
   return std::nullopt;
 }
 

@@ -61,7 +61,8 @@ void Reader::check_model() {
   if (type != "BPE" && !type.empty()) refuse("model", "'" + type + "'", "byte-level 'BPE' from tokenizer.json");
   for (const char* name : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     const json& value = member_or_null(model(), name);
-    if (!value.is_null() && value != json("") && value != json(0.0)) refuse("model setting", text(name, " = ", shown(value)), "models without it");
+    if (!value.is_null() && value != json("") && value != json(0.0))
+      refuse("model setting", text(name, " = ", shown(value)), "models without it");
   }
   parts_.ignore_merges = member_or_null(model(), "ignore_merges") == json(true);
 }
@@ -76,7 +77,8 @@ void Reader::read_normalizer(const json& object) {
 void Reader::read_split(const json& object) {
   const json& pattern = member_or_null(member_or_null(object, "pattern"), "Regex");
   const auto rule = pattern.is_string() ? split_rule_of(pattern.get_ref<const std::string&>()) : std::nullopt;
-  if (!rule) refuse("split pattern", shown(pattern.is_null() ? member_or_null(object, "pattern") : pattern), "those of GPT-2, Qwen2 and Llama 3");
+  if (!rule)
+    refuse("split pattern", shown(pattern.is_null() ? member_or_null(object, "pattern") : pattern), "those of GPT-2, Qwen2 and Llama 3");
   if (member_or_null(object, "behavior") != json("Isolated") || member_or_null(object, "invert") == json(true))
     refuse("Split pre-tokenizer", shown(object), "behavior Isolated, invert false");
   parts_.rule = *rule;
@@ -87,7 +89,8 @@ void Reader::read_pre_tokenizer(const json& object) {
   const char* known = "Split with a known pattern before ByteLevel, or ByteLevel alone";
   if (steps.empty() || steps.size() > 2 || type_of(steps.back()) != "ByteLevel") refuse("pre-tokenizer", shown(object), known);
   const json& bytes = steps.back();
-  if (member_or_null(bytes, "add_prefix_space") != json(false)) refuse("pre-tokenizer setting", "add_prefix_space = true", "add_prefix_space = false");
+  if (member_or_null(bytes, "add_prefix_space") != json(false))
+    refuse("pre-tokenizer setting", "add_prefix_space = true", "add_prefix_space = false");
   const bool use_regex = member_or_null(bytes, "use_regex") != json(false);
   if (steps.size() == 1) {
     if (!use_regex) refuse("pre-tokenizer", "ByteLevel with use_regex = false and nothing before it", known);
@@ -99,10 +102,12 @@ void Reader::read_pre_tokenizer(const json& object) {
   read_split(steps[0]);
 }
 
-/// The post-processor could only add tokens at the ends, which encode() never does, so ByteLevel and TemplateProcessing change nothing here.
+/// The post-processor could only add tokens at the ends, which encode() never does, so ByteLevel and TemplateProcessing change nothing
+/// here.
 void Reader::check_around() {
   for (const json& part : flattened(member_or_null(root_, "post_processor"), "processors"))
-    if (type_of(part) != "ByteLevel" && type_of(part) != "TemplateProcessing") refuse("post-processor", shown(part), "ByteLevel and TemplateProcessing");
+    if (type_of(part) != "ByteLevel" && type_of(part) != "TemplateProcessing")
+      refuse("post-processor", shown(part), "ByteLevel and TemplateProcessing");
   const json& decoder = member_or_null(root_, "decoder");
   if (type_of(decoder) != "ByteLevel") refuse("decoder", shown(decoder), "ByteLevel");
 }
@@ -118,16 +123,19 @@ void Reader::read_merges() {
     else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
       reader.add(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>());
     else
-      throw DataError(text(parts_.source, ": merge ", parts_.merges.size() + 1, " is expected to be \"a b\" or [\"a\", \"b\"], found ", shown(merge)));
+      throw DataError(
+          text(parts_.source, ": merge ", parts_.merges.size() + 1, " is expected to be \"a b\" or [\"a\", \"b\"], found ", shown(merge)));
   }
 }
 
 void Reader::read_added() {
   const json& list = member_or_null(root_, "added_tokens");
-  if (!list.is_array() && !list.is_null()) throw DataError(text(parts_.source, ": added_tokens is expected to be a list, found ", list.type_name()));
+  if (!list.is_array() && !list.is_null())
+    throw DataError(text(parts_.source, ": added_tokens is expected to be a list, found ", list.type_name()));
   for (const json& object : list) {
     const json& id = member_or_null(object, "id");
-    if (!id.is_number_integer()) throw DataError(text(parts_.source, ": an added token is expected to have a number as its id, found ", shown(object)));
+    if (!id.is_number_integer())
+      throw DataError(text(parts_.source, ": an added token is expected to have a number as its id, found ", shown(object)));
     parts_.added.push_back(read_added_token(object, id.get<std::int64_t>(), parts_));
   }
 }

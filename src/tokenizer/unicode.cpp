@@ -12,7 +12,8 @@ constexpr std::uint32_t s_base = 0xac00, l_base = 0x1100, v_base = 0x1161, t_bas
 constexpr std::uint32_t l_count = 19, v_count = 21, t_count = 28, s_count = l_count * v_count * t_count;
 
 const CanonicalPair* find_parts(const CanonicalPair* table, std::size_t count, std::uint32_t code) {
-  const auto* at = std::lower_bound(table, table + count, code, [](const CanonicalPair& row, std::uint32_t c) { return row.composite < c; });
+  const auto* at =
+      std::lower_bound(table, table + count, code, [](const CanonicalPair& row, std::uint32_t c) { return row.composite < c; });
   return at != table + count && at->composite == code ? at : nullptr;
 }
 
@@ -20,7 +21,8 @@ const CanonicalPair* find_parts(const CanonicalPair* table, std::size_t count, s
 const std::vector<CanonicalPair>& by_parts() {
   static const std::vector<CanonicalPair> sorted = [] {
     std::vector<CanonicalPair> rows(composing, composing + composing_count);
-    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });
     return rows;
   }();
   return sorted;

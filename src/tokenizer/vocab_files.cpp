@@ -19,8 +19,8 @@ bool has_token(const ByteBpeParts& parts, const std::string& token) {
   return std::any_of(parts.vocabulary.begin(), parts.vocabulary.end(), [&](const auto& row) { return row.second == token; });
 }
 
-/// These files do not say how text is split, so the class in tokenizer_config.json does, else the model in config.json, else this rule: GPT-2
-/// keeps <|endoftext|> in its vocabulary, Qwen2 among the added tokens.
+/// These files do not say how text is split, so the class in tokenizer_config.json does, else the model in config.json, else this rule:
+/// GPT-2 keeps <|endoftext|> in its vocabulary, Qwen2 among the added tokens.
 void choose_rule(const json& tokenizer_config, const json& model_config, const fs::path& beside, ByteBpeParts& parts) {
   std::string name = "", where;
   if (const json& type = member_or_null(tokenizer_config, "tokenizer_class"); type.is_string())
@@ -36,7 +36,8 @@ void choose_rule(const json& tokenizer_config, const json& model_config, const f
   } else if (begins("GPT2") || begins("gpt2")) {
     parts.rule = SplitRule::gpt2;
   } else {
-    throw DataError(text(where, ": names '", name, "', and how that splits text is not known to Strata for vocab.json + merges.txt (GPT2 and Qwen2 ",
+    throw DataError(text(where, ": names '", name,
+                         "', and how that splits text is not known to Strata for vocab.json + merges.txt (GPT2 and Qwen2 ",
                          "are); a tokenizer.json says it itself"));
   }
 }
@@ -62,7 +63,8 @@ void read_added_tokens(const json& tokenizer_config, const fs::path& beside, Byt
   if (described.is_object() && !described.empty()) {
     for (const auto& [id, object] : described.items()) {
       if (id.empty() || id.size() > 9 || id.find_first_not_of("0123456789") != std::string::npos)
-        throw DataError(text((beside / "tokenizer_config.json").string(), ": added_tokens_decoder is expected to have ids as keys, found '", id, "'"));
+        throw DataError(
+            text((beside / "tokenizer_config.json").string(), ": added_tokens_decoder is expected to have ids as keys, found '", id, "'"));
       parts.added.push_back(read_added_token(object, std::stoll(id), parts));
     }
     return;
@@ -70,8 +72,10 @@ void read_added_tokens(const json& tokenizer_config, const fs::path& beside, Byt
   const json named = read_json_object_if_there(beside / "added_tokens.json");
   for (const auto& [content, id] : named.items()) {
     if (!id.is_number_integer())
-      throw DataError(text((beside / "added_tokens.json").string(), ": the id of '", content, "' is expected to be a number, found ", shown(id)));
-    parts.added.push_back(read_added_token({{"content", content}, {"special", true}, {"normalized", false}}, id.get<std::int64_t>(), parts));
+      throw DataError(
+          text((beside / "added_tokens.json").string(), ": the id of '", content, "' is expected to be a number, found ", shown(id)));
+    parts.added.push_back(
+        read_added_token({{"content", content}, {"special", true}, {"normalized", false}}, id.get<std::int64_t>(), parts));
   }
 }
 
@@ -124,7 +128,8 @@ ByteBpeParts read_vocab_and_merges(const fs::path& vocab, const fs::path& merges
 }
 
 void read_end_and_begin(const fs::path& folder, ByteBpeParts& parts) {
-  const fs::path file = folder / "tokenizer_config.json", generation_file = folder / "generation_config.json", model_file = folder / "config.json";
+  const fs::path file = folder / "tokenizer_config.json", generation_file = folder / "generation_config.json",
+                 model_file = folder / "config.json";
   const json config = read_json_object_if_there(file), generation = read_json_object_if_there(generation_file);
   const json model = read_json_object_if_there(model_file);
   const auto find = [&](const char* token, const char* id, std::optional<TokenId> otherwise) {

@@ -10,7 +10,8 @@ namespace {
 
 TokenId checked_id(const json& value, const std::string& token, const std::string& source) {
   if (!value.is_number_integer() || value.get<std::int64_t>() < 0 || value.get<std::int64_t>() > largest_id)
-    throw DataError(text(source, ": the id of token '", token, "' is expected to be a whole number from 0 to ", largest_id, ", found ", shown(value)));
+    throw DataError(
+        text(source, ": the id of token '", token, "' is expected to be a whole number from 0 to ", largest_id, ", found ", shown(value)));
   return value.get<TokenId>();
 }
 
@@ -18,8 +19,8 @@ TokenId checked_id(const json& value, const std::string& token, const std::strin
 
 void read_vocabulary(const json& object, ByteBpeParts& parts) {
   if (!object.is_object() || object.empty())
-    throw DataError(text(parts.source, ": the vocabulary is expected to be a JSON object of tokens and their ids, found ", object.type_name(),
-                         object.is_object() ? " without members" : ""));
+    throw DataError(text(parts.source, ": the vocabulary is expected to be a JSON object of tokens and their ids, found ",
+                         object.type_name(), object.is_object() ? " without members" : ""));
   for (const auto& [token, value] : object.items()) {
     const TokenId id = checked_id(value, token, parts.source);
     const auto [at, fresh] = parts.vocabulary.emplace(id, token);
@@ -47,8 +48,8 @@ void MergeReader::add(const std::string& left, const std::string& right) {
 void MergeReader::add_line(const std::string& line) {
   const std::size_t blank = line.find(' ');
   if (blank == std::string::npos || line.find(' ', blank + 1) != std::string::npos)
-    throw DataError(text(parts_.source, ": merge ", parts_.merges.size() + 1, " is expected to be two tokens with one blank between them, found '",
-                         line.substr(0, 100), "'"));
+    throw DataError(text(parts_.source, ": merge ", parts_.merges.size() + 1,
+                         " is expected to be two tokens with one blank between them, found '", line.substr(0, 100), "'"));
   add(line.substr(0, blank), line.substr(blank + 1));
 }
 
@@ -62,7 +63,8 @@ AddedToken read_added_token(const json& object, std::int64_t id, const ByteBpePa
   const auto flag = [&](const char* name, bool otherwise) {
     const json& value = member_or_null(object, name);
     if (!value.is_null() && !value.is_boolean())
-      throw DataError(text(parts.source, ": ", name, " of the added token '", token.content, "' is expected to be true or false, found ", shown(value)));
+      throw DataError(text(parts.source, ": ", name, " of the added token '", token.content, "' is expected to be true or false, found ",
+                           shown(value)));
     return value.is_null() ? otherwise : value.get<bool>();
   };
   token.special = flag("special", false);

@@ -29,8 +29,8 @@ class MergeReader {
   std::unordered_map<std::string_view, TokenId> ids_;
 };
 
-/// One added token from its JSON description (content, special, normalized, ...). DataError for lstrip, rstrip and single_word, which are not
-/// known here, and for an id that the vocabulary contradicts.
+/// One added token from its JSON description (content, special, normalized, ...). DataError for lstrip, rstrip and single_word, which are
+/// not known here, and for an id that the vocabulary contradicts.
 AddedToken read_added_token(const nlohmann::json& object, std::int64_t id, const ByteBpeParts& parts);
 
 }  // namespace strata

@@ -1,4 +1,5 @@
-// Tokenizer throughput on one core: bench_tokenizer TOKENIZER TEXT_FILE [rounds]. Prints million tokens per second, whole text and line by line.
+// Tokenizer throughput on one core: bench_tokenizer TOKENIZER TEXT_FILE [rounds]. Prints million tokens per second, whole text and line by
+// line.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,11 +15,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 void report(const char* what, std::size_t tokens, std::size_t bytes, double seconds) {
-  std::printf("%-14s %10zu tokens  %8.3f s  %7.2f M tokens/s  %7.1f MB/s\n", what, tokens, seconds, static_cast<double>(tokens) / seconds / 1e6,
-              static_cast<double>(bytes) / seconds / 1e6);
+  std::printf("%-14s %10zu tokens  %8.3f s  %7.2f M tokens/s  %7.1f MB/s\n", what, tokens, seconds,
+              static_cast<double>(tokens) / seconds / 1e6, static_cast<double>(bytes) / seconds / 1e6);
 }
 
 void measure(const strata::Tokenizer& tokenizer, const std::string& content) {

@@ -49,7 +49,7 @@ TEST(Train, FiveStepsARestartOnOtherRanksAndFiveEqualTen) {
 }
 
 TEST(Train, EpochsEndWithASmallerStepOnAnyRanks) {
-  const std::string options = "--train.max_steps=0 --train.epochs=1 --schedule.steps=auto --schedule.warmup_steps=0 --data.sequence=128 --batch.global=10 --batch.micro=4 --train.validate_every=0 --checkpoint.every=0 ";
+  const std::string options = "--train.max_steps=0 --train.epochs=1 --schedule.steps=auto --schedule.warmup_steps=0 --data.sequence=128 --batch.global=8 --batch.micro=4 --train.validate_every=0 --checkpoint.every=0 ";
   train("epoch-one", 1, options);
   train("epoch-three", 3, options);
 

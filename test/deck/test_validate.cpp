@@ -33,7 +33,7 @@ TEST(Validate, OnlyWhatACommandNeedsIsDemanded) {
             "strata train: batch.global is missing: sequences per optimizer step; or give batch.accumulation, and it is micro * "
             "accumulation * ranks\n"
             "strata train: train.max_steps is missing: a run needs an end; give it, or train.epochs, or both\n"
-            "strata train: schedule.steps is missing: schedule.kind = cosine needs its length; give it, or train.max_steps\n"
+            "strata train: schedule.steps is missing: schedule.kind = cosine needs its length; give it, or train.max_steps or train.epochs\n"
             "5 mistakes in the deck or on the command line");
   for (const auto* key : {"prepare.input is missing", "prepare.output is missing", "tokenizer.path is missing"})
     EXPECT_THAT(empty("prepare"), HasSubstr(key));

@@ -46,7 +46,8 @@ void Sha256::add(std::string_view bytes) {
 }
 
 void Sha256::add_number(std::uint32_t value) {
-  const char bytes[4] = {static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16), static_cast<char>(value >> 24)};
+  const char bytes[4] = {static_cast<char>(value), static_cast<char>(value >> 8), static_cast<char>(value >> 16),
+                         static_cast<char>(value >> 24)};
   add({bytes, 4});
 }
 
@@ -89,7 +90,9 @@ std::string sweep_block(const Tokenizer& tokenizer, std::uint32_t block) {
   return hash.hex().substr(0, 16);
 }
 
-nlohmann::json read_json(const std::filesystem::path& path) { return nlohmann::json::parse(read_file(path)); }
+nlohmann::json read_json(const std::filesystem::path& path) {
+  return nlohmann::json::parse(read_file(path));
+}
 
 std::string streamed(const Tokenizer& tokenizer, std::span<const TokenId> ids, bool skip_special) {
   StreamingDecoder decoder(tokenizer, skip_special);
@@ -105,13 +108,15 @@ void expect_cases(const Tokenizer& tokenizer, const nlohmann::json& reference) {
     EXPECT_EQ(tokenizer.decode(ids), decoded) << row.dump();
     EXPECT_EQ(streamed(tokenizer, ids), decoded) << row.dump();
     const auto skipped = row.value("decoded_skip_special", decoded);
-    if (!row.contains("decoded_skip_special") && tokenizer.kind() == std::string("sentencepiece")) return;  // recorded with special tokens only
+    if (!row.contains("decoded_skip_special") && tokenizer.kind() == std::string("sentencepiece"))
+      return;  // recorded with special tokens only
     EXPECT_EQ(tokenizer.decode(ids, true), skipped) << row.dump();
     EXPECT_EQ(streamed(tokenizer, ids, true), skipped) << row.dump();
   };
   ASSERT_FALSE(reference["cases"].empty());
   for (const auto& row : reference["cases"]) {
-    EXPECT_EQ(tokenizer.encode(row["text"].get<std::string>()), row["ids"].get<std::vector<TokenId>>()) << row["text"].dump().substr(0, 500);
+    EXPECT_EQ(tokenizer.encode(row["text"].get<std::string>()), row["ids"].get<std::vector<TokenId>>())
+        << row["text"].dump().substr(0, 500);
     expect_decoded(row);
   }
   for (const auto& row : reference["decodes"]) expect_decoded(row);
@@ -120,13 +125,41 @@ void expect_cases(const Tokenizer& tokenizer, const nlohmann::json& reference) {
 void expect_sweep(const Tokenizer& tokenizer, const nlohmann::json& reference) {
   const auto& blocks = reference["sweep"];
   ASSERT_EQ(blocks.size(), 272u);
-  for (std::uint32_t k = 0; k < 272; ++k) EXPECT_EQ(sweep_block(tokenizer, k), blocks[k].get<std::string>()) << "code points from " << k * 4096;
+  for (std::uint32_t k = 0; k < 272; ++k)
+    EXPECT_EQ(sweep_block(tokenizer, k), blocks[k].get<std::string>()) << "code points from " << k * 4096;
 }
 
 std::string random_text(std::mt19937_64& random, bool valid) {
-  static const char* const pieces[] = {" ",  "  ", "\n", "\r\n", "\t", "a",  "the", " The", "'s", "'LL", "'\xc5\xbf", "7", "1234", "!", "...", "<|endoftext|>", "<|im_end|>",
-                                       "<s>", "\xcc\x81", "e\xcc\x81", "\xc3\xa9", "\xe4\xbd\xa0\xe5\xa5\xbd", "\xc2\xa0", "\xe2\x80\x83", "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9",
-                                       "\xd7\xa9\xd6\xb7\xd7\x81", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xcc\xa3\xcc\x87", "\xe0\xa5\x98", "\xcd\x84"};
+  static const char* const pieces[] = {" ",
+                                       "  ",
+                                       "\n",
+                                       "\r\n",
+                                       "\t",
+                                       "a",
+                                       "the",
+                                       " The",
+                                       "'s",
+                                       "'LL",
+                                       "'\xc5\xbf",
+                                       "7",
+                                       "1234",
+                                       "!",
+                                       "...",
+                                       "<|endoftext|>",
+                                       "<|im_end|>",
+                                       "<s>",
+                                       "\xcc\x81",
+                                       "e\xcc\x81",
+                                       "\xc3\xa9",
+                                       "\xe4\xbd\xa0\xe5\xa5\xbd",
+                                       "\xc2\xa0",
+                                       "\xe2\x80\x83",
+                                       "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9",
+                                       "\xd7\xa9\xd6\xb7\xd7\x81",
+                                       "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8",
+                                       "\xcc\xa3\xcc\x87",
+                                       "\xe0\xa5\x98",
+                                       "\xcd\x84"};
   std::string out;
   const int count = static_cast<int>(random() % 40);
   for (int i = 0; i < count; ++i) {

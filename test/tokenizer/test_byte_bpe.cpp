@@ -9,14 +9,18 @@
 #include "support/support.hpp"
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/golden.hpp"
-#include "tokenizer/nfc.hpp"
+#include "strata/tokenizer/nfc.hpp"
 #include "tokenizer/pre_tokenizer.hpp"
 
 namespace strata::test {
 namespace {
 
-std::unique_ptr<Tokenizer> small(const std::string& name) { return load_tokenizer(data_file("tokenizer/" + name)); }
-nlohmann::json recorded(const std::string& name) { return read_json(data_file("tokenizer/" + name)); }
+std::unique_ptr<Tokenizer> small(const std::string& name) {
+  return load_tokenizer(data_file("tokenizer/" + name));
+}
+nlohmann::json recorded(const std::string& name) {
+  return read_json(data_file("tokenizer/" + name));
+}
 
 TEST(ByteBpe, QwenCasesAndEveryCodePoint) {
   const auto tokenizer = small("small_qwen");
@@ -109,7 +113,10 @@ TEST(ByteBpe, StreamingHoldsBackOnlyWhatMayBecomeACharacter) {
   EXPECT_EQ(decoder.push(byte(0xff)), "\xef\xbf\xbd") << "never the beginning of a character";
   EXPECT_EQ(decoder.push(byte(0xf0)), "");
   EXPECT_EQ(decoder.push(byte(0x9f)), "");
-  EXPECT_EQ(decoder.push(byte('b')), "\xef\xbf\xbd" "b") << "one sign for the broken part";
+  EXPECT_EQ(decoder.push(byte('b')),
+            "\xef\xbf\xbd"
+            "b")
+      << "one sign for the broken part";
   EXPECT_EQ(decoder.push(byte(0xc3)), "");
   EXPECT_EQ(decoder.finish(), "\xef\xbf\xbd");
   EXPECT_EQ(decoder.push(byte('c')), "c") << "a new text";
@@ -146,14 +153,16 @@ TEST(ByteBpe, CachesAreNotMixedUp) {
 }
 
 /// Merging by the definition: the lowest rank first, the leftmost of equals.
-std::vector<TokenId> merged_slowly(const Tokenizer& tokenizer, const std::map<std::pair<std::string, std::string>, int>& ranks, const std::string& word) {
+std::vector<TokenId> merged_slowly(const Tokenizer& tokenizer, const std::map<std::pair<std::string, std::string>, int>& ranks,
+                                   const std::string& word) {
   std::vector<std::string> symbols;
   for (const char c : word) symbols.push_back(spell_bytes(std::string(1, c)));
   while (true) {
     int best = 1 << 30;
     std::size_t at = 0;
     for (std::size_t i = 0; i + 1 < symbols.size(); ++i)
-      if (const auto found = ranks.find({symbols[i], symbols[i + 1]}); found != ranks.end() && found->second < best) best = found->second, at = i;
+      if (const auto found = ranks.find({symbols[i], symbols[i + 1]}); found != ranks.end() && found->second < best)
+        best = found->second, at = i;
     if (best == 1 << 30) break;
     symbols[at] += symbols[at + 1];
     symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(at) + 1);
@@ -184,7 +193,8 @@ TEST(ByteBpe, AMegabyteWithoutABlankIsNotSlow) {
   const auto tokenizer = small("small_qwen");
   std::mt19937_64 random(8);
   const std::size_t size = 1 << 20;
-  std::vector<std::string> texts = {std::string(size, 'e'), std::string(size, ' '), std::string(size, '!'), std::string(size, '\n'), std::string(size, '\xff'), std::string()};
+  std::vector<std::string> texts = {std::string(size, 'e'),  std::string(size, ' '),    std::string(size, '!'),
+                                    std::string(size, '\n'), std::string(size, '\xff'), std::string()};
   while (texts.back().size() < size) texts.back().push_back(static_cast<char>('a' + random() % 26));
   std::string marks = "e";
   while (marks.size() < size) marks += random() % 2 ? "\xcc\x81" : "\xcc\xa3";

@@ -72,8 +72,25 @@ TEST_P(Trained, HasTheVocabularyAskedFor) {
 TEST_P(Trained, RoundTripsExactly) {
   const auto sentences = corpus(400);
   const auto tokenizer = load_model(train_sentencepiece(config_of(GetParam(), 400), sentences));
-  std::vector<std::string> texts = {"", " ", "  ", "\n", "\n\n", " \n ", "a", " a", "a ", "  a  b  ", "\t", "\r\n", "x\ny\n", "123 4", "\xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x91\xa9",
-                                    "e\xcc\x81 \xef\xac\x81 \xc2\xa0 \xe2\x80\xa8", "<s></s><unk>", "<0x41>", std::string("a\0b", 3)};
+  std::vector<std::string> texts = {"",
+                                    " ",
+                                    "  ",
+                                    "\n",
+                                    "\n\n",
+                                    " \n ",
+                                    "a",
+                                    " a",
+                                    "a ",
+                                    "  a  b  ",
+                                    "\t",
+                                    "\r\n",
+                                    "x\ny\n",
+                                    "123 4",
+                                    "\xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x91\xa9",
+                                    "e\xcc\x81 \xef\xac\x81 \xc2\xa0 \xe2\x80\xa8",
+                                    "<s></s><unk>",
+                                    "<0x41>",
+                                    std::string("a\0b", 3)};
   texts.insert(texts.end(), sentences.begin(), sentences.begin() + 50);
   std::mt19937_64 random(11);
   while (texts.size() < 1000) texts.push_back(random_text(random, true));
@@ -137,8 +154,10 @@ TEST(SentencePiece, LongLinesAreUsedToo) {
 
 /// Models of BPE are encoded word by word; the library, given the whole text, must say the same.
 TEST(SentencePiece, WordByWordEqualsTheLibrary) {
-  std::vector<std::string> models = {train_sentencepiece(config_of("bpe", 420), corpus(400)), train_sentencepiece(config_of("unigram", 420), corpus(400))};
-  if (const auto mistral = shared_dir() / "data" / "sentencepiece" / "mistral.tokenizer.model.v1"; !shared_dir().empty()) models.push_back(read_file(mistral));
+  std::vector<std::string> models = {train_sentencepiece(config_of("bpe", 420), corpus(400)),
+                                     train_sentencepiece(config_of("unigram", 420), corpus(400))};
+  if (const auto mistral = shared_dir() / "data" / "sentencepiece" / "mistral.tokenizer.model.v1"; !shared_dir().empty())
+    models.push_back(read_file(mistral));
   for (const auto& model : models) {
     sentencepiece::SentencePieceProcessor library;
     ASSERT_TRUE(library.LoadFromSerializedProto(model).ok());
@@ -188,7 +207,8 @@ TEST(SentencePiece, DamagedModelsAreRefused) {
 }
 
 TEST(SentencePiece, SettingsAreChecked) {
-  EXPECT_NE(message_of([] { train_sentencepiece(config_of("word", 400), corpus(9)); }).find("'unigram' or 'bpe', found 'word'"), std::string::npos);
+  EXPECT_NE(message_of([] { train_sentencepiece(config_of("word", 400), corpus(9)); }).find("'unigram' or 'bpe', found 'word'"),
+            std::string::npos);
   EXPECT_NE(message_of([] { train_sentencepiece(config_of("bpe", 100), corpus(9)); }).find("from 260"), std::string::npos);
 }
 

@@ -13,7 +13,9 @@ namespace strata::test {
 namespace {
 using nlohmann::json;
 
-json small_json(const std::string& name = "small_qwen") { return read_json(data_file("tokenizer/" + name + "/tokenizer.json")); }
+json small_json(const std::string& name = "small_qwen") {
+  return read_json(data_file("tokenizer/" + name + "/tokenizer.json"));
+}
 
 /// The message for a tokenizer.json in which `change` has been made; "loaded" if there is none. The file's name must be in it.
 std::string refusal(const std::function<void(json&)>& change, const std::string& name = "small_qwen") {
@@ -40,7 +42,9 @@ TEST(TokenizerFiles, UnknownPartsAreRefusedByName) {
   expect_refusal("dropout = 0.1", [](json& j) { j["model"]["dropout"] = 0.1; });
   expect_refusal("end_of_word_suffix = '</w>'", [](json& j) { j["model"]["end_of_word_suffix"] = "</w>"; });
   expect_refusal("NFKC", [](json& j) { j["normalizer"]["type"] = "NFKC"; });
-  expect_refusal("Lowercase", [](json& j) { j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "Lowercase"}}}}}; });
+  expect_refusal("Lowercase", [](json& j) {
+    j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "Lowercase"}}}}};
+  });
   expect_refusal("Metaspace", [](json& j) { j["pre_tokenizer"] = {{"type", "Metaspace"}}; });
   expect_refusal("the pre-tokenizer null", [](json& j) { j["pre_tokenizer"] = nullptr; });
   expect_refusal("the split pattern 'abc'", [](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "abc"; });
@@ -60,7 +64,8 @@ TEST(TokenizerFiles, WrongContentIsNamed) {
   expect_refusal("the id of token 'a'", [](json& j) { j["model"]["vocab"]["a"] = -1; });
   expect_refusal("the id of token 'a'", [](json& j) { j["model"]["vocab"]["a"] = 4000000000u; });
   expect_refusal("is given to two tokens", [](json& j) { j["model"]["vocab"]["a"] = j["model"]["vocab"]["b"]; });
-  expect_refusal("no token stands for the byte 97 ('a')", [](json& j) { j["model"]["vocab"].erase("a"), j["model"]["merges"] = json::array(); });
+  expect_refusal("no token stands for the byte 97 ('a')",
+                 [](json& j) { j["model"]["vocab"].erase("a"), j["model"]["merges"] = json::array(); });
   expect_refusal("merge 3, 'qq zz', needs the token 'qq'", [](json& j) { j["model"]["merges"][2] = {"qq", "zz"}; });
   expect_refusal("merge 1 is expected to be two tokens with one blank", [](json& j) { j["model"]["merges"][0] = "abc"; });
   expect_refusal("merge 1 is expected to be \"a b\"", [](json& j) { j["model"]["merges"][0] = 7; });
@@ -80,7 +85,9 @@ TEST(TokenizerFiles, HarmlessVariantsAreTheSame) {
     write_file(folder / "tokenizer.json", root.dump(2));
     EXPECT_EQ(load_tokenizer(folder.path())->hash(), plain->hash());
   };
-  same([](json& j) { for (auto& merge : j["model"]["merges"]) merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>(); });
+  same([](json& j) {
+    for (auto& merge : j["model"]["merges"]) merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+  });
   same([](json& j) { j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}}; });
   same([](json& j) { j["model"].erase("type"), j["post_processor"] = nullptr; });
   same([](json& j) { j["truncation"] = {{"max_length", 5}}; });
@@ -95,15 +102,14 @@ TEST(TokenizerFiles, EverythingThatDecidesIdsChangesTheHash) {
     write_file(folder / "tokenizer.json", root.dump());
     return load_tokenizer(folder.path())->hash();
   };
-  std::vector<std::string> hashes = {
-      hash([](json&) {}),
-      hash([](json& j) { j["normalizer"] = nullptr; }),
-      hash([](json& j) { j["model"]["ignore_merges"] = true; }),
-      hash([](json& j) { j["added_tokens"].erase(4); }),
-      hash([](json& j) { j["added_tokens"][0]["normalized"] = true; }),
-      hash([](json& j) { std::swap(j["model"]["merges"][0], j["model"]["merges"][1]); }),
-      hash([](json& j) { j["model"]["merges"].erase(399); }),
-      hash([](json& j) { std::swap(j["model"]["vocab"]["a"], j["model"]["vocab"]["b"]); })};
+  std::vector<std::string> hashes = {hash([](json&) {}),
+                                     hash([](json& j) { j["normalizer"] = nullptr; }),
+                                     hash([](json& j) { j["model"]["ignore_merges"] = true; }),
+                                     hash([](json& j) { j["added_tokens"].erase(4); }),
+                                     hash([](json& j) { j["added_tokens"][0]["normalized"] = true; }),
+                                     hash([](json& j) { std::swap(j["model"]["merges"][0], j["model"]["merges"][1]); }),
+                                     hash([](json& j) { j["model"]["merges"].erase(399); }),
+                                     hash([](json& j) { std::swap(j["model"]["vocab"]["a"], j["model"]["vocab"]["b"]); })};
   std::sort(hashes.begin(), hashes.end());
   EXPECT_EQ(std::unique(hashes.begin(), hashes.end()), hashes.end());
 }

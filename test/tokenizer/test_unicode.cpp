@@ -6,7 +6,7 @@
 
 #include "tokenizer/byte_alphabet.hpp"
 #include "tokenizer/golden.hpp"
-#include "tokenizer/nfc.hpp"
+#include "strata/tokenizer/nfc.hpp"
 #include "tokenizer/pre_tokenizer.hpp"
 #include "tokenizer/token_finder.hpp"
 #include "tokenizer/utf8.hpp"
@@ -22,7 +22,11 @@ std::string lossy(const std::string& bytes) {
 
 TEST(Utf8, RepairFollowsTheMaximalPartRule) {  // table 3-11 of the Unicode standard, and its neighbours
   const std::string r = "\xef\xbf\xbd";
-  EXPECT_EQ(lossy("a\xf1\x80\x80\xe1\x80\xc2" "b\x80" "c\x80\xbf" "d"), "a" + r + r + r + "b" + r + "c" + r + r + "d");
+  EXPECT_EQ(lossy("a\xf1\x80\x80\xe1\x80\xc2"
+                  "b\x80"
+                  "c\x80\xbf"
+                  "d"),
+            "a" + r + r + r + "b" + r + "c" + r + r + "d");
   EXPECT_EQ(lossy("\xed\xa0\x80"), r + r + r) << "a surrogate";
   EXPECT_EQ(lossy("\xc0\xaf"), r + r) << "overlong";
   EXPECT_EQ(lossy("\xe0\x80\xaf"), r + r + r);
@@ -59,7 +63,10 @@ TEST(Nfc, Examples) {
   EXPECT_EQ(nfc("q\xcc\x87\xcc\xa3"), "q\xcc\xa3\xcc\x87") << "ordered by class";
   EXPECT_EQ(nfc("d\xcc\x87\xcc\xa3"), "\xe1\xb8\x8d\xcc\x87") << "composed across a mark of another class";
   EXPECT_EQ(nfc("\xe0\xa5\x98"), "\xe0\xa4\x95\xe0\xa4\xbc") << "excluded from composition";
-  EXPECT_EQ(nfc("a\xff\xcc\x81" "e\xcc\x81"), "a\xff\xcc\x81\xc3\xa9") << "nothing moves across a byte that is not UTF-8";
+  EXPECT_EQ(nfc("a\xff\xcc\x81"
+                "e\xcc\x81"),
+            "a\xff\xcc\x81\xc3\xa9")
+      << "nothing moves across a byte that is not UTF-8";
   EXPECT_EQ(nfc("\xc3\xcd\x80"), "\xc3\xcc\x80") << "a cut-off character before one that changes";
   EXPECT_EQ(nfc(""), "");
 }
@@ -102,7 +109,13 @@ TEST(Split, Qwen2) {
   EXPECT_EQ(split("x!!\n\ny"), (Words{"x", "!!\n\n", "y"}));
   EXPECT_EQ(split("\n\n\nx"), (Words{"\n\n\n", "x"}));
   EXPECT_EQ(split("\tx"), (Words{"\tx"}));
-  EXPECT_EQ(split("a\xff" "b\xfe\xfd!"), (Words{"a", "\xff" "b", "\xfe\xfd!"})) << "bytes that are not UTF-8";
+  EXPECT_EQ(split("a\xff"
+                  "b\xfe\xfd!"),
+            (Words{"a",
+                   "\xff"
+                   "b",
+                   "\xfe\xfd!"}))
+      << "bytes that are not UTF-8";
 }
 
 TEST(Split, Gpt2) {

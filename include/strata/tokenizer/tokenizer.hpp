@@ -15,8 +15,8 @@ using TokenId = std::uint32_t;
 
 /// What streaming keeps between two ids; starts empty with every text.
 struct DecodeState {
-  std::string pending;    // bytes that are not a whole character yet
-  bool at_start = true;   // nothing of the text has been seen
+  std::string pending;   // bytes that are not a whole character yet
+  bool at_start = true;  // nothing of the text has been seen
 };
 
 /// Immutable after loading; every function is thread-safe and local.
@@ -44,23 +44,24 @@ class Tokenizer {
   virtual std::optional<TokenId> bos() const = 0;
   /// "byte_bpe" or "sentencepiece".
   virtual const char* kind() const = 0;
-  /// XXH3-128, 32 hexadecimal digits, over everything that decides ids (vocabulary, merges, scores, rules), independent of the file format it
-  /// came in: equal hash, equal ids.
+  /// XXH3-128, 32 hexadecimal digits, over everything that decides ids (vocabulary, merges, scores, rules), independent of the file format
+  /// it came in: equal hash, equal ids.
   virtual std::string hash() const = 0;
 
-  /// Decodes one id more: appends to `out` what can be shown at once. decode() of a list equals decode_next() of each id, then decode_end().
-  /// The default joins bytes_of() as UTF-8.
+  /// Decodes one id more: appends to `out` what can be shown at once. decode() of a list equals decode_next() of each id, then
+  /// decode_end(). The default joins bytes_of() as UTF-8.
   virtual void decode_next(TokenId id, bool skip_special, DecodeState& state, std::string& out) const;
   /// Appends what was held back, broken characters as U+FFFD, and empties the state.
   virtual void decode_end(DecodeState& state, std::string& out) const;
 };
 
-/// Loads tokenizer.json, vocab.json (+ merges.txt beside it), a sentencepiece .model, or a folder that holds one of them (doc/tokenizers.md says
-/// which is taken). A file that asks for a pre-tokeniser, normaliser or model that is not known here is refused by name. Throws DataError.
+/// Loads tokenizer.json, vocab.json (+ merges.txt beside it), a sentencepiece .model, or a folder that holds one of them (doc/tokenizers.md
+/// says which is taken). A file that asks for a pre-tokeniser, normaliser or model that is not known here is refused by name. Throws
+/// DataError.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
-/// Turns ids that arrive one by one into text that can be shown at once: holds back incomplete UTF-8 until it is complete or certainly broken.
-/// The concatenation of all pushes and finish() equals Tokenizer::decode of all ids.
+/// Turns ids that arrive one by one into text that can be shown at once: holds back incomplete UTF-8 until it is complete or certainly
+/// broken. The concatenation of all pushes and finish() equals Tokenizer::decode of all ids.
 class StreamingDecoder {
  public:
   explicit StreamingDecoder(const Tokenizer& tokenizer, bool skip_special = false) : tokenizer_(tokenizer), skip_special_(skip_special) {}
@@ -76,8 +77,8 @@ class StreamingDecoder {
 };
 
 struct TokenizerConfig;
-/// Trains a sentencepiece model of config.kind and config.vocabulary on `sentences` (deterministic, one thread, byte fallback, nothing lost:
-/// identity normalisation, digits and blanks kept) and returns the serialised model file.
+/// Trains a sentencepiece model of config.kind and config.vocabulary on `sentences` (deterministic, one thread, byte fallback, nothing
+/// lost: identity normalisation, digits and blanks kept) and returns the serialised model file.
 std::string train_sentencepiece(const TokenizerConfig& config, const std::vector<std::string>& sentences);
 
 }  // namespace strata

@@ -2,6 +2,8 @@
 //
 // In phase p all pairs (c, c + p) run: no two of one head share a block of keys or of queries, so their additions into dk, dv and dq need neither
 // atomics nor copies, and each block collects its terms in the order of the phases. Every score is recomputed once (five products a pair).
+// Where there are several heads for each thread, a thread takes a whole head, so that it stays in the cache, and goes through its pairs with c falling
+// and p rising: each block of dq, dk and dv still collects its terms in the order of the phases, so the bits are the same.
 #include "ops/cpu/attention.hpp"
 #include "ops/cpu/attention_blocks.hpp"
 #include "ops/cpu/lanes.hpp"
@@ -178,12 +180,18 @@ void attention_backward(Stream& stream, const AttentionBackward& arguments, void
     const Pass<T> pass(arguments, workspace);
     compute_dots(stream, pass);
     const Index blocks = (pass.S + block_rows - 1) / block_rows;
+    const Index heads = pass.B * pass.nkv;
+    const auto run = [&](int worker, Index head, Index c, Index phase) { run_pair(stream, pass, worker, head / pass.nkv, head % pass.nkv, c, phase, blocks); };
+    if (heads >= heads_per_thread * stream.pool().threads()) {
+      stream.pool().run(heads, [&](Index head, int worker) {
+        for (Index c = blocks - 1; c >= 0; --c)
+          for (Index phase = 0; phase < blocks - c; ++phase) run(worker, head, c, phase);
+      });
+      return;
+    }
     for (Index phase = 0; phase < blocks; ++phase) {
       const Index pairs = blocks - phase;
-      stream.pool().run(pass.B * pass.nkv * pairs, [&](Index task, int worker) {
-        const Index head = task / pairs;
-        run_pair(stream, pass, worker, head / pass.nkv, head % pass.nkv, task % pairs, phase, blocks);
-      });
+      stream.pool().run(heads * pairs, [&](Index task, int worker) { run(worker, task / pairs, task % pairs, phase); });
     }
   });
 }

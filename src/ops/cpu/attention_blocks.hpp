@@ -12,6 +12,9 @@
 
 namespace strata::cpu {
 
+/// Key/value heads for each thread from which on whole heads are the tasks; below, threads would wait for the last one.
+constexpr std::int64_t heads_per_thread = 4;
+
 /// A tensor [B,S,heads,hd]: where the row of a batch entry, position and head begins.
 template <class T>
 struct Heads {
@@ -19,7 +22,8 @@ struct Heads {
   std::int64_t batch = 0, row = 0, head = 0;  // strides [elements]
 
   Heads() = default;
-  Heads(T* memory, std::int64_t S, std::int64_t heads, std::int64_t hd) : data(memory), batch(S * heads * hd), row(heads * hd), head(hd) {}
+  /// Workspace, head by head ([B,heads,S,hd] in memory), so that a block of one head is one piece.
+  Heads(T* memory, std::int64_t S, std::int64_t heads, std::int64_t hd) : data(memory), batch(S * heads * hd), row(hd), head(S * hd) {}
   template <class AnyView>
   explicit Heads(const AnyView& view) : data(view.template as<T>()), batch(view.stride(0)), row(view.stride(1)), head(view.stride(2)) {}
   T* at(std::int64_t b, std::int64_t i, std::int64_t h) const { return data + b * batch + i * row + h * head; }
@@ -70,6 +74,17 @@ struct Range {
 inline Range visible(std::int64_t i, std::int64_t first_key, std::int64_t key, std::int64_t keys) {
   const std::int64_t last = std::clamp<std::int64_t>(i + 1 - key, 0, keys);
   return {std::clamp<std::int64_t>(first_key - key, 0, last), last};
+}
+
+/// Runs work(head, part, worker) for every part of every key/value head. A head whole is one task where there are several for each thread, because its
+/// keys and values then stay in the cache; else each part is one. The parts of a head are independent, so this choice changes no bit.
+template <class Work>
+void run_heads(Stream& stream, std::int64_t heads, std::int64_t parts, Work&& work) {
+  if (heads >= heads_per_thread * stream.pool().threads())
+    stream.pool().run(heads, [&](std::int64_t head, int worker) {
+      for (std::int64_t part = 0; part < parts; ++part) work(head, part, worker);
+    });
+  else stream.pool().run(heads * parts, [&](std::int64_t task, int worker) { work(task / parts, task % parts, worker); });
 }
 
 /// Largest of n >= 1 values, NaN passed over (it comes back in the sum of exponentials).

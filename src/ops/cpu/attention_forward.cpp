@@ -114,14 +114,16 @@ void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, c
     const Inputs<T> in{Heads<const T>(q), Heads<const T>(k), Heads<const T>(v), FirstKeys(first_key), static_cast<SumOf<T>>(scale)};
     const Heads<T> to(o);
     SumOf<T>* kept = lse.given() ? lse.as<SumOf<T>>() : nullptr;
-    // Late queries see most keys and come first, so that threads end together.
-    stream.pool().run(B * nh * blocks, [&](Index task, int worker) {
-      const Index b = task / nh % B, h = task % nh, first = (blocks - 1 - task / (nh * B)) * query_block, rows = std::min(query_block, S - first);
+    const auto run_block = [&](int worker, Index b, Index h, Index number) {
+      const Index first = number * query_block, rows = std::min(query_block, S - first);
       QueryBlock<T> block(stream, worker, b, h, first, rows, hd);
       // Blocks of keys begin at fixed places, so that skipping masked ones changes no bit.
       for (Index key = in.first_key.smallest(b, first, rows) / key_block * key_block; key < first + rows; key += key_block)
         attend(in, block, h / group, key, std::min(key_block, first + rows - key));
       finish(block, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
+    };
+    run_heads(stream, B * nh / group, group * blocks, [&](Index head, Index part, int worker) {
+      run_block(worker, head * group / nh, head * group % nh + part % group, blocks - 1 - part / group);  // late queries, which see most keys, first
     });
   });
 }
