@@ -26,9 +26,9 @@ struct Grid {
   Index tiles() const { return m.count * n.count; }
 };
 
-/// Tiles as large as oneDNN likes them (test/bench/bench_gemm.cpp): wide where A is transposed, since the output of a weight gradient is as large as
-/// its inputs and is best written by whole rows. Products with few tiles are cut finer, so that threads have work.
-/// The gradient of a vocabulary's weight, far larger than the caches, is fastest in bf16 by tiles that stay in them while they are written.
+/// Tiles as large as oneDNN likes them (test/bench/bench_gemm.cpp): wide where A is transposed, since the output of a weight gradient is as
+/// large as its inputs and is best written by whole rows. Products with few tiles are cut finer, so that threads have work. The gradient of
+/// a vocabulary's weight, far larger than the caches, is fastest in bf16 by tiles that stay in them while they are written.
 Grid grid_of(Index m, Index n, DType in, bool a_transposed, bool b_transposed) {
   constexpr Index enough = 8;
   const bool vast = a_transposed && in == DType::bf16 && m >= 32768;
@@ -55,7 +55,9 @@ struct Product {
 const void* advanced(const void* data, DType type, Index elements) {
   return data ? static_cast<const unsigned char*>(data) + elements * static_cast<Index>(size_of(type)) : nullptr;
 }
-void* advanced(void* data, DType type, Index elements) { return static_cast<unsigned char*>(data) + elements * static_cast<Index>(size_of(type)); }
+void* advanced(void* data, DType type, Index elements) {
+  return static_cast<unsigned char*>(data) + elements * static_cast<Index>(size_of(type));
+}
 
 /// Element (row, column) of a stored matrix becomes the first of a part.
 MatrixRef part(const MatrixRef& matrix, DType type, Index row, Index column) {
@@ -90,10 +92,14 @@ void finish_tile(const Product& p, Index row, Index column, Index rows, Index co
 
 /// All of a tile's sums become its stored elements.
 void finish_tile(const Product& p, Index row, Index column, Index rows, Index columns, const void* sums) {
-  if (p.in == DType::f64) finish_tile<double, double, double>(p, row, column, rows, columns, sums);
-  else if (p.in == DType::f32) finish_tile<float, float, float>(p, row, column, rows, columns, sums);
-  else if (p.out == DType::f32) finish_tile<float, BFloat16, float>(p, row, column, rows, columns, sums);
-  else finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, sums);
+  if (p.in == DType::f64)
+    finish_tile<double, double, double>(p, row, column, rows, columns, sums);
+  else if (p.in == DType::f32)
+    finish_tile<float, float, float>(p, row, column, rows, columns, sums);
+  else if (p.out == DType::f32)
+    finish_tile<float, BFloat16, float>(p, row, column, rows, columns, sums);
+  else
+    finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, sums);
 }
 
 void tile(const Product& p, Index row, Index column, Index rows, Index columns, unsigned char* scratch) {
@@ -102,7 +108,8 @@ void tile(const Product& p, Index row, Index column, Index rows, Index columns, 
   const DType sums = p.in == DType::f64 ? DType::f64 : DType::f32;
   const Index taken = direct ? 0 : (rows * columns * static_cast<Index>(size_of(sums)) + 63) / 64 * 64;
   void* to = direct ? advanced(p.c, p.out, row * p.ldc + column) : scratch;
-  gemm_tile(rows, columns, p.k, 1.0F, p.in, a, b, sums, to, direct ? p.ldc : columns, scratch + taken, Stream::worker_scratch_bytes - taken);
+  gemm_tile(rows, columns, p.k, 1.0F, p.in, a, b, sums, to, direct ? p.ldc : columns, scratch + taken,
+            Stream::worker_scratch_bytes - taken);
   if (!direct) finish_tile(p, row, column, rows, columns, scratch);
 }
 
@@ -115,8 +122,8 @@ void skinny_tile(const Product& p, Index m, Index column, Index columns, unsigne
 
 }  // namespace
 
-void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc, Write write,
-          const void* bias, const void* residual, std::int64_t ld_residual) {
+void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType in, MatrixRef a, MatrixRef b, DType out, void* c,
+          std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual) {
   if (m <= 0 || n <= 0) return;
   STRATA_ASSERT(write == Write::set || !residual, "a product can be added to a residual or to its output, not to both");
   const Product product{k, in, a, b, out, c, ldc, bias, write == Write::add ? c : residual, write == Write::add ? ldc : ld_residual};

@@ -27,11 +27,15 @@ void tile_f64(Index m, Index n, Index k, double alpha, const MatrixRef& a, const
   Eigen::Map<Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, Eigen::Unaligned, Eigen::OuterStride<>> out(
       c, m, n, Eigen::OuterStride<>(ldc));
   const auto with_b = [&](const auto& left) {
-    if (b.transposed) out.noalias() = alpha * (left * mapped<Eigen::ColMajor>(b, k, n));
-    else out.noalias() = alpha * (left * mapped<Eigen::RowMajor>(b, k, n));
+    if (b.transposed)
+      out.noalias() = alpha * (left * mapped<Eigen::ColMajor>(b, k, n));
+    else
+      out.noalias() = alpha * (left * mapped<Eigen::RowMajor>(b, k, n));
   };
-  if (a.transposed) with_b(mapped<Eigen::ColMajor>(a, m, k));
-  else with_b(mapped<Eigen::RowMajor>(a, m, k));
+  if (a.transposed)
+    with_b(mapped<Eigen::ColMajor>(a, m, k));
+  else
+    with_b(mapped<Eigen::RowMajor>(a, m, k));
 }
 
 void zero_tile(Index m, Index n, DType out, void* c, Index ldc) {
@@ -96,16 +100,16 @@ TileNeeds needs_of(Index m, Index n, Index k, DType in, DType out) {
 
 }  // namespace
 
-void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DType in, MatrixRef a, MatrixRef b, DType out, void* c, std::int64_t ldc,
-               void* scratch, std::int64_t scratch_bytes) {
+void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DType in, MatrixRef a, MatrixRef b, DType out, void* c,
+               std::int64_t ldc, void* scratch, std::int64_t scratch_bytes) {
   if (m <= 0 || n <= 0) return;
   if (k <= 0) return zero_tile(m, n, out, c, ldc);
   if (in == DType::f64) {
     STRATA_ASSERT(out == DType::f64, "a product of f64 into ", name_of(out));
     return tile_f64(m, n, k, static_cast<double>(alpha), a, b, static_cast<double*>(c), ldc);
   }
-  STRATA_ASSERT((in == DType::f32 && out == DType::f32) || (in == DType::bf16 && (out == DType::f32 || out == DType::bf16)), "a product of ", name_of(in),
-                " into ", name_of(out));
+  STRATA_ASSERT((in == DType::f32 && out == DType::f32) || (in == DType::bf16 && (out == DType::f32 || out == DType::bf16)),
+                "a product of ", name_of(in), " into ", name_of(out));
   const TileNeeds needs = needs_of(m, n, k, in, out);
   auto* room = static_cast<unsigned char*>(scratch);
   if (scratch_bytes < needs.sums + needs.panels) room = own_buffer(needs.sums + needs.panels), scratch_bytes = needs.sums + needs.panels;
@@ -116,8 +120,10 @@ void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DTyp
   float* sums = rounded ? reinterpret_cast<float*>(room) : static_cast<float*>(c);
   const Index ld_sums = rounded ? n : ldc;
   const MatmulKey key{m, n, k, a.stride, b.stride, ld_sums, alpha, in, DType::f32, a.transposed, b.transposed};
-  if (needs.panels > 0) tile_bf16_by_f32(key, a, b, sums, rest, rest_bytes);
-  else onednn_matmul(key, a.data, b.data, sums, rest, rest_bytes);
+  if (needs.panels > 0)
+    tile_bf16_by_f32(key, a, b, sums, rest, rest_bytes);
+  else
+    onednn_matmul(key, a.data, b.data, sums, rest, rest_bytes);
   if (!rounded) return;
   auto* result = static_cast<BFloat16*>(c);
   for (Index i = 0; i < m; ++i)

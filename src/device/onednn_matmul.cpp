@@ -22,9 +22,13 @@ const dnnl::engine& host_engine() {
   return engine;
 }
 
-DataType data_type(DType type) { return type == DType::bf16 ? DataType::bf16 : DataType::f32; }
+DataType data_type(DType type) {
+  return type == DType::bf16 ? DataType::bf16 : DataType::f32;
+}
 
-Dims strides_of(std::int64_t stride, bool transposed) { return transposed ? Dims{1, stride} : Dims{stride, 1}; }
+Dims strides_of(std::int64_t stride, bool transposed) {
+  return transposed ? Dims{1, stride} : Dims{stride, 1};
+}
 
 std::uint64_t hash_of(const MatmulKey& key) {
   std::uint64_t hash = 0;
@@ -32,8 +36,8 @@ std::uint64_t hash_of(const MatmulKey& key) {
   mix(static_cast<std::uint64_t>(key.m)), mix(static_cast<std::uint64_t>(key.n)), mix(static_cast<std::uint64_t>(key.k));
   mix(static_cast<std::uint64_t>(key.lda)), mix(static_cast<std::uint64_t>(key.ldb)), mix(static_cast<std::uint64_t>(key.ldc));
   mix(std::bit_cast<std::uint32_t>(key.alpha));
-  mix(static_cast<std::uint64_t>(key.in) << 16 | static_cast<std::uint64_t>(key.out) << 8 | (key.accumulate ? 4U : 0U) | (key.a_transposed ? 2U : 0U) |
-      (key.b_transposed ? 1U : 0U));
+  mix(static_cast<std::uint64_t>(key.in) << 16 | static_cast<std::uint64_t>(key.out) << 8 | (key.accumulate ? 4U : 0U) |
+      (key.a_transposed ? 2U : 0U) | (key.b_transposed ? 1U : 0U));
   return hash ^ hash >> 32;
 }
 
@@ -85,7 +89,8 @@ class MatmulCache {
                                          {DNNL_ARG_DST, matmul.c.get()},
                                          {DNNL_ARG_SCRATCHPAD, matmul.scratchpad.get()}};
     const dnnl_status_t status = dnnl_primitive_execute(matmul.primitive.get(), stream_.get(), 4, arguments);
-    STRATA_ASSERT(status == dnnl_success, "oneDNN product ", matmul.key.m, "x", matmul.key.n, "x", matmul.key.k, " failed with status ", static_cast<int>(status));
+    STRATA_ASSERT(status == dnnl_success, "oneDNN product ", matmul.key.m, "x", matmul.key.n, "x", matmul.key.k, " failed with status ",
+                  static_cast<int>(status));
   }
 
  private:
@@ -112,14 +117,14 @@ class MatmulCache {
   }
   void* own_scratch(std::int64_t bytes) {
     if (bytes > own_bytes_) {
-      own_.reset(static_cast<unsigned char*>(::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})));
+      own_.reset(static_cast<unsigned char*>(::operator new (static_cast<std::size_t>(bytes), std::align_val_t{64})));
       own_bytes_ = bytes;
     }
     return own_.get();
   }
 
   struct Release {
-    void operator()(unsigned char* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+    void operator()(unsigned char* memory) const { ::operator delete (memory, std::align_val_t{64}); }
   };
   std::vector<std::unique_ptr<Matmul>> slots_{256};
   std::size_t count_ = 0;

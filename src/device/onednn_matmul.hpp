@@ -19,7 +19,8 @@ struct MatmulKey {
 };
 
 /// C = alpha A B, m, n, k >= 1. The primitive is made at a thread's first call with this key; afterwards a call costs a look-up.
-/// `scratch` (64-byte aligned) is what oneDNN works in; where it is too small, a buffer of this thread that was sized when primitives were made.
+/// `scratch` (64-byte aligned) is what oneDNN works in; where it is too small, a buffer of this thread that was sized when primitives were
+/// made.
 void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, void* scratch, std::int64_t scratch_bytes);
 
 /// Whether this processor multiplies bf16 (AVX-512 bf16 or AMX). DNNL_MAX_CPU_ISA can lower it.

@@ -13,7 +13,9 @@ using Floats = float __attribute__((vector_size(width * sizeof(float))));
 using Words = std::uint32_t __attribute__((vector_size(width * sizeof(std::uint32_t))));
 using Halves = std::uint16_t __attribute__((vector_size(width * sizeof(std::uint16_t))));
 
-inline void load(const float* from, Floats& to) { std::memcpy(&to, from, sizeof to); }
+inline void load(const float* from, Floats& to) {
+  std::memcpy(&to, from, sizeof to);
+}
 inline void load(const BFloat16* from, Floats& to) {
   Halves halves;
   std::memcpy(&halves, from, sizeof halves);
@@ -21,7 +23,9 @@ inline void load(const BFloat16* from, Floats& to) {
   std::memcpy(&to, &words, sizeof to);
 }
 
-Index padded(Index k) { return (k + width - 1) / width * width; }
+Index padded(Index k) {
+  return (k + width - 1) / width * width;
+}
 
 /// Rows of A as f32, each padded with zeros to whole vectors.
 template <class T>
@@ -69,10 +73,18 @@ void product(Index m, Index columns, Index k, const MatrixRef& a, const MatrixRe
   for (Index j = 0; j < columns; ++j) {
     const T* row = rows + j * b.stride;
     switch (m) {
-      case 1: dots<1>(wide, row, k, sums + j, columns); break;
-      case 2: dots<2>(wide, row, k, sums + j, columns); break;
-      case 3: dots<3>(wide, row, k, sums + j, columns); break;
-      default: dots<4>(wide, row, k, sums + j, columns); break;
+      case 1:
+        dots<1>(wide, row, k, sums + j, columns);
+        break;
+      case 2:
+        dots<2>(wide, row, k, sums + j, columns);
+        break;
+      case 3:
+        dots<3>(wide, row, k, sums + j, columns);
+        break;
+      default:
+        dots<4>(wide, row, k, sums + j, columns);
+        break;
     }
   }
 }
@@ -84,9 +96,12 @@ bool is_skinny(std::int64_t m, std::int64_t k, DType in, const MatrixRef& a, con
   return m <= skinny_rows && k > 0 && in != DType::f64 && !a.transposed && b.transposed && floats * 4 <= Stream::worker_scratch_bytes;
 }
 
-void skinny_product(std::int64_t m, std::int64_t columns, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, float* sums, float* scratch) {
-  if (in == DType::bf16) product<BFloat16>(m, columns, k, a, b, sums, scratch);
-  else product<float>(m, columns, k, a, b, sums, scratch);
+void skinny_product(std::int64_t m, std::int64_t columns, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, float* sums,
+                    float* scratch) {
+  if (in == DType::bf16)
+    product<BFloat16>(m, columns, k, a, b, sums, scratch);
+  else
+    product<float>(m, columns, k, a, b, sums, scratch);
 }
 
 }  // namespace strata

@@ -11,19 +11,23 @@ void adamw_update(Stream& stream, View weight, View remainder, ConstView gradien
   expect_float(op, "weight", weight), expect_contiguous(op, "weight", weight);
   const DType state = cpu::sum_type(weight.type());
   const bool split = weight.type() == DType::bf16;
-  STRATA_ASSERT(split == remainder.given(), op, ": a weight in ", name_of(weight.type()), split ? " needs its remainder" : " has no remainder");
+  STRATA_ASSERT(split == remainder.given(), op, ": a weight in ", name_of(weight.type()),
+                split ? " needs its remainder" : " has no remainder");
   if (split) {
     expect_type(op, "remainder", remainder, DType::i16);
     expect_shape(op, "remainder", remainder, weight.shape()), expect_contiguous(op, "remainder", remainder);
   }
-  expect_shape(op, "gradient", gradient, weight.shape()), expect_type(op, "gradient", gradient, state), expect_contiguous(op, "gradient", gradient);
-  expect_shape(op, "exp_avg", exp_avg, weight.shape()), expect_type(op, "exp_avg", exp_avg, state), expect_contiguous(op, "exp_avg", exp_avg);
+  expect_shape(op, "gradient", gradient, weight.shape()), expect_type(op, "gradient", gradient, state),
+      expect_contiguous(op, "gradient", gradient);
+  expect_shape(op, "exp_avg", exp_avg, weight.shape()), expect_type(op, "exp_avg", exp_avg, state),
+      expect_contiguous(op, "exp_avg", exp_avg);
   expect_shape(op, "exp_avg_sq", exp_avg_sq, weight.shape()), expect_type(op, "exp_avg_sq", exp_avg_sq, state);
   expect_contiguous(op, "exp_avg_sq", exp_avg_sq);
   STRATA_ASSERT(step.t >= 1, op, ": update number ", step.t, ", expected 1 or more");
   // Per element: scale; m in three operations, v in four; p in seven.
-  stream.record(op, 15 * count_of(weight.elements()),
-                count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()));
+  stream.record(
+      op, 15 * count_of(weight.elements()),
+      count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()));
   if (stream.planning()) return;
   cpu::adamw_update(stream, weight, remainder, gradient, exp_avg, exp_avg_sq, step);
 }

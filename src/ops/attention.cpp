@@ -8,7 +8,9 @@ namespace strata {
 namespace {
 
 /// Pairs of query and key below and on the diagonal, over all heads. A mask may leave fewer; the cost is that of the whole triangle.
-double causal_pairs(const ConstView& q) { return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1) + 1) / 2; }
+double causal_pairs(const ConstView& q) {
+  return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1) + 1) / 2;
+}
 
 void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale) {
   expect_float(op, "q", q), expect_rank(op, "q", q, 4), expect_rank(op, "k", k, 4);
@@ -33,13 +35,14 @@ void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, Co
   expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
   if (lse.given()) check_lse(op, lse, q);
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum.
-  stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4), count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
+  stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4),
+                count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
   if (stream.planning()) return;
   cpu::attention_forward(stream, q, k, v, first_key, scale, o, lse);
 }
 
-void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse, ConstView first_key, double scale, View dq, View dk,
-                        View dv) {
+void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
+                        ConstView first_key, double scale, View dq, View dk, View dv) {
   constexpr const char* op = "attention_backward";
   check(op, q, k, v, first_key, scale), check_lse(op, lse, q);
   expect_shape(op, "dout", dout, q.shape()), expect_type(op, "dout", dout, q.type());
@@ -66,7 +69,8 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
   STRATA_ASSERT(nkv > 0 && q.size(1) % nkv == 0, op, ": ", q.size(1), " query heads do not divide into ", nkv, " groups");
   STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
   // The cost of a full cache: what is planned is what is recorded, whatever the lengths.
-  stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4), count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
+  stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
+                count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
   if (stream.planning()) return;
   cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
 }

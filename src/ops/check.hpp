@@ -22,6 +22,8 @@ inline void expect_rank(const char* op, const char* what, const ConstView& view,
   throw InternalError(text(op, ": ", what, " has shape ", view.shape().str(), ", expected ", rank, " dimensions"));
 }
 
-inline double count_of(std::int64_t n) { return static_cast<double>(n); }
+inline double count_of(std::int64_t n) {
+  return static_cast<double>(n);
+}
 
 }  // namespace strata

@@ -30,7 +30,8 @@ void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight,
   cpu::linear_cross_entropy_forward(stream, x, weight, labels, row_loss, workspace);
 }
 
-void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, double scale, View row_loss, View dx, View dweight, Write write) {
+void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, double scale, View row_loss, View dx,
+                                   View dweight, Write write) {
   constexpr const char* op = "linear_cross_entropy_backward";
   check(op, x, weight, labels, row_loss);
   expect_shape(op, "dx", dx, x.shape()), expect_type(op, "dx", dx, x.type());
@@ -38,7 +39,8 @@ void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight
   const auto R = count_of(x.size(0)), H = count_of(x.size(1)), V = count_of(weight.size(0));
   // Per logit: three products, then compare, subtract, exponential (counted as one), sum and scaling.
   stream.record(op, 6 * R * V * H + 5 * R * V,
-                count_of(x.bytes() + 2 * weight.bytes() + labels.bytes() + row_loss.bytes() + dx.bytes() + dweight.bytes() * (write == Write::add ? 2 : 1)));
+                count_of(x.bytes() + 2 * weight.bytes() + labels.bytes() + row_loss.bytes() + dx.bytes() +
+                         dweight.bytes() * (write == Write::add ? 2 : 1)));
   void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
   if (stream.planning()) return;
   cpu::linear_cross_entropy_backward(stream, x, weight, labels, scale, row_loss, dx, dweight, write, workspace);

@@ -14,7 +14,8 @@ void expect_flat(const char* op, const char* what, const ConstView& view, std::i
 }
 
 void check_master(const char* op, const ConstView& master, const ConstView& weight, const ConstView& remainder) {
-  expect_type(op, "master", master, DType::f32), expect_type(op, "weight", weight, DType::bf16), expect_type(op, "remainder", remainder, DType::i16);
+  expect_type(op, "master", master, DType::f32), expect_type(op, "weight", weight, DType::bf16),
+      expect_type(op, "remainder", remainder, DType::i16);
   expect_flat(op, "master", master, master.elements());
   expect_flat(op, "weight", weight, master.elements()), expect_flat(op, "remainder", remainder, master.elements());
 }

@@ -7,7 +7,9 @@
 namespace strata {
 namespace {
 
-double product_flops(std::int64_t m, std::int64_t n, std::int64_t k) { return 2.0 * count_of(m) * count_of(n) * count_of(k); }
+double product_flops(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return 2.0 * count_of(m) * count_of(n) * count_of(k);
+}
 
 }  // namespace
 
@@ -20,8 +22,9 @@ void linear_forward(Stream& stream, ConstView x, ConstView weight, ConstView bia
   expect_shape(op, "y", y, Shape{R, N}), expect_type(op, "y", y, x.type());
   if (bias.given()) expect_shape(op, "bias", bias, Shape{N}), expect_type(op, "bias", bias, x.type());
   if (residual.given()) expect_shape(op, "residual", residual, Shape{R, N}), expect_type(op, "residual", residual, x.type());
-  stream.record(op, product_flops(R, N, K) + count_of(R * N) * ((bias.given() ? 1 : 0) + (residual.given() ? 1 : 0)),
-                count_of(x.bytes() + weight.bytes() + y.bytes() + (bias.given() ? bias.bytes() : 0) + (residual.given() ? residual.bytes() : 0)));
+  stream.record(
+      op, product_flops(R, N, K) + count_of(R * N) * ((bias.given() ? 1 : 0) + (residual.given() ? 1 : 0)),
+      count_of(x.bytes() + weight.bytes() + y.bytes() + (bias.given() ? bias.bytes() : 0) + (residual.given() ? residual.bytes() : 0)));
   if (stream.planning()) return;
   cpu::linear_forward(stream, x, weight, bias, residual, y);
 }
@@ -34,7 +37,8 @@ void linear_backward_input(Stream& stream, ConstView dy, ConstView weight, View 
   expect_shape(op, "weight", weight, Shape{N, K}), expect_type(op, "weight", weight, dy.type());
   expect_shape(op, "dx", dx, Shape{R, K}), expect_type(op, "dx", dx, dy.type());
   const bool adds = write == Write::add;
-  stream.record(op, product_flops(R, K, N) + (adds ? count_of(R * K) : 0.0), count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)));
+  stream.record(op, product_flops(R, K, N) + (adds ? count_of(R * K) : 0.0),
+                count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)));
   if (stream.planning()) return;
   cpu::linear_backward_input(stream, dy, weight, dx, write);
 }

@@ -8,7 +8,9 @@ namespace strata {
 namespace {
 
 /// The shape of rstd: that of x without its last dimension.
-Shape row_shape(const ConstView& x) { return x.rank() == 2 ? Shape{x.size(0)} : Shape{x.size(0), x.size(1)}; }
+Shape row_shape(const ConstView& x) {
+  return x.rank() == 2 ? Shape{x.size(0)} : Shape{x.size(0), x.size(1)};
+}
 
 void check(const char* op, const ConstView& x, const ConstView& weight, const ConstView& rstd) {
   expect_float(op, "x", x);
@@ -32,7 +34,8 @@ void rms_norm_forward(Stream& stream, ConstView x, ConstView weight, double eps,
   cpu::rms_norm_forward(stream, x, weight, eps, y, rstd);
 }
 
-void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView rstd, View dx, Write write_dx, View dweight, Write write_dweight) {
+void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView rstd, View dx, Write write_dx, View dweight,
+                       Write write_dweight) {
   constexpr const char* op = "rms_norm_backward";
   STRATA_ASSERT(rstd.given(), op, ": rstd is not given");
   check(op, x, weight, rstd);
@@ -42,7 +45,8 @@ void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weig
   const bool adds = write_dx == Write::add, adds_weight = write_dweight == Write::add;
   // Per element: g, xhat, g xhat and its sum; xhat mean, difference, rstd; dy xhat and its sum.
   stream.record(op, (9 + (adds ? 1 : 0)) * count_of(x.elements()),
-                count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) + dweight.bytes() * (adds_weight ? 2 : 1)));
+                count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) +
+                         dweight.bytes() * (adds_weight ? 2 : 1)));
   void* workspace = stream.workspace(cpu::rms_norm_workspace(x.shape().rows(), x.shape().back(), x.type()));
   if (stream.planning()) return;
   cpu::rms_norm_backward(stream, dy, x, weight, rstd, dx, write_dx, dweight, write_dweight, workspace);

@@ -10,7 +10,8 @@
 namespace strata {
 namespace {
 
-/// Llama 3: wavelengths above original_positions / low_freq_factor are stretched by `factor`, those below original_positions / high_freq_factor kept.
+/// Llama 3: wavelengths above original_positions / low_freq_factor are stretched by `factor`, those below original_positions /
+/// high_freq_factor kept.
 double llama3_frequency(const RopeConfig& config, double frequency) {
   const double periods = static_cast<double>(config.original_positions) * frequency / (2 * std::numbers::pi);
   if (periods < config.low_freq_factor) return frequency / config.factor;
@@ -34,7 +35,8 @@ void fill_tables(const RopeConfig& config, const View& cos, const View& sin) {
   }
 }
 
-void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions, bool inverse, const View& y) {
+void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions,
+           bool inverse, const View& y) {
   expect_float(op, "x", x), expect_rank(op, "x", x, 3);
   STRATA_ASSERT(x.size(2) % 2 == 0, op, ": head size ", x.size(2), " is odd");
   expect_shape(op, "y", y, x.shape()), expect_type(op, "y", y, x.type());

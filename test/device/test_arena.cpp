@@ -61,7 +61,9 @@ TEST(Arena, RefusesWhatWasNotPlannedByName) {
   EXPECT_THROW(arena.take("negative", -1), InternalError);
 }
 
-TEST(Arena, TooMuchMemoryIsACapacityError) { EXPECT_THROW(Arena(std::int64_t{1} << 60), CapacityError); }
+TEST(Arena, TooMuchMemoryIsACapacityError) {
+  EXPECT_THROW(Arena(std::int64_t{1} << 60), CapacityError);
+}
 
 TEST(Arena, SummaryGroupsByFirstPartsInOrder) {
   Arena plan;

@@ -9,14 +9,17 @@
 namespace strata::test {
 namespace {
 
-DType sum_type(DType in) { return in == DType::f64 ? DType::f64 : DType::f32; }
+DType sum_type(DType in) {
+  return in == DType::f64 ? DType::f64 : DType::f32;
+}
 
 /// An operand as a logical [rows, columns] matrix, stored transposed or not.
 struct Operand {
   bool transposed;
   TestTensor tensor;
   Operand(DType type, std::int64_t rows, std::int64_t columns, bool is_transposed, std::uint64_t seed, std::int64_t padding = 3)
-      : transposed(is_transposed), tensor(type, is_transposed ? Shape{columns, rows} : Shape{rows, columns}, random_values(rows * columns, seed), padding) {}
+      : transposed(is_transposed),
+        tensor(type, is_transposed ? Shape{columns, rows} : Shape{rows, columns}, random_values(rows * columns, seed), padding) {}
   MatrixRef ref() const {
     const ConstView view = tensor.view();
     return {view.data(), view.stride(0), transposed};
@@ -27,7 +30,8 @@ struct Operand {
     if (!transposed) return values;
     Doubles turned(values.size());
     for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < columns; ++j) turned[static_cast<std::size_t>(i * columns + j)] = values[static_cast<std::size_t>(j * rows + i)];
+      for (std::int64_t j = 0; j < columns; ++j)
+        turned[static_cast<std::size_t>(i * columns + j)] = values[static_cast<std::size_t>(j * rows + i)];
     return turned;
   }
 };
@@ -52,7 +56,8 @@ const Types all_types[] = {{DType::f32, DType::f32}, {DType::bf16, DType::f32}, 
 struct Size {
   std::int64_t m, n, k;
 };
-const Size sizes[] = {{1, 1, 1}, {1, 65, 513}, {3, 17, 65}, {2, 600, 33}, {65, 1, 17}, {17, 600, 3}, {65, 130, 600}, {513, 65, 129}, {600, 513, 65}, {4, 1100, 520}, {5, 7, 1100}};
+const Size sizes[] = {{1, 1, 1},      {1, 65, 513},   {3, 17, 65},    {2, 600, 33},   {65, 1, 17}, {17, 600, 3},
+                      {65, 130, 600}, {513, 65, 129}, {600, 513, 65}, {4, 1100, 520}, {5, 7, 1100}};
 
 TEST(Blas, TileEqualsPlainLoops) {
   std::vector<unsigned char> scratch(1 << 20);
@@ -62,11 +67,13 @@ TEST(Blas, TileEqualsPlainLoops) {
         const Operand a(in, s.m, s.k, turned & 1, 1), b(in, s.k, s.n, turned & 2, 2);
         TestTensor c(out, Shape{s.m, s.n}, 5);
 
-        gemm_tile(s.m, s.n, s.k, 0.5F, in, a.ref(), b.ref(), out, c.view().data(), s.n + 5, scratch.data(), static_cast<std::int64_t>(scratch.size()));
+        gemm_tile(s.m, s.n, s.k, 0.5F, in, a.ref(), b.ref(), out, c.view().data(), s.n + 5, scratch.data(),
+                  static_cast<std::int64_t>(scratch.size()));
 
         Doubles expected = plain_product(a.logical(s.m, s.k), b.logical(s.k, s.n), s.m, s.n, s.k);
         for (double& v : expected) v *= 0.5;
-        EXPECT_LT(relative_difference(c.values(), expected), tolerance(in, out)) << name_of(in) << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned;
+        EXPECT_LT(relative_difference(c.values(), expected), tolerance(in, out))
+            << name_of(in) << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned;
       }
 }
 
@@ -81,7 +88,8 @@ TEST(Blas, ProductEqualsPlainLoops) {
 
         gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, c.view().data(), s.n + 5);
 
-        EXPECT_LT(relative_difference(c.values(), plain_product(a.logical(s.m, s.k), b.logical(s.k, s.n), s.m, s.n, s.k)), tolerance(in, out))
+        EXPECT_LT(relative_difference(c.values(), plain_product(a.logical(s.m, s.k), b.logical(s.k, s.n), s.m, s.n, s.k)),
+                  tolerance(in, out))
             << name_of(in) << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned;
       }
 }
@@ -110,8 +118,13 @@ struct Case {
   Operand a, b;
   TestTensor bias, residual, old;
   Case(const Types& of_types, const Size& size, int turned)
-      : types(of_types), s(size), a(types.first, s.m, s.k, turned & 1, 5), b(types.first, s.k, s.n, turned & 2, 6), bias(types.first, Shape{s.n}, random_values(s.n, 7)),
-        residual(types.second, Shape{s.m, s.n}, random_values(s.m * s.n, 8), 2), old(types.second, Shape{s.m, s.n}, random_values(s.m * s.n, 9), 1) {}
+      : types(of_types),
+        s(size),
+        a(types.first, s.m, s.k, turned & 1, 5),
+        b(types.first, s.k, s.n, turned & 2, 6),
+        bias(types.first, Shape{s.n}, random_values(s.n, 7)),
+        residual(types.second, Shape{s.m, s.n}, random_values(s.m * s.n, 8), 2),
+        old(types.second, Shape{s.m, s.n}, random_values(s.m * s.n, 9), 1) {}
   std::vector<unsigned char> bytes(ThreadPool& pool, int kind) const {
     Stream stream = Stream::cpu(pool);
     TestTensor c = old;
@@ -124,14 +137,15 @@ struct Case {
 TEST(Blas, BitsDoNotDependOnThreads) {
   ThreadPool one(1), two(2), three(3), five(5);
   for (const Types& types : all_types)
-    for (const Size& s : {Size{600, 1100, 70}, Size{65, 1300, 130}, Size{1100, 70, 65}, Size{1, 3000, 257}, Size{4, 1025, 130}, Size{33, 900, 64}, Size{192, 128, 1500}})
+    for (const Size& s : {Size{600, 1100, 70}, Size{65, 1300, 130}, Size{1100, 70, 65}, Size{1, 3000, 257}, Size{4, 1025, 130},
+                          Size{33, 900, 64}, Size{192, 128, 1500}})
       for (int turned = 0; turned < 4; ++turned) {
         const Case product(types, s, turned);
         for (int kind = 0; kind < 3; ++kind) {
           const auto expected = product.bytes(one, kind);
           for (ThreadPool* pool : {&two, &three, &five})
-            EXPECT_TRUE(product.bytes(*pool, kind) == expected)
-                << pool->threads() << " threads, " << name_of(types.first) << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned << " kind " << kind;
+            EXPECT_TRUE(product.bytes(*pool, kind) == expected) << pool->threads() << " threads, " << name_of(types.first) << " " << s.m
+                                                                << "x" << s.n << "x" << s.k << " turned " << turned << " kind " << kind;
         }
       }
 }
@@ -143,17 +157,20 @@ TEST(Blas, BitsOfATileDoNotDependOnAddressesThreadOrScratch) {
       const Operand a(in, m, k, turned & 1, 10, 0), b(in, k, n, turned & 2, 11, 0);
       const auto width = static_cast<std::size_t>(size_of(in)), out_bytes = static_cast<std::size_t>(m * n) * size_of(out);
       const auto product = [&](std::size_t shift, std::int64_t scratch_bytes) {
-        std::vector<unsigned char> left(m * k * width + 256), right(k * n * width + 256), c(out_bytes + 256), scratch(static_cast<std::size_t>(scratch_bytes) + 64);
-        std::memcpy(left.data() + shift * width, a.ref().data, m * k * width), std::memcpy(right.data() + shift * width, b.ref().data, k * n * width);
+        std::vector<unsigned char> left(m * k * width + 256), right(k * n * width + 256), c(out_bytes + 256),
+            scratch(static_cast<std::size_t>(scratch_bytes) + 64);
+        std::memcpy(left.data() + shift * width, a.ref().data, m * k * width),
+            std::memcpy(right.data() + shift * width, b.ref().data, k * n * width);
         auto* aligned = reinterpret_cast<unsigned char*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + 63) / 64 * 64);
         unsigned char* to = c.data() + shift * size_of(out);
-        gemm_tile(m, n, k, 1.0F, in, {left.data() + shift * width, a.ref().stride, a.transposed}, {right.data() + shift * width, b.ref().stride, b.transposed}, out, to, n,
-                  aligned, scratch_bytes);
+        gemm_tile(m, n, k, 1.0F, in, {left.data() + shift * width, a.ref().stride, a.transposed},
+                  {right.data() + shift * width, b.ref().stride, b.transposed}, out, to, n, aligned, scratch_bytes);
         return std::vector<unsigned char>(to, to + out_bytes);
       };
       const auto first = product(0, 4 << 20);
 
-      for (const std::size_t shift : {1U, 3U, 7U, 8U, 13U}) EXPECT_TRUE(product(shift, 4 << 20) == first) << name_of(in) << " shift " << shift << " turned " << turned;
+      for (const std::size_t shift : {1U, 3U, 7U, 8U, 13U})
+        EXPECT_TRUE(product(shift, 4 << 20) == first) << name_of(in) << " shift " << shift << " turned " << turned;
       EXPECT_TRUE(product(0, 0) == first) << name_of(in) << " without scratch";
       std::vector<unsigned char> elsewhere;
       std::thread([&] { elsewhere = product(5, 4 << 20); }).join();
@@ -176,14 +193,18 @@ TEST(Blas, AdditionIsProductThenAddition) {
       const DType sums = sum_type(in);
       const Operand a(in, s.m, s.k, false, 12), b(in, s.k, s.n, true, 13);
       const TestTensor bias(in, Shape{s.n}, random_values(s.n, 14)), residual(out, Shape{s.m, s.n}, random_values(s.m * s.n, 15));
-      TestTensor alone(sums, Shape{s.m, s.n}), added(out, Shape{s.m, s.n}, residual.values()), both(out, Shape{s.m, s.n}), in_place(out, Shape{s.m, s.n}, residual.values());
+      TestTensor alone(sums, Shape{s.m, s.n}), added(out, Shape{s.m, s.n}, residual.values()), both(out, Shape{s.m, s.n}),
+          in_place(out, Shape{s.m, s.n}, residual.values());
 
       gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), sums, alone.view().data(), s.n);
       gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, added.view().data(), s.n, Write::add);
-      gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, both.view().data(), s.n, Write::set, bias.view().data(), residual.view().data(), s.n);
-      gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, in_place.view().data(), s.n, Write::set, bias.view().data(), in_place.view().data(), s.n);
+      gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, both.view().data(), s.n, Write::set, bias.view().data(),
+           residual.view().data(), s.n);
+      gemm(stream, s.m, s.n, s.k, in, a.ref(), b.ref(), out, in_place.view().data(), s.n, Write::set, bias.view().data(),
+           in_place.view().data(), s.n);
 
-      const Doubles product = alone.values(), old = residual.values(), biases = bias.values(), got_added = added.values(), got_both = both.values();
+      const Doubles product = alone.values(), old = residual.values(), biases = bias.values(), got_added = added.values(),
+                    got_both = both.values();
       std::int64_t wrong = 0;
       for (std::size_t i = 0; i < product.size(); ++i) {
         wrong += got_added[i] != rounded(rounded(product[i] + old[i], sums), out);
@@ -222,7 +243,8 @@ TEST(Blas, WrongTypesAreNamed) {
   } catch (const InternalError& error) {
     EXPECT_NE(std::string(error.what()).find("a product of f32 into bf16"), std::string::npos) << error.what();
   }
-  EXPECT_THROW(gemm(stream, 2, 2, 2, DType::f32, a.ref(), a.ref(), DType::f32, c.view().data(), 2, Write::add, nullptr, c.view().data(), 2), InternalError);
+  EXPECT_THROW(gemm(stream, 2, 2, 2, DType::f32, a.ref(), a.ref(), DType::f32, c.view().data(), 2, Write::add, nullptr, c.view().data(), 2),
+               InternalError);
 }
 
 }  // namespace

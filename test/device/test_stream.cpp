@@ -66,7 +66,8 @@ TEST(Stream, MemoryOfAnArenaIsPlannedAndFixed) {
 TEST(Stream, EveryWorkerHasItsOwnScratch) {
   ThreadPool pool(3);
   Stream stream = Stream::cpu(pool);
-  for (int worker = 0; worker < 3; ++worker) std::memset(stream.worker_scratch(worker), worker + 1, static_cast<std::size_t>(Stream::worker_scratch_bytes));
+  for (int worker = 0; worker < 3; ++worker)
+    std::memset(stream.worker_scratch(worker), worker + 1, static_cast<std::size_t>(Stream::worker_scratch_bytes));
   for (int worker = 0; worker < 3; ++worker) {
     const auto* bytes = static_cast<const unsigned char*>(stream.worker_scratch(worker));
     EXPECT_EQ(bytes[0], worker + 1);

@@ -49,7 +49,8 @@ TEST(ThreadPool, AWorkerNumberIsNeverSharedByTwoThreadsAtOnce) {
 TEST(ThreadPool, ResultsOfARunAreVisibleAfterIt) {
   ThreadPool pool(4);
   std::vector<std::int64_t> values(257, 0);
-  for (int round = 0; round < 3000; ++round) pool.run(257, [&](std::int64_t task, int) { values[static_cast<std::size_t>(task)] += task; });  // not atomic on purpose
+  for (int round = 0; round < 3000; ++round)
+    pool.run(257, [&](std::int64_t task, int) { values[static_cast<std::size_t>(task)] += task; });  // not atomic on purpose
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], static_cast<std::int64_t>(i) * 3000);
 }
 
@@ -93,7 +94,9 @@ TEST(ThreadPool, OpenMpStaysOnOneThreadInTasks) {
   EXPECT_EQ(several.load(), 0);
 }
 
-TEST(ThreadPool, RefusesNoThreads) { EXPECT_THROW(ThreadPool(0), InternalError); }
+TEST(ThreadPool, RefusesNoThreads) {
+  EXPECT_THROW(ThreadPool(0), InternalError);
+}
 
 TEST(ThreadPool, CoresAreSharedAmongRanksAndNeverZero) {
   const int cores = default_threads(1);

@@ -39,9 +39,12 @@ inline std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t bound, 
 /// Calls f(T{}) with the C++ type of a floating element type.
 template <class F>
 void with_element(DType type, F&& f) {
-  if (type == DType::f64) f(double{});
-  else if (type == DType::f32) f(float{});
-  else f(BFloat16{});
+  if (type == DType::f64)
+    f(double{});
+  else if (type == DType::f32)
+    f(float{});
+  else
+    f(BFloat16{});
 }
 
 /// Every element of a floating view, strided or not, as double, in row-major order.
@@ -54,8 +57,10 @@ inline Doubles doubles_of(const ConstView& view) {
     for (std::int64_t i = 0; i < view.elements(); ++i) {
       std::int64_t rest = i, offset = 0;
       for (int d = view.rank() - 1; d >= 0; --d) offset += rest % view.size(d) * view.stride(d), rest /= view.size(d);
-      if constexpr (std::is_same_v<T, BFloat16>) values.push_back(static_cast<double>(static_cast<float>(data[offset])));
-      else values.push_back(static_cast<double>(data[offset]));
+      if constexpr (std::is_same_v<T, BFloat16>)
+        values.push_back(static_cast<double>(static_cast<float>(data[offset])));
+      else
+        values.push_back(static_cast<double>(data[offset]));
     }
   });
   return values;
@@ -79,8 +84,8 @@ class TestTensor {
 
   View view() { return View(memory_.data(), type_, shape_, strides_); }
   ConstView view() const { return ConstView(memory_.data(), type_, shape_, strides_); }
-  operator View() { return view(); }              // NOLINT: implicit on purpose
-  operator ConstView() const { return view(); }   // NOLINT
+  operator View() { return view(); }             // NOLINT: implicit on purpose
+  operator ConstView() const { return view(); }  // NOLINT
   Doubles values() const { return doubles_of(view()); }
   /// Every byte, padding included: for comparing bits.
   const std::vector<unsigned char>& bytes() const { return memory_; }
@@ -95,8 +100,10 @@ class TestTensor {
     for (int d = shape_.rank() - 1; d >= 0; --d) offset += rest % shape_[d] * strides_[static_cast<std::size_t>(d)], rest /= shape_[d];
     with_element(type_, [&](auto element) {
       using T = decltype(element);
-      if constexpr (std::is_same_v<T, BFloat16>) view().as<T>()[offset] = BFloat16(static_cast<float>(value));
-      else view().as<T>()[offset] = static_cast<T>(value);
+      if constexpr (std::is_same_v<T, BFloat16>)
+        view().as<T>()[offset] = BFloat16(static_cast<float>(value));
+      else
+        view().as<T>()[offset] = static_cast<T>(value);
     });
   }
 
@@ -111,7 +118,9 @@ class TestTensor {
 class TestIds {
  public:
   TestIds(std::vector<std::int32_t> ids, Shape shape) : ids_(std::move(ids)), shape_(shape) {}
-  explicit TestIds(std::vector<std::int32_t> ids) : TestIds(std::move(ids), Shape{0}) { shape_ = Shape{static_cast<std::int64_t>(ids_.size())}; }
+  explicit TestIds(std::vector<std::int32_t> ids) : TestIds(std::move(ids), Shape{0}) {
+    shape_ = Shape{static_cast<std::int64_t>(ids_.size())};
+  }
   operator ConstView() const { return ConstView(ids_.data(), DType::i32, shape_); }  // NOLINT
   std::int32_t operator[](std::int64_t i) const { return ids_[static_cast<std::size_t>(i)]; }
 
@@ -154,12 +163,16 @@ inline Doubles central_differences(TestTensor& x, const std::function<double()>&
   return gradient;
 }
 
-/// Expects `gradient`, an op's backward result in fp64, to equal central differences of f with respect to x, relative to the gradient's norm.
-inline void expect_gradient(const char* name, TestTensor& x, const Doubles& gradient, const std::function<double()>& f, double tolerance = 1e-8) {
+/// Expects `gradient`, an op's backward result in fp64, to equal central differences of f with respect to x, relative to the gradient's
+/// norm.
+inline void expect_gradient(const char* name, TestTensor& x, const Doubles& gradient, const std::function<double()>& f,
+                            double tolerance = 1e-8) {
   EXPECT_LT(relative_difference(gradient, central_differences(x, f)), tolerance) << "gradient of " << name;
 }
 
 /// Relative error, in norm, that one rounding to a type causes at most; tests multiply it by a factor with its reason.
-inline double rounding_of(DType type) { return type == DType::f64 ? 0x1p-53 : type == DType::f32 ? 0x1p-24 : 0x1p-8; }
+inline double rounding_of(DType type) {
+  return type == DType::f64 ? 0x1p-53 : type == DType::f32 ? 0x1p-24 : 0x1p-8;
+}
 
 }  // namespace strata::test

@@ -10,22 +10,28 @@ struct AttentionSize {
 
 struct PlainAttention {
   AttentionSize size;
-  Doubles q, k, v;                    // [B,S,heads,hd]
-  std::vector<std::int32_t> first;    // [B,S]
+  Doubles q, k, v;                  // [B,S,heads,hd]
+  std::vector<std::int32_t> first;  // [B,S]
   double scale;
-  Doubles o, lse, dq, dk, dv;         // results
+  Doubles o, lse, dq, dk, dv;  // results
 
-  std::size_t at_q(std::int64_t b, std::int64_t i, std::int64_t h) const { return static_cast<std::size_t>(((b * size.S + i) * size.nh + h) * size.hd); }
+  std::size_t at_q(std::int64_t b, std::int64_t i, std::int64_t h) const {
+    return static_cast<std::size_t>(((b * size.S + i) * size.nh + h) * size.hd);
+  }
   std::size_t at_k(std::int64_t b, std::int64_t j, std::int64_t h) const {
     return static_cast<std::size_t>(((b * size.S + j) * size.nkv + h / (size.nh / size.nkv)) * size.hd);
   }
-  std::size_t at_row(std::int64_t b, std::int64_t i, std::int64_t h) const { return static_cast<std::size_t>((b * size.nh + h) * size.S + i); }
+  std::size_t at_row(std::int64_t b, std::int64_t i, std::int64_t h) const {
+    return static_cast<std::size_t>((b * size.nh + h) * size.S + i);
+  }
   double product(const Doubles& a, std::size_t i, const Doubles& b, std::size_t j) const {
     double sum = 0;
     for (std::size_t d = 0; d < static_cast<std::size_t>(size.hd); ++d) sum += a[i + d] * b[j + d];
     return sum;
   }
-  std::int64_t first_key(std::int64_t b, std::int64_t i) const { return first.empty() ? 0 : first[static_cast<std::size_t>(b * size.S + i)]; }
+  std::int64_t first_key(std::int64_t b, std::int64_t i) const {
+    return first.empty() ? 0 : first[static_cast<std::size_t>(b * size.S + i)];
+  }
 
   /// Calls f(b, h, i, j, p_ij) for every visible pair of every row; forward() must have run.
   template <class F>

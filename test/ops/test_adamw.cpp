@@ -15,16 +15,20 @@ AdamwStep settings(Index t) {
   return step;
 }
 
-Doubles gradient_of(Index n, Index t) { return random_values(n, static_cast<std::uint64_t>(100 + t), 0.02); }
+Doubles gradient_of(Index n, Index t) {
+  return random_values(n, static_cast<std::uint64_t>(100 + t), 0.02);
+}
 
-/// Weight and moments in plain loops of one arithmetic type; `torch` takes torch.optim.AdamW's single-tensor order (lerp, addcmul, addcdiv).
+/// Weight and moments in plain loops of one arithmetic type; `torch` takes torch.optim.AdamW's single-tensor order (lerp, addcmul,
+/// addcdiv).
 template <class T>
 struct Plain {
   std::vector<T> p, m, v;
 
   explicit Plain(const Doubles& weight) : p(weight.begin(), weight.end()), m(weight.size(), T{0}), v(weight.size(), T{0}) {}
   void update(const Doubles& gradient, const AdamwStep& s) {
-    const double correction1 = 1 - std::pow(s.beta1, static_cast<double>(s.t)), correction2 = 1 - std::pow(s.beta2, static_cast<double>(s.t));
+    const double correction1 = 1 - std::pow(s.beta1, static_cast<double>(s.t)),
+                 correction2 = 1 - std::pow(s.beta2, static_cast<double>(s.t));
     for (std::size_t i = 0; i < p.size(); ++i) {
       const T g = static_cast<T>(gradient[i]) * static_cast<T>(s.gradient_scale);
       p[i] *= static_cast<T>(1 - s.lr * s.weight_decay);
@@ -92,8 +96,8 @@ TEST(Adamw, SplitMasterGivesTheBitsOfTheWholeOne) {
   ThreadPool pool(2);
   Stream stream = Stream::cpu(pool);
   for (const Index n : {Index{1}, Index{3}, Index{17}, Index{65}, Index{129}, Index{517}, Index{20001}}) {
-    TestTensor master(DType::f32, Shape{n}, random_values(n, 1)), m(DType::f32, Shape{n}), v(DType::f32, Shape{n}), m_split = m, v_split = v, weight(DType::bf16, Shape{n}),
-        joined(DType::f32, Shape{n}), expected(DType::bf16, Shape{n});
+    TestTensor master(DType::f32, Shape{n}, random_values(n, 1)), m(DType::f32, Shape{n}), v(DType::f32, Shape{n}),
+        m_split = m, v_split = v, weight(DType::bf16, Shape{n}), joined(DType::f32, Shape{n}), expected(DType::bf16, Shape{n});
     std::vector<std::int16_t> lower(static_cast<std::size_t>(n));
     const View remainder(lower.data(), DType::i16, Shape{n});
     split_master(stream, master, weight, remainder);
@@ -117,11 +121,14 @@ TEST(Adamw, AnElementsBitsDependOnItsOwnValuesAlone) {
   ThreadPool pool(1);
   Stream stream = Stream::cpu(pool);
   constexpr Index n = 61;
-  const TestTensor start(DType::f32, Shape{n}, random_values(n, 1)), gradient(DType::f32, Shape{n}, gradient_of(n, 1)), first_m(DType::f32, Shape{n}, random_values(n, 2, 0.01));
+  const TestTensor start(DType::f32, Shape{n}, random_values(n, 1)), gradient(DType::f32, Shape{n}, gradient_of(n, 1)),
+      first_m(DType::f32, Shape{n}, random_values(n, 2, 0.01));
   TestTensor weight = start, m = first_m, v(DType::f32, Shape{n});
   adamw_update(stream, weight, {}, gradient, m, v, settings(3));
 
-  const auto element = [](const TestTensor& tensor, std::size_t i) { return TestTensor(DType::f32, Shape{1}, Doubles(1, tensor.values()[i])); };
+  const auto element = [](const TestTensor& tensor, std::size_t i) {
+    return TestTensor(DType::f32, Shape{1}, Doubles(1, tensor.values()[i]));
+  };
   for (Index i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     TestTensor one = element(start, at), one_m = element(first_m, at), one_v(DType::f32, Shape{1});
@@ -147,7 +154,8 @@ TEST(Adamw, WrongOperandsAreNamed) {
   const TestTensor gradient(DType::f32, Shape{4}), short_gradient(DType::f32, Shape{3});
 
   expect_internal_error("a weight in bf16 needs its remainder", [&] { adamw_update(stream, weight, {}, gradient, m, v, settings(1)); });
-  expect_internal_error("gradient has shape [3], expected [4]", [&] { adamw_update(stream, TestTensor(m), {}, short_gradient, m, v, settings(1)); });
+  expect_internal_error("gradient has shape [3], expected [4]",
+                        [&] { adamw_update(stream, TestTensor(m), {}, short_gradient, m, v, settings(1)); });
 }
 
 }  // namespace

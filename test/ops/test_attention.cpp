@@ -18,14 +18,20 @@ struct Case {
   std::vector<std::int32_t> first;  // first_key [B,S]; empty: not given
 
   Case(DType element, AttentionSize s, double spread = 1.0)
-      : size(s), type(element), scale(1 / std::sqrt(static_cast<double>(s.hd))),
+      : size(s),
+        type(element),
+        scale(1 / std::sqrt(static_cast<double>(s.hd))),
         fused(element, fused_shape(), random_values(fused_shape().elements(), 1, spread)),
-        dout(element, Shape{s.B, s.S, s.nh, s.hd}, random_values(s.B * s.S * s.nh * s.hd, 2), 2), o(element, Shape{s.B, s.S, s.nh, s.hd}, 3),
-        lse(sum_type(element), Shape{s.B, s.nh, s.S}), dfused(element, fused_shape()) {}
+        dout(element, Shape{s.B, s.S, s.nh, s.hd}, random_values(s.B * s.S * s.nh * s.hd, 2), 2),
+        o(element, Shape{s.B, s.S, s.nh, s.hd}, 3),
+        lse(sum_type(element), Shape{s.B, s.nh, s.S}),
+        dfused(element, fused_shape()) {}
 
   Shape fused_shape() const { return Shape{size.B, size.S, (size.nh + 2 * size.nkv) * size.hd}; }
   template <class T>
-  auto heads(T&& tensor, Index first_head, Index heads) const { return tensor.view().columns(first_head * size.hd, heads * size.hd).split_last(heads, size.hd); }
+  auto heads(T&& tensor, Index first_head, Index heads) const {
+    return tensor.view().columns(first_head * size.hd, heads * size.hd).split_last(heads, size.hd);
+  }
   ConstView q() const { return heads(fused, 0, size.nh); }
   ConstView k() const { return heads(fused, size.nh, size.nkv); }
   ConstView v() const { return heads(fused, size.nh + size.nkv, size.nkv); }
@@ -87,7 +93,8 @@ TEST(Attention, GradientsEqualCentralDifferences) {
 }
 
 TEST(Attention, ResultsEqualThePlainFormulas) {
-  const AttentionSize sizes[] = {{1, 1, 1, 1, 1}, {2, 3, 2, 1, 16}, {1, 17, 3, 3, 5}, {2, 65, 4, 2, 32}, {1, 129, 4, 1, 17}, {1, 300, 2, 1, 128}, {1, 517, 2, 2, 8}};
+  const AttentionSize sizes[] = {{1, 1, 1, 1, 1},    {2, 3, 2, 1, 16},    {1, 17, 3, 3, 5}, {2, 65, 4, 2, 32},
+                                 {1, 129, 4, 1, 17}, {1, 300, 2, 1, 128}, {1, 517, 2, 2, 8}};
   for (const DType type : all_types)
     for (const AttentionSize& size : sizes) {
       Case c(type, size);
@@ -214,7 +221,8 @@ TEST(Attention, DecodingBitsDoNotDependOnThreads) {
 
 TEST(Attention, PlanRecordsCostAndWorkspace) {
   Stream stream = Stream::plan();
-  const View q(nullptr, DType::bf16, Shape{2, 10, 4, 8}), k(nullptr, DType::bf16, Shape{2, 10, 2, 8}), lse(nullptr, DType::f32, Shape{2, 4, 10});
+  const View q(nullptr, DType::bf16, Shape{2, 10, 4, 8}), k(nullptr, DType::bf16, Shape{2, 10, 2, 8}),
+      lse(nullptr, DType::f32, Shape{2, 4, 10});
 
   attention_forward(stream, q, k, k, {}, 1.0, q, lse);
   attention_backward(stream, q, q, k, k, q, lse, {}, 1.0, q, k, k);
@@ -231,8 +239,10 @@ TEST(Attention, WrongShapesAreNamed) {
   const TestTensor q(DType::f32, Shape{1, 4, 3, 2}), k(DType::f32, Shape{1, 4, 2, 2}), narrow(DType::f32, Shape{1, 4, 3, 1});
   TestTensor o(DType::f32, Shape{1, 4, 3, 2});
 
-  expect_internal_error("attention_forward: 3 query heads do not divide into 2 groups", [&] { attention_forward(stream, q, k, k, {}, 1.0, o, {}); });
-  expect_internal_error("attention_forward: k has shape [1, 4, 3, 1], expected [1, 4, 3, 2]", [&] { attention_forward(stream, q, narrow, q, {}, 1.0, o, {}); });
+  expect_internal_error("attention_forward: 3 query heads do not divide into 2 groups",
+                        [&] { attention_forward(stream, q, k, k, {}, 1.0, o, {}); });
+  expect_internal_error("attention_forward: k has shape [1, 4, 3, 1], expected [1, 4, 3, 2]",
+                        [&] { attention_forward(stream, q, narrow, q, {}, 1.0, o, {}); });
   const TestTensor one(DType::f32, Shape{1, 3, 2});
   TestTensor out(DType::f32, Shape{1, 3, 2});
   expect_internal_error("sequence 0 has length 5, expected 1 to 4", [&] { attention_decode(stream, one, q, q, TestIds({5}), 1.0, out); });

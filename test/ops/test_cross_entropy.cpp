@@ -10,7 +10,9 @@ namespace strata::test {
 namespace {
 
 constexpr DType all_types[] = {DType::f32, DType::bf16, DType::f64};
-DType sum_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+DType sum_type(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
 
 /// Labels in [0, V), every fourth row not counted.
 TestIds labels_for(std::int64_t R, std::int64_t V) {
@@ -23,7 +25,8 @@ struct Reference {
   Doubles loss, dx, dweight;
 };
 /// Everything in f64 by plain loops, from the stored (rounded) inputs.
-Reference plain_loops(const TestTensor& x, const TestTensor& weight, const TestIds& labels, std::int64_t R, std::int64_t H, std::int64_t V, double scale) {
+Reference plain_loops(const TestTensor& x, const TestTensor& weight, const TestIds& labels, std::int64_t R, std::int64_t H, std::int64_t V,
+                      double scale) {
   const Doubles xs = x.values(), ws = weight.values();
   Reference out{Doubles(static_cast<std::size_t>(R), 0.0), Doubles(xs.size(), 0.0), Doubles(ws.size(), 0.0)};
   Doubles z(static_cast<std::size_t>(V));
@@ -78,11 +81,14 @@ TEST(CrossEntropy, ValuesEqualPlainLoops) {
     std::int64_t R, H, V;
   };
   for (const DType type : all_types)
-    for (const auto& [R, H, V] : {Size{1, 1, 1}, Size{3, 17, 65}, Size{17, 65, 513}, Size{65, 33, 600}, Size{1, 3, 5000}, Size{4, 600, 3}, Size{1100, 3, 17}}) {
+    for (const auto& [R, H, V] :
+         {Size{1, 1, 1}, Size{3, 17, 65}, Size{17, 65, 513}, Size{65, 33, 600}, Size{1, 3, 5000}, Size{4, 600, 3}, Size{1100, 3, 17}}) {
       constexpr double scale = 1.0 / 48;
-      const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 4), weight(type, Shape{V, H}, random_values(V * H, 2, 1.0 / std::sqrt(static_cast<double>(H))));
+      const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 4),
+          weight(type, Shape{V, H}, random_values(V * H, 2, 1.0 / std::sqrt(static_cast<double>(H))));
       const TestIds labels = labels_for(R, V);
-      TestTensor forward(DType::f64, Shape{R}), backward(DType::f64, Shape{R}), dx(type, Shape{R, H}, 2), dweight(sum_type(type), Shape{V, H});
+      TestTensor forward(DType::f64, Shape{R}), backward(DType::f64, Shape{R}), dx(type, Shape{R, H}, 2),
+          dweight(sum_type(type), Shape{V, H});
 
       linear_cross_entropy_forward(stream, x, weight, labels, forward);
       linear_cross_entropy_backward(stream, x, weight, labels, scale, backward, dx, dweight, Write::set);
@@ -116,7 +122,8 @@ TEST(CrossEntropy, BitsDoNotDependOnThreadsAndDxMayLieWhereXDoes) {
     for (const int threads : {1, 2, 3, 5}) {
       ThreadPool pool(threads);
       Stream stream = Stream::cpu(pool);
-      TestTensor row_loss(DType::f64, Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{V, H}), in_place = x, again(sum_type(type), Shape{V, H});
+      TestTensor row_loss(DType::f64, Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{V, H}),
+          in_place = x, again(sum_type(type), Shape{V, H});
       linear_cross_entropy_backward(stream, x, weight, labels, 0.01, row_loss, dx, dweight, Write::set);
       linear_cross_entropy_backward(stream, in_place, weight, labels, 0.01, row_loss, in_place, again, Write::set);
 
@@ -133,9 +140,11 @@ TEST(CrossEntropy, RowsThatDoNotCountGiveNothing) {
   Stream stream = Stream::cpu(pool);
   for (const DType type : all_types)
     for (const std::int64_t R : {0, 5}) {
-      const TestTensor x(type, Shape{R, 4}, random_values(R * 4, 1)), weight(type, Shape{7, 4}, random_values(28, 2)), old(sum_type(type), Shape{7, 4}, random_values(28, 3));
+      const TestTensor x(type, Shape{R, 4}, random_values(R * 4, 1)), weight(type, Shape{7, 4}, random_values(28, 2)),
+          old(sum_type(type), Shape{7, 4}, random_values(28, 3));
       const TestIds labels(std::vector<std::int32_t>(static_cast<std::size_t>(R), -100));
-      TestTensor row_loss(DType::f64, Shape{R}, Doubles(static_cast<std::size_t>(R), 1.0)), dx(type, Shape{R, 4}, random_values(R * 4, 4)), dweight = old;
+      TestTensor row_loss(DType::f64, Shape{R}, Doubles(static_cast<std::size_t>(R), 1.0)), dx(type, Shape{R, 4}, random_values(R * 4, 4)),
+          dweight = old;
 
       linear_cross_entropy_backward(stream, x, weight, labels, 1.0, row_loss, dx, dweight, Write::add);
       EXPECT_EQ(dweight.values(), old.values());
@@ -153,7 +162,8 @@ TEST(CrossEntropy, AddingIsTheFinishedProductThenAddition) {
   ThreadPool pool(2);
   Stream stream = Stream::cpu(pool);
   constexpr std::int64_t R = 33, H = 17, V = 65;
-  const TestTensor x(DType::bf16, Shape{R, H}, random_values(R * H, 1)), weight(DType::bf16, Shape{V, H}, random_values(V * H, 2)), old(DType::f32, Shape{V, H}, random_values(V * H, 3));
+  const TestTensor x(DType::bf16, Shape{R, H}, random_values(R * H, 1)), weight(DType::bf16, Shape{V, H}, random_values(V * H, 2)),
+      old(DType::f32, Shape{V, H}, random_values(V * H, 3));
   TestTensor row_loss(DType::f64, Shape{R}), dx(DType::bf16, Shape{R, H}), alone(DType::f32, Shape{V, H}), added = old, expected = old;
 
   linear_cross_entropy_backward(stream, x, weight, labels_for(R, V), 1.0, row_loss, dx, alone, Write::set);
@@ -217,9 +227,10 @@ TEST(CrossEntropy, ALabelOutsideTheVocabularyIsNamed) {
 
 TEST(CrossEntropy, PlanLearnsTheWorkspaceAndTheCost) {
   Stream plan = Stream::plan();
-  const ConstView x(nullptr, DType::bf16, Shape{512, 1024}), weight(nullptr, DType::bf16, Shape{151936, 1024}), labels(nullptr, DType::i32, Shape{512});
-  linear_cross_entropy_backward(plan, x, weight, labels, 1.0, View(nullptr, DType::f64, Shape{512}), View(nullptr, DType::bf16, Shape{512, 1024}),
-                                View(nullptr, DType::f32, Shape{151936, 1024}), Write::set);
+  const ConstView x(nullptr, DType::bf16, Shape{512, 1024}), weight(nullptr, DType::bf16, Shape{151936, 1024}),
+      labels(nullptr, DType::i32, Shape{512});
+  linear_cross_entropy_backward(plan, x, weight, labels, 1.0, View(nullptr, DType::f64, Shape{512}),
+                                View(nullptr, DType::bf16, Shape{512, 1024}), View(nullptr, DType::f32, Shape{151936, 1024}), Write::set);
   EXPECT_EQ(plan.largest_workspace(), cpu::cross_entropy_workspace(512, 151936, DType::bf16));
   EXPECT_EQ(plan.costs().at("linear_cross_entropy_backward").flops, 512.0 * 151936 * (6 * 1024 + 5));
 }

@@ -65,7 +65,8 @@ struct Split {
   std::vector<std::int16_t> remainder;
   std::vector<std::uint32_t> joined;
 
-  explicit Split(std::vector<std::uint32_t> patterns) : bits(std::move(patterns)), weight(bits.size()), remainder(bits.size()), joined(bits.size()) {
+  explicit Split(std::vector<std::uint32_t> patterns)
+      : bits(std::move(patterns)), weight(bits.size()), remainder(bits.size()), joined(bits.size()) {
     ThreadPool pool(2);
     Stream stream = Stream::cpu(pool);
     const Shape shape{static_cast<Index>(bits.size())};
@@ -118,7 +119,8 @@ TEST(Elementwise, SumOfSquaresInChunksOf4096) {
       const Doubles values = x.values();
       for (std::size_t c = 0; c < chunks; ++c) {
         long double expected = 0;
-        for (std::size_t i = c * 4096; i < std::min(values.size(), (c + 1) * 4096); ++i) expected += static_cast<long double>(values[i]) * values[i];
+        for (std::size_t i = c * 4096; i < std::min(values.size(), (c + 1) * 4096); ++i)
+          expected += static_cast<long double>(values[i]) * values[i];
         EXPECT_NEAR(partials[c], static_cast<double>(expected), 1e-14 * static_cast<double>(expected)) << n << " chunk " << c;
       }
     }
@@ -127,7 +129,8 @@ TEST(Elementwise, SumOfSquaresInChunksOf4096) {
 TEST(Elementwise, SumOfSquaresHoldsLargeNumbersAndShowsInfinities) {
   ThreadPool pool(1);
   Stream stream = Stream::cpu(pool);
-  const TestTensor large(DType::f32, Shape{2}, {1e30, 1e30}), infinite(DType::f32, Shape{3}, {1, -INFINITY, 2}), nan(DType::f32, Shape{2}, {NAN, 1});
+  const TestTensor large(DType::f32, Shape{2}, {1e30, 1e30}), infinite(DType::f32, Shape{3}, {1, -INFINITY, 2}),
+      nan(DType::f32, Shape{2}, {NAN, 1});
   double partial = 0;
   const View out(&partial, DType::f64, Shape{1});
 
@@ -161,7 +164,8 @@ TEST(Elementwise, WrongOperandsAreNamed) {
   expect_internal_error("cast: y has 4 elements, expected 8", [&] { cast(stream, TestTensor(DType::f32, Shape{8}), y); });
   expect_internal_error("fill: y of shape [2, 2] is strided", [&] { fill(stream, strided, 0); });
   expect_internal_error("add_into: x is bf16, expected f32", [&] { add_into(stream, y, half); });
-  expect_internal_error("sum_of_squares: partials has 4 elements, expected 1", [&] { sum_of_squares(stream, y, TestTensor(DType::f64, Shape{4})); });
+  expect_internal_error("sum_of_squares: partials has 4 elements, expected 1",
+                        [&] { sum_of_squares(stream, y, TestTensor(DType::f64, Shape{4})); });
 }
 
 }  // namespace

@@ -6,7 +6,9 @@ namespace strata::test {
 namespace {
 
 constexpr DType all_types[] = {DType::f32, DType::bf16, DType::f64};
-DType sum_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+DType sum_type(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
 
 TEST(Embedding, ForwardCopiesRows) {
   ThreadPool pool(2);
@@ -23,7 +25,8 @@ TEST(Embedding, ForwardCopiesRows) {
       const Doubles got = y.values(), table = weight.values();
       for (std::int64_t r = 0; r < R; ++r)
         for (std::int64_t j = 0; j < H; ++j)
-          ASSERT_EQ(got[static_cast<std::size_t>(r * H + j)], table[static_cast<std::size_t>(ids[r] * H + j)]) << name_of(type) << " row " << r;
+          ASSERT_EQ(got[static_cast<std::size_t>(r * H + j)], table[static_cast<std::size_t>(ids[r] * H + j)])
+              << name_of(type) << " row " << r;
     }
 }
 
@@ -98,7 +101,8 @@ TEST(Embedding, AnIdOutsideTheVocabularyIsNamed) {
 
 TEST(Embedding, PlanRemembersTheWorkspace) {
   Stream plan = Stream::plan();
-  embedding_backward(plan, ConstView(nullptr, DType::bf16, Shape{512, 1024}), ConstView(nullptr, DType::i32, Shape{512}), View(nullptr, DType::f32, Shape{151936, 1024}), Write::add);
+  embedding_backward(plan, ConstView(nullptr, DType::bf16, Shape{512, 1024}), ConstView(nullptr, DType::i32, Shape{512}),
+                     View(nullptr, DType::f32, Shape{151936, 1024}), Write::add);
   EXPECT_GE(plan.largest_workspace(), 512 * 8);
   EXPECT_EQ(plan.costs().at("embedding_backward").flops, 512.0 * 1024);
 }

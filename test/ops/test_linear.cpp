@@ -6,7 +6,9 @@ namespace strata::test {
 namespace {
 
 constexpr DType all_types[] = {DType::f32, DType::bf16, DType::f64};
-DType sum_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+DType sum_type(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
 
 /// out[i,j] = sum_p a(i,p) b(p,j)
 template <class A, class B>
@@ -28,7 +30,8 @@ TEST(Linear, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
   Stream stream = Stream::cpu(pool);
   constexpr std::int64_t R = 5, K = 7, N = 6;
-  TestTensor x(DType::f64, Shape{R, K}, random_values(R * K, 1), 2), weight(DType::f64, Shape{N, K}, random_values(N * K, 2)), bias(DType::f64, Shape{N}, random_values(N, 3));
+  TestTensor x(DType::f64, Shape{R, K}, random_values(R * K, 1), 2), weight(DType::f64, Shape{N, K}, random_values(N * K, 2)),
+      bias(DType::f64, Shape{N}, random_values(N, 3));
   const TestTensor dy(DType::f64, Shape{R, N}, random_values(R * N, 4), 3), residual(DType::f64, Shape{R, N}, random_values(R * N, 5));
   const auto loss = [&] {
     TestTensor y(DType::f64, Shape{R, N});
@@ -55,8 +58,9 @@ TEST(Linear, ValuesEqualPlainLoops) {
   Stream stream = Stream::cpu(pool);
   for (const DType type : all_types)
     for (const auto& [R, K, N] : sizes) {
-      const TestTensor x(type, Shape{R, K}, random_values(R * K, 1), 5), weight(type, Shape{N, K}, random_values(N * K, 2)), bias(type, Shape{N}, random_values(N, 3)),
-          residual(type, Shape{R, N}, random_values(R * N, 4), 1), dy(type, Shape{R, N}, random_values(R * N, 5), 2);
+      const TestTensor x(type, Shape{R, K}, random_values(R * K, 1), 5), weight(type, Shape{N, K}, random_values(N * K, 2)),
+          bias(type, Shape{N}, random_values(N, 3)), residual(type, Shape{R, N}, random_values(R * N, 4), 1),
+          dy(type, Shape{R, N}, random_values(R * N, 5), 2);
       TestTensor y(type, Shape{R, N}), dx(type, Shape{R, K}), dweight(sum_type(type), Shape{N, K}), dbias(sum_type(type), Shape{N});
 
       linear_forward(stream, x, weight, bias, residual, y);
@@ -65,7 +69,8 @@ TEST(Linear, ValuesEqualPlainLoops) {
 
       const Doubles xs = x.values(), ws = weight.values(), dys = dy.values(), biases = bias.values(), residuals = residual.values();
       Doubles expected = plain_product(R, N, K, matrix(xs, K), matrix_transposed(ws, K)), column_sums(static_cast<std::size_t>(N), 0.0);
-      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += biases[i % static_cast<std::size_t>(N)] + residuals[i], column_sums[i % static_cast<std::size_t>(N)] += dys[i];
+      for (std::size_t i = 0; i < expected.size(); ++i)
+        expected[i] += biases[i % static_cast<std::size_t>(N)] + residuals[i], column_sums[i % static_cast<std::size_t>(N)] += dys[i];
       // Sums in f32 err by a few of its roundings; a bf16 result by one rounding more.
       const double sums = 32 * rounding_of(sum_type(type)), rounded = type == DType::bf16 ? rounding_of(DType::bf16) : sums;
       const std::string where = text(name_of(type), " ", R, " ", K, " ", N);
@@ -82,9 +87,10 @@ TEST(Linear, AddingIsTheFinishedResultThenAddition) {
   for (const DType type : all_types) {
     constexpr std::int64_t R = 130, K = 65, N = 300;
     const DType sums = sum_type(type);
-    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), dy(type, Shape{R, N}, random_values(R * N, 2)), old_weight(sums, Shape{N, K}, random_values(N * K, 3)),
-        old_bias(sums, Shape{N}, random_values(N, 4));
-    TestTensor dweight(sums, Shape{N, K}), dbias(sums, Shape{N}), added_weight = old_weight, added_bias = old_bias, expected_weight = old_weight, expected_bias = old_bias;
+    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), dy(type, Shape{R, N}, random_values(R * N, 2)),
+        old_weight(sums, Shape{N, K}, random_values(N * K, 3)), old_bias(sums, Shape{N}, random_values(N, 4));
+    TestTensor dweight(sums, Shape{N, K}), dbias(sums, Shape{N}), added_weight = old_weight, added_bias = old_bias,
+                                                                  expected_weight = old_weight, expected_bias = old_bias;
 
     linear_backward_weight(stream, dy, x, dweight, dbias, Write::set);
     linear_backward_weight(stream, dy, x, added_weight, added_bias, Write::add);
@@ -107,7 +113,8 @@ TEST(Linear, ResidualMayBeTheOutputAndBiasMayBeLeftOut) {
   Stream stream = Stream::cpu(pool);
   for (const DType type : all_types) {
     constexpr std::int64_t R = 70, K = 33, N = 600;
-    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), weight(type, Shape{N, K}, random_values(N * K, 2)), residual(type, Shape{R, N}, random_values(R * N, 3));
+    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), weight(type, Shape{N, K}, random_values(N * K, 2)),
+        residual(type, Shape{R, N}, random_values(R * N, 3));
     TestTensor y(type, Shape{R, N}), in_place = residual;
 
     linear_forward(stream, x, weight, {}, residual, y);
@@ -120,7 +127,8 @@ TEST(Linear, ResidualMayBeTheOutputAndBiasMayBeLeftOut) {
 TEST(Linear, BitsDoNotDependOnThreads) {
   for (const DType type : all_types) {
     constexpr std::int64_t R = 600, K = 130, N = 700;
-    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), weight(type, Shape{N, K}, random_values(N * K, 2)), dy(type, Shape{R, N}, random_values(R * N, 3));
+    const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), weight(type, Shape{N, K}, random_values(N * K, 2)),
+        dy(type, Shape{R, N}, random_values(R * N, 3));
     std::vector<std::vector<unsigned char>> first;
     for (const int threads : {1, 2, 3, 5}) {
       ThreadPool pool(threads);
@@ -141,7 +149,8 @@ TEST(Linear, NoRowsGiveZeroGradientsOrLeaveThem) {
   ThreadPool pool(2);
   Stream stream = Stream::cpu(pool);
   const TestTensor x(DType::bf16, Shape{0, 4}), weight(DType::bf16, Shape{3, 4}, random_values(12, 1));
-  TestTensor y(DType::bf16, Shape{0, 3}), dweight(DType::f32, Shape{3, 4}, random_values(12, 2)), dbias(DType::f32, Shape{3}, random_values(3, 3));
+  TestTensor y(DType::bf16, Shape{0, 3}), dweight(DType::f32, Shape{3, 4}, random_values(12, 2)),
+      dbias(DType::f32, Shape{3}, random_values(3, 3));
   const Doubles before = dweight.values();
 
   linear_forward(stream, x, weight, {}, {}, y);
@@ -179,9 +188,11 @@ TEST(Linear, WrongShapesAndTypesAreNamed) {
   };
   const View y(nullptr, DType::f32, Shape{2, 3});
 
-  EXPECT_NE(message([&] { linear_forward(plan, x, weight, {}, {}, y); }).find("linear_forward: weight has shape [3, 5], expected [3, 4]"), std::string::npos);
-  EXPECT_NE(message([&] { linear_backward_weight(plan, y, x, View(nullptr, DType::bf16, Shape{3, 4}), {}, Write::set); })
-                .find("linear_backward_weight: dweight is bf16, expected f32"),
+  EXPECT_NE(message([&] { linear_forward(plan, x, weight, {}, {}, y); }).find("linear_forward: weight has shape [3, 5], expected [3, 4]"),
+            std::string::npos);
+  EXPECT_NE(message([&] {
+              linear_backward_weight(plan, y, x, View(nullptr, DType::bf16, Shape{3, 4}), {}, Write::set);
+            }).find("linear_backward_weight: dweight is bf16, expected f32"),
             std::string::npos);
 }
 

@@ -20,7 +20,8 @@ Expected plain(const Doubles& x, const Doubles& weight, const Doubles& dy) {
     long double squares = 0, mean = 0;
     for (std::size_t j = 0; j < H; ++j) squares += static_cast<long double>(x[r * H + j]) * x[r * H + j];
     const double rstd = e.rstd[r] = static_cast<double>(1 / std::sqrt(squares / static_cast<long double>(H) + eps));
-    for (std::size_t j = 0; j < H; ++j) mean += static_cast<long double>(dy[r * H + j]) * weight[j] * x[r * H + j] * rstd / static_cast<long double>(H);
+    for (std::size_t j = 0; j < H; ++j)
+      mean += static_cast<long double>(dy[r * H + j]) * weight[j] * x[r * H + j] * rstd / static_cast<long double>(H);
     for (std::size_t j = 0; j < H; ++j) {
       const double xhat = x[r * H + j] * rstd;
       e.y[r * H + j] = xhat * weight[j];
@@ -71,7 +72,8 @@ TEST(RmsNorm, ValuesEqualPlainLoops) {
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {129, 65}, {17, 517}, {517, 129}, {2, 1024}, {1, 3}};
   for (const DType type : all_types)
     for (const auto& [R, H] : sizes) {
-      const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 3), weight(type, Shape{H}, random_values(H, 2)), dy(type, Shape{R, H}, random_values(R * H, 3), 1);
+      const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 3), weight(type, Shape{H}, random_values(H, 2)),
+          dy(type, Shape{R, H}, random_values(R * H, 3), 1);
       TestTensor y(type, Shape{R, H}, 2), rstd(sum_type(type), Shape{R}), dx(type, Shape{R, H}, 5), dweight(sum_type(type), Shape{H});
 
       rms_norm_forward(stream, x, weight, eps, y, rstd);
@@ -116,7 +118,8 @@ TEST(RmsNorm, HeadsInAFusedProduct) {
     const Doubles x = doubles_of(heads(fused.view())), dy = doubles_of(heads(dfused.view()));
 
     rms_norm_forward(stream, heads(in_place.view()), weight, eps, heads(in_place.view()), rstd);
-    rms_norm_backward(stream, heads(dfused.view()), heads(fused.view()), weight, rstd, heads(in_place_gradient.view()), Write::set, dweight, Write::set);
+    rms_norm_backward(stream, heads(dfused.view()), heads(fused.view()), weight, rstd, heads(in_place_gradient.view()), Write::set, dweight,
+                      Write::set);
 
     const Expected expected = plain(x, weight.values(), dy);
     EXPECT_LT(relative_difference(doubles_of(heads(in_place.view())), expected.y), tolerance("rms_norm", type));
@@ -132,10 +135,11 @@ TEST(RmsNorm, OutputsMayBeInputsAndAddingAdds) {
   Stream stream = Stream::cpu(pool);
   constexpr std::int64_t R = 70, H = 45;
   for (const DType type : all_types) {
-    const TestTensor x(type, Shape{R, H}, random_values(R * H, 1)), weight(type, Shape{H}, random_values(H, 2)), dy(type, Shape{R, H}, random_values(R * H, 3));
+    const TestTensor x(type, Shape{R, H}, random_values(R * H, 1)), weight(type, Shape{H}, random_values(H, 2)),
+        dy(type, Shape{R, H}, random_values(R * H, 3));
     const TestTensor old_dx(type, Shape{R, H}, random_values(R * H, 4)), old_dweight(sum_type(type), Shape{H}, random_values(H, 5));
-    TestTensor y(type, Shape{R, H}), rstd(sum_type(type), Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{H}), y_is_x = x, dx_is_dy = dy, added_dx = old_dx,
-        added_dweight = old_dweight;
+    TestTensor y(type, Shape{R, H}), rstd(sum_type(type), Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{H}),
+        y_is_x = x, dx_is_dy = dy, added_dx = old_dx, added_dweight = old_dweight;
 
     rms_norm_forward(stream, x, weight, eps, y, rstd);
     rms_norm_forward(stream, y_is_x, weight, eps, y_is_x, {});
@@ -157,7 +161,8 @@ TEST(RmsNorm, OutputsMayBeInputsAndAddingAdds) {
 TEST(RmsNorm, BitsDoNotDependOnThreads) {
   for (const DType type : all_types) {
     constexpr std::int64_t R = 1030, H = 300;
-    const TestTensor x(type, Shape{R, H}, random_values(R * H, 1)), weight(type, Shape{H}, random_values(H, 2)), dy(type, Shape{R, H}, random_values(R * H, 3));
+    const TestTensor x(type, Shape{R, H}, random_values(R * H, 1)), weight(type, Shape{H}, random_values(H, 2)),
+        dy(type, Shape{R, H}, random_values(R * H, 3));
     expect_same_bits_on_any_threads(name_of(type), [&](Stream& stream) {
       TestTensor y(type, Shape{R, H}), rstd(sum_type(type), Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{H});
       rms_norm_forward(stream, x, weight, eps, y, rstd);
@@ -169,7 +174,8 @@ TEST(RmsNorm, BitsDoNotDependOnThreads) {
 
 TEST(RmsNorm, PlanRecordsCostAndWorkspace) {
   Stream stream = Stream::plan();
-  const View x(nullptr, DType::bf16, Shape{130, 64}), weight(nullptr, DType::bf16, Shape{64}), rstd(nullptr, DType::f32, Shape{130}), dweight(nullptr, DType::f32, Shape{64});
+  const View x(nullptr, DType::bf16, Shape{130, 64}), weight(nullptr, DType::bf16, Shape{64}), rstd(nullptr, DType::f32, Shape{130}),
+      dweight(nullptr, DType::f32, Shape{64});
 
   rms_norm_backward(stream, x, x, weight, rstd, x, Write::set, dweight, Write::set);
 

@@ -29,7 +29,8 @@ TEST(Rope, TablesEqualTheFormula) {
       const double frequency = std::pow(1e6, -2.0 * static_cast<double>(i) / hd);
       EXPECT_NEAR(wide.cos.values()[at], std::cos(static_cast<double>(p) * frequency), 1e-13);
       EXPECT_NEAR(wide.sin.values()[at], std::sin(static_cast<double>(p) * frequency), 1e-13);
-      EXPECT_EQ(narrow.cos.values()[at], static_cast<float>(std::cos(static_cast<double>(p) * static_cast<double>(static_cast<float>(frequency)))));
+      EXPECT_EQ(narrow.cos.values()[at],
+                static_cast<float>(std::cos(static_cast<double>(p) * static_cast<double>(static_cast<float>(frequency)))));
     }
 }
 
@@ -44,7 +45,8 @@ TEST(Rope, Llama3ScalingStretchesLongWavelengthsOnly) {
   for (std::size_t i = 0; i < 32; ++i) {
     const double frequency = std::pow(500000.0, -static_cast<double>(i) / 32), wavelength = 2 * std::numbers::pi / frequency;
     double expected = frequency;
-    if (wavelength > 8192.0 / 1.0) expected = frequency / 8;
+    if (wavelength > 8192.0 / 1.0)
+      expected = frequency / 8;
     else if (wavelength > 8192.0 / 4.0) {
       const double smooth = (8192.0 / wavelength - 1.0) / (4.0 - 1.0);
       expected = (1 - smooth) * frequency / 8 + smooth * frequency;
@@ -75,7 +77,8 @@ TEST(Rope, RotatesPairsAsComplexNumbers) {
       for (std::int64_t r = 0; r < R; ++r)
         for (std::int64_t h = 0; h < n; ++h)
           for (std::int64_t i = 0; i < half; ++i) {
-            const auto a = static_cast<std::size_t>((r * n + h) * hd + i), b = a + static_cast<std::size_t>(half), at = static_cast<std::size_t>(positions[r] * half + i);
+            const auto a = static_cast<std::size_t>((r * n + h) * hd + i), b = a + static_cast<std::size_t>(half),
+                       at = static_cast<std::size_t>(positions[r] * half + i);
             const std::complex<double> turned = std::complex<double>(from[a], from[b]) * std::complex<double>(cos[at], sin[at]);
             expected[a] = turned.real(), expected[b] = turned.imag();
           }

@@ -26,7 +26,8 @@ TEST(Swiglu, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
   Stream stream = Stream::cpu(pool);
   constexpr std::int64_t R = 4, F = 7;
-  TestTensor gate_up(DType::f64, Shape{R, 2 * F}, random_values(R * 2 * F, 1), 3), y(DType::f64, Shape{R, F}), dgate_up(DType::f64, Shape{R, 2 * F}, 1);
+  TestTensor gate_up(DType::f64, Shape{R, 2 * F}, random_values(R * 2 * F, 1), 3), y(DType::f64, Shape{R, F}),
+      dgate_up(DType::f64, Shape{R, 2 * F}, 1);
   const TestTensor dy(DType::f64, Shape{R, F}, random_values(R * F, 2), 2);
 
   swiglu_backward(stream, dy, gate_up, dgate_up);
@@ -43,7 +44,8 @@ TEST(Swiglu, ValuesEqualPlainLoopsAndGradientMayOverwriteItsInput) {
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {17, 129}, {129, 517}, {2, 20000}};
   for (const DType type : all_types)
     for (const auto& [R, F] : sizes) {
-      const TestTensor gate_up(type, Shape{R, 2 * F}, random_values(R * 2 * F, 1, 3.0), 1), dy(type, Shape{R, F}, random_values(R * F, 2), 2);
+      const TestTensor gate_up(type, Shape{R, 2 * F}, random_values(R * 2 * F, 1, 3.0), 1),
+          dy(type, Shape{R, F}, random_values(R * F, 2), 2);
       TestTensor y(type, Shape{R, F}, 3), dgate_up(type, Shape{R, 2 * F}, 1), in_place = gate_up;
 
       swiglu_forward(stream, gate_up, y);

@@ -27,7 +27,8 @@ TEST(VectorMath, FloatExponentialIsWithin1Point1Ulp) {
       const double error = ulps(exp_f32(x), std::exp(static_cast<double>(x)));
       (x < -87.33f ? worst_subnormal : worst) = std::max(x < -87.33f ? worst_subnormal : worst, error);
     }
-  for (float x = -104.0f; x < -87.0f; x += 0x1p-12f) worst_subnormal = std::max(worst_subnormal, ulps(exp_f32(x), std::exp(static_cast<double>(x))));
+  for (float x = -104.0f; x < -87.0f; x += 0x1p-12f)
+    worst_subnormal = std::max(worst_subnormal, ulps(exp_f32(x), std::exp(static_cast<double>(x))));
 
   EXPECT_LT(worst, 1.1);
   EXPECT_LT(worst_subnormal, 1.5);  // a second rounding where the result is subnormal
@@ -73,8 +74,10 @@ void expect_same_bits_at_every_position(Exp exponential) {
       for (std::size_t i = first; i < last; ++i) {
         volatile T alone = x[i];  // outside of any vector loop
         const T expected = exponential(alone);
-        if (std::isnan(expected)) EXPECT_TRUE(std::isnan(y[i]));
-        else EXPECT_EQ(y[i], expected) << "element " << i << " of [" << first << ", " << last << ")";
+        if (std::isnan(expected))
+          EXPECT_TRUE(std::isnan(y[i]));
+        else
+          EXPECT_EQ(y[i], expected) << "element " << i << " of [" << first << ", " << last << ")";
       }
     }
 }

@@ -8,7 +8,9 @@
 namespace strata::test {
 
 constexpr DType all_types[] = {DType::f32, DType::bf16, DType::f64};
-inline DType sum_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+inline DType sum_type(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
 
 /// ||op - fp64|| / ||fp64|| that a result may reach, in units of one rounding to the tensor's type (rounding_of: 6.0e-8, 3.9e-3, 1.1e-16).
 /// A result rounded once errs by 0.4 units on average and by 1 at most (tensors of one element); sums add their own roundings.
@@ -19,11 +21,11 @@ struct Tolerance {
   double to_sum_type;
 };
 constexpr Tolerance tolerances[] = {
-    {"rms_norm", 4, 1, 4, 8},              // bf16: x rstd is rounded before the product with weight, two roundings
-    {"rope", 2, 1, 2, 2},                  // two products and a sum
-    {"swiglu", 4, 1, 4, 4},                // the exponential errs by up to 1.1 ulp
-    {"attention_forward", 16, 1, 16, 16},  // bf16: the probabilities are rounded for the product with v
-    {"attention_backward", 32, 2, 32, 32}, // bf16: P and dS are rounded for the products, o and lse come from the forward pass
+    {"rms_norm", 4, 1, 4, 8},               // bf16: x rstd is rounded before the product with weight, two roundings
+    {"rope", 2, 1, 2, 2},                   // two products and a sum
+    {"swiglu", 4, 1, 4, 4},                 // the exponential errs by up to 1.1 ulp
+    {"attention_forward", 16, 1, 16, 16},   // bf16: the probabilities are rounded for the product with v
+    {"attention_backward", 32, 2, 32, 32},  // bf16: P and dS are rounded for the products, o and lse come from the forward pass
     {"attention_decode", 16, 1, 32, 16},    // f64: the plain loops that it is held to err as much themselves
 };
 

@@ -11,7 +11,8 @@ namespace {
 
 std::vector<double> terms(std::size_t n) {
   std::vector<double> values;
-  for (std::size_t i = 0; i < n; ++i) values.push_back(std::sin(static_cast<double>(i) * 12.9898) * std::pow(10.0, static_cast<double>(i % 13)));
+  for (std::size_t i = 0; i < n; ++i)
+    values.push_back(std::sin(static_cast<double>(i) * 12.9898) * std::pow(10.0, static_cast<double>(i % 13)));
   return values;
 }
 
@@ -38,7 +39,8 @@ double by_counter(const std::vector<double>& values) {
   std::vector<Entry> counter;
   for (const double value : values) {
     Entry entry{value, 1};
-    while (!counter.empty() && counter.back().size == entry.size) entry = {counter.back().sum + entry.sum, 2 * entry.size}, counter.pop_back();
+    while (!counter.empty() && counter.back().size == entry.size)
+      entry = {counter.back().sum + entry.sum, 2 * entry.size}, counter.pop_back();
     counter.push_back(entry);
   }
   if (counter.empty()) return 0;

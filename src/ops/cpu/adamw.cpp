@@ -51,7 +51,8 @@ void update_whole(Stream& stream, Index n, Sum* weight, const Sum* gradient, Sum
   });
 }
 
-void update_split(Stream& stream, Index n, BFloat16* weight, std::int16_t* remainder, const float* gradient, float* m, float* v, const Constants<float>& constants) {
+void update_split(Stream& stream, Index n, BFloat16* weight, std::int16_t* remainder, const float* gradient, float* m, float* v,
+                  const Constants<float>& constants) {
   for_blocks(stream, n, [=](Index first, Index last) {
     const Constants<float> c = constants;
 #pragma GCC ivdep
@@ -68,11 +69,12 @@ void update_split(Stream& stream, Index n, BFloat16* weight, std::int16_t* remai
 
 }  // namespace
 
-void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg, const View& exp_avg_sq,
-                  const AdamwStep& step) {
+void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg,
+                  const View& exp_avg_sq, const AdamwStep& step) {
   const Index n = weight.elements();
   if (weight.type() == DType::f64)
-    return update_whole(stream, n, weight.as<double>(), gradient.as<const double>(), exp_avg.as<double>(), exp_avg_sq.as<double>(), Constants<double>(step));
+    return update_whole(stream, n, weight.as<double>(), gradient.as<const double>(), exp_avg.as<double>(), exp_avg_sq.as<double>(),
+                        Constants<double>(step));
   const Constants<float> constants(step);
   const auto* g = gradient.as<const float>();
   auto* m = exp_avg.as<float>();

@@ -4,7 +4,7 @@
 
 namespace strata::cpu {
 
-void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg, const View& exp_avg_sq,
-                  const AdamwStep& step);
+void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg,
+                  const View& exp_avg_sq, const AdamwStep& step);
 
 }  // namespace strata::cpu

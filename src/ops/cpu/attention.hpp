@@ -5,8 +5,8 @@
 
 namespace strata::cpu {
 
-void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale, const View& o,
-                       const View& lse);
+void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale,
+                       const View& o, const View& lse);
 
 /// Inputs and outputs of the backward pass, named as in strata/ops/attention.hpp.
 struct AttentionBackward {
@@ -18,7 +18,7 @@ struct AttentionBackward {
 std::int64_t attention_backward_workspace(const ConstView& q, const ConstView& k);
 void attention_backward(Stream& stream, const AttentionBackward& pass, void* workspace);
 
-void attention_decode(Stream& stream, const ConstView& q, const ConstView& k_cache, const ConstView& v_cache, const ConstView& lengths, double scale,
-                      const View& o);
+void attention_decode(Stream& stream, const ConstView& q, const ConstView& k_cache, const ConstView& v_cache, const ConstView& lengths,
+                      double scale, const View& o);
 
 }  // namespace strata::cpu

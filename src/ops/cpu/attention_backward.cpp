@@ -1,9 +1,10 @@
 // Attention, backward pass on the host: pairs (block of keys, block of queries) along diagonals of the score matrix.
 //
-// In phase p all pairs (c, c + p) run: no two of one head share a block of keys or of queries, so their additions into dk, dv and dq need neither
-// atomics nor copies, and each block collects its terms in the order of the phases. Every score is recomputed once (five products a pair).
-// Where there are several heads for each thread, a thread takes a whole head, so that it stays in the cache, and goes through its pairs with c falling
-// and p rising: each block of dq, dk and dv still collects its terms in the order of the phases, so the bits are the same.
+// In phase p all pairs (c, c + p) run: no two of one head share a block of keys or of queries, so their additions into dk, dv and dq need
+// neither atomics nor copies, and each block collects its terms in the order of the phases. Every score is recomputed once (five products a
+// pair). Where there are several heads for each thread, a thread takes a whole head, so that it stays in the cache, and goes through its
+// pairs with c falling and p rising: each block of dq, dk and dv still collects its terms in the order of the phases, so the bits are the
+// same.
 #include "ops/cpu/attention.hpp"
 #include "ops/cpu/attention_blocks.hpp"
 #include "ops/cpu/lanes.hpp"
@@ -24,14 +25,28 @@ struct Pass {
   Heads<const T> q, k, v, o, dout;
   FirstKeys first_key;
   const Sum* lse;
-  Sum* dots;                     // D [B,nh,S]
+  Sum* dots;                       // D [B,nh,S]
   Heads<Sum> sum_q, sum_k, sum_v;  // where dq, dk, dv are summed: the outputs, or f32 workspace for bf16
   Heads<T> dq, dk, dv;
 
   Pass(const AttentionBackward& a, void* workspace)
-      : B(a.q.size(0)), S(a.q.size(1)), nh(a.q.size(2)), nkv(a.k.size(2)), hd(a.q.size(3)), scale(static_cast<Sum>(a.scale)),
-        q(a.q), k(a.k), v(a.v), o(a.o), dout(a.dout), first_key(a.first_key), lse(a.lse.as<const Sum>()), dots(static_cast<Sum*>(workspace)),
-        dq(a.dq), dk(a.dk), dv(a.dv) {
+      : B(a.q.size(0)),
+        S(a.q.size(1)),
+        nh(a.q.size(2)),
+        nkv(a.k.size(2)),
+        hd(a.q.size(3)),
+        scale(static_cast<Sum>(a.scale)),
+        q(a.q),
+        k(a.k),
+        v(a.v),
+        o(a.o),
+        dout(a.dout),
+        first_key(a.first_key),
+        lse(a.lse.as<const Sum>()),
+        dots(static_cast<Sum*>(workspace)),
+        dq(a.dq),
+        dk(a.dk),
+        dv(a.dv) {
     if constexpr (std::is_same_v<T, Sum>) {
       sum_q = dq, sum_k = dk, sum_v = dv;
     } else {
@@ -69,12 +84,19 @@ struct Pair {
   Sum* product;           // [block_rows, hd]
 
   Pair(Stream& stream, int worker, const Pass<T>& a, Index batch, Index kv_head, Index key_block, Index query_block)
-      : b(batch), kv(kv_head), key(key_block * block_rows), keys(std::min(block_rows, a.S - key)), query(query_block * block_rows),
-        rows(std::min(block_rows, a.S - query)), scratch(stream, worker) {
+      : b(batch),
+        kv(kv_head),
+        key(key_block * block_rows),
+        keys(std::min(block_rows, a.S - key)),
+        query(query_block * block_rows),
+        rows(std::min(block_rows, a.S - query)),
+        scratch(stream, worker) {
     scores = scratch.take<Sum>(block_rows * block_rows), dscores = scratch.take<Sum>(block_rows * block_rows);
     product = scratch.take<Sum>(block_rows * a.hd);
-    if constexpr (std::is_same_v<T, Sum>) p = scores, ds = dscores;
-    else p = scratch.take<T>(block_rows * block_rows), ds = scratch.take<T>(block_rows * block_rows);
+    if constexpr (std::is_same_v<T, Sum>)
+      p = scores, ds = dscores;
+    else
+      p = scratch.take<T>(block_rows * block_rows), ds = scratch.take<T>(block_rows * block_rows);
   }
 };
 
@@ -149,7 +171,8 @@ void round_rows(const Heads<SumOf<T>>& sum, const Heads<T>& to, Index b, Index f
   }
 }
 
-/// All query heads of a pair's key/value head; then what has collected its last term is rounded. Key block `c`, query block `c + phase` of `blocks`.
+/// All query heads of a pair's key/value head; then what has collected its last term is rounded. Key block `c`, query block `c + phase` of
+/// `blocks`.
 template <class T>
 void run_pair(Stream& stream, const Pass<T>& a, int worker, Index b, Index kv, Index c, Index phase, Index blocks) {
   const Index group = a.nh / a.nkv;
@@ -181,7 +204,9 @@ void attention_backward(Stream& stream, const AttentionBackward& arguments, void
     compute_dots(stream, pass);
     const Index blocks = (pass.S + block_rows - 1) / block_rows;
     const Index heads = pass.B * pass.nkv;
-    const auto run = [&](int worker, Index head, Index c, Index phase) { run_pair(stream, pass, worker, head / pass.nkv, head % pass.nkv, c, phase, blocks); };
+    const auto run = [&](int worker, Index head, Index c, Index phase) {
+      run_pair(stream, pass, worker, head / pass.nkv, head % pass.nkv, c, phase, blocks);
+    };
     if (heads >= heads_per_thread * stream.pool().threads()) {
       stream.pool().run(heads, [&](Index head, int worker) {
         for (Index c = blocks - 1; c >= 0; --c)

@@ -35,7 +35,8 @@ struct Heads {
 /// Hands out pieces of a worker's scratch, 64-byte aligned; what is left goes to the products.
 class Scratch {
  public:
-  Scratch(Stream& stream, int worker) : next_(static_cast<unsigned char*>(stream.worker_scratch(worker))), left_(Stream::worker_scratch_bytes) {}
+  Scratch(Stream& stream, int worker)
+      : next_(static_cast<unsigned char*>(stream.worker_scratch(worker))), left_(Stream::worker_scratch_bytes) {}
   template <class T>
   T* take(std::int64_t elements) {
     const std::int64_t bytes = (elements * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
@@ -76,15 +77,17 @@ inline Range visible(std::int64_t i, std::int64_t first_key, std::int64_t key, s
   return {std::clamp<std::int64_t>(first_key - key, 0, last), last};
 }
 
-/// Runs work(head, part, worker) for every part of every key/value head. A head whole is one task where there are several for each thread, because its
-/// keys and values then stay in the cache; else each part is one. The parts of a head are independent, so this choice changes no bit.
+/// Runs work(head, part, worker) for every part of every key/value head. A head whole is one task where there are several for each thread,
+/// because its keys and values then stay in the cache; else each part is one. The parts of a head are independent, so this choice changes
+/// no bit.
 template <class Work>
 void run_heads(Stream& stream, std::int64_t heads, std::int64_t parts, Work&& work) {
   if (heads >= heads_per_thread * stream.pool().threads())
     stream.pool().run(heads, [&](std::int64_t head, int worker) {
       for (std::int64_t part = 0; part < parts; ++part) work(head, part, worker);
     });
-  else stream.pool().run(heads * parts, [&](std::int64_t task, int worker) { work(task / parts, task % parts, worker); });
+  else
+    stream.pool().run(heads * parts, [&](std::int64_t task, int worker) { work(task / parts, task % parts, worker); });
 }
 
 /// Largest of n >= 1 values, NaN passed over (it comes back in the sum of exponentials).

@@ -18,9 +18,9 @@ constexpr Index ahead = 16;  // rows between a prefetch and its use
 template <class Sum>
 struct Group {
   Index heads, hd;
-  Sum *q, *sum;       // [heads, hd]: queries; sums of exp(score - top) v
-  Sum *top, *mass;    // [heads]
-  Sum* scores;        // [heads, key_block]
+  Sum *q, *sum;     // [heads, hd]: queries; sums of exp(score - top) v
+  Sum *top, *mass;  // [heads]
+  Sum* scores;      // [heads, key_block]
 };
 
 /// Asks for a row well before it is read: rows of one head lie too far apart for the processor to foresee them.
@@ -42,7 +42,8 @@ void add_values(const Sum* p, const T* v, Index stride, Index hd, Sum* sum) {
 
 /// Scores of `keys` keys, their softmax carried along, and the values added.
 template <class T>
-void attend(const Group<SumOf<T>>& group, const Heads<const T>& k, const Heads<const T>& v, Index b, Index kv, Index key, Index keys, SumOf<T> scale) {
+void attend(const Group<SumOf<T>>& group, const Heads<const T>& k, const Heads<const T>& v, Index b, Index kv, Index key, Index keys,
+            SumOf<T> scale) {
   using Sum = SumOf<T>;
   for (Index j = 0; j < keys; ++j) {
     const T* row = k.at(b, key + j, kv);
@@ -63,10 +64,12 @@ void attend(const Group<SumOf<T>>& group, const Heads<const T>& k, const Heads<c
   Index j = 0;
   for (; j + 4 <= keys; j += 4) {
     for (Index next = 0; next < 4; ++next) prefetch_row(v.at(b, key + std::min(j + next + ahead, keys - 1), kv), group.hd);
-    for (Index h = 0; h < group.heads; ++h) add_values<4>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
+    for (Index h = 0; h < group.heads; ++h)
+      add_values<4>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
   }
   for (; j < keys; ++j)
-    for (Index h = 0; h < group.heads; ++h) add_values<1>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
+    for (Index h = 0; h < group.heads; ++h)
+      add_values<1>(group.scores + h * key_block + j, v.at(b, key + j, kv), v.row, group.hd, group.sum + h * group.hd);
 }
 
 template <class T>
@@ -74,7 +77,12 @@ Group<SumOf<T>> begin(Stream& stream, int worker, const ConstView& q, Index b, I
   using Sum = SumOf<T>;
   Scratch scratch(stream, worker);
   const Index hd = q.size(2);
-  Group<Sum> group{heads, hd, scratch.take<Sum>(heads * hd), scratch.take<Sum>(heads * hd), scratch.take<Sum>(heads), scratch.take<Sum>(heads),
+  Group<Sum> group{heads,
+                   hd,
+                   scratch.take<Sum>(heads * hd),
+                   scratch.take<Sum>(heads * hd),
+                   scratch.take<Sum>(heads),
+                   scratch.take<Sum>(heads),
                    scratch.take<Sum>(heads * key_block)};
   for (Index h = 0; h < heads; ++h) {
     const T* from = q.as<const T>() + b * q.stride(0) + (first_head + h) * q.stride(1);
@@ -88,8 +96,8 @@ Group<SumOf<T>> begin(Stream& stream, int worker, const ConstView& q, Index b, I
 
 }  // namespace
 
-void attention_decode(Stream& stream, const ConstView& q, const ConstView& k_cache, const ConstView& v_cache, const ConstView& lengths, double scale,
-                      const View& o) {
+void attention_decode(Stream& stream, const ConstView& q, const ConstView& k_cache, const ConstView& v_cache, const ConstView& lengths,
+                      double scale, const View& o) {
   const Index B = q.size(0), C = k_cache.size(1), nkv = k_cache.size(2), heads = q.size(1) / nkv, hd = q.size(2);
   const auto* length = lengths.as<const std::int32_t>();
   with_float_type("attention_decode", q.type(), [&](auto element) {
@@ -100,7 +108,8 @@ void attention_decode(Stream& stream, const ConstView& q, const ConstView& k_cac
       const Index b = task / nkv, kv = task % nkv;
       STRATA_ASSERT(length[b] >= 1 && length[b] <= C, "attention_decode: sequence ", b, " has length ", length[b], ", expected 1 to ", C);
       const auto group = begin<T>(stream, worker, q, b, kv * heads, heads);
-      for (Index key = 0; key < length[b]; key += key_block) attend(group, k, v, b, kv, key, std::min<Index>(key_block, length[b] - key), static_cast<Sum>(scale));
+      for (Index key = 0; key < length[b]; key += key_block)
+        attend(group, k, v, b, kv, key, std::min<Index>(key_block, length[b] - key), static_cast<Sum>(scale));
       for (Index h = 0; h < heads; ++h) {
         T* to = o.as<T>() + b * o.stride(0) + (kv * heads + h) * o.stride(1);
         const Sum inverse = Sum{1} / group.mass[h];

@@ -35,8 +35,10 @@ struct QueryBlock {
     top = scratch.take<Sum>(query_block), mass = scratch.take<Sum>(query_block), shrink = scratch.take<Sum>(query_block);
     sum = scratch.take<Sum>(query_block * hd), product = scratch.take<Sum>(query_block * hd);
     scores = scratch.take<Sum>(query_block * key_block);
-    if constexpr (std::is_same_v<T, Sum>) p = scores;
-    else p = scratch.take<T>(query_block * key_block);
+    if constexpr (std::is_same_v<T, Sum>)
+      p = scores;
+    else
+      p = scratch.take<T>(query_block * key_block);
     std::fill_n(top, rows, -std::numeric_limits<Sum>::infinity());
     std::fill_n(mass, rows, Sum{0});
     std::fill_n(sum, rows * hd, Sum{0});
@@ -80,13 +82,14 @@ void attend(const Inputs<T>& in, const QueryBlock<T>& block, Index kv, Index key
   constexpr DType type = dtype_of<T>::value, sums = dtype_of<SumOf<T>>::value;
   void* rest = block.scratch.rest();
   const Index rest_bytes = block.scratch.rest_bytes();
-  gemm_tile(block.rows, keys, block.hd, 1.0F, type, in.q.matrix(block.b, block.first, block.h), in.k.transposed(block.b, key, kv), sums, block.scores, key_block,
-            rest, rest_bytes);
+  gemm_tile(block.rows, keys, block.hd, 1.0F, type, in.q.matrix(block.b, block.first, block.h), in.k.transposed(block.b, key, kv), sums,
+            block.scores, key_block, rest, rest_bytes);
   for (Index r = 0; r < block.rows; ++r) {
     const Index i = block.first + r;
     softmax_row(block, r, visible(i, in.first_key.at(block.b, i), key, keys), keys, in.scale);
   }
-  gemm_tile(block.rows, block.hd, keys, 1.0F, type, {block.p, key_block, false}, in.v.matrix(block.b, key, kv), sums, block.product, block.hd, rest, rest_bytes);
+  gemm_tile(block.rows, block.hd, keys, 1.0F, type, {block.p, key_block, false}, in.v.matrix(block.b, key, kv), sums, block.product,
+            block.hd, rest, rest_bytes);
   add_product(block);
 }
 
@@ -106,9 +109,10 @@ void finish(const QueryBlock<T>& block, const Heads<T>& o, SumOf<T>* lse) {
 
 }  // namespace
 
-void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale, const View& o,
-                       const View& lse) {
-  const Index B = q.size(0), S = q.size(1), nh = q.size(2), hd = q.size(3), group = nh / k.size(2), blocks = (S + query_block - 1) / query_block;
+void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale,
+                       const View& o, const View& lse) {
+  const Index B = q.size(0), S = q.size(1), nh = q.size(2), hd = q.size(3), group = nh / k.size(2),
+              blocks = (S + query_block - 1) / query_block;
   with_float_type("attention_forward", q.type(), [&](auto element) {
     using T = decltype(element);
     const Inputs<T> in{Heads<const T>(q), Heads<const T>(k), Heads<const T>(v), FirstKeys(first_key), static_cast<SumOf<T>>(scale)};
@@ -123,7 +127,8 @@ void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, c
       finish(block, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
     };
     run_heads(stream, B * nh / group, group * blocks, [&](Index head, Index part, int worker) {
-      run_block(worker, head * group / nh, head * group % nh + part % group, blocks - 1 - part / group);  // late queries, which see most keys, first
+      run_block(worker, head * group / nh, head * group % nh + part % group,
+                blocks - 1 - part / group);  // late queries, which see most keys, first
     });
   });
 }

@@ -15,7 +15,9 @@ namespace {
 using Index = std::int64_t;
 
 /// Elements between the rows of logits: whole cache lines.
-Index logits_stride(Index V) { return (V + 15) / 16 * 16; }
+Index logits_stride(Index V) {
+  return (V + 15) / 16 * 16;
+}
 
 /// One chunk of rows with the logits of the whole vocabulary.
 template <class T>
@@ -28,7 +30,8 @@ struct Chunk {
 
   // z[rows,V] = x[rows,H] W[V,H]^T
   void product(Stream& stream, const ConstView& x, const ConstView& weight) const {
-    gemm(stream, rows, V, x.size(1), x.type(), {x.data(), x.stride(0), false}, {weight.data(), weight.stride(0), true}, dtype_of<Sum>::value, logits, stride);
+    gemm(stream, rows, V, x.size(1), x.type(), {x.data(), x.stride(0), false}, {weight.data(), weight.stride(0), true},
+         dtype_of<Sum>::value, logits, stride);
   }
   Index label(Index row) const {
     STRATA_ASSERT(labels[row] < V, "linear_cross_entropy: label ", labels[row], " of a vocabulary of ", V);
@@ -55,7 +58,8 @@ void scale_row(SumOf<T>* e, Index n, SumOf<T> factor) {
   for (Index first = 0; first < n; first += block) {
     const Index count = std::min(block, n - first);
     for (Index j = 0; j < count; ++j) scaled[static_cast<std::size_t>(j)] = T(e[first + j] * factor);
-    std::memcpy(reinterpret_cast<unsigned char*>(e) + first * static_cast<Index>(sizeof(T)), scaled.data(), static_cast<std::size_t>(count) * sizeof(T));
+    std::memcpy(reinterpret_cast<unsigned char*>(e) + first * static_cast<Index>(sizeof(T)), scaled.data(),
+                static_cast<std::size_t>(count) * sizeof(T));
   }
 }
 
@@ -82,33 +86,39 @@ template <class T, class F>
 void for_each_chunk(Index R, Index V, const ConstView& labels, const View& row_loss, void* workspace, F&& f) {
   const Index step = cross_entropy_chunk(V);
   for (Index first = 0; first < R; first += step)
-    f(Chunk<T>{std::min(step, R - first), V, logits_stride(V), labels.as<const std::int32_t>() + first, static_cast<SumOf<T>*>(workspace), row_loss.as<double>() + first},
+    f(Chunk<T>{std::min(step, R - first), V, logits_stride(V), labels.as<const std::int32_t>() + first, static_cast<SumOf<T>*>(workspace),
+               row_loss.as<double>() + first},
       first);
 }
 
 }  // namespace
 
-std::int64_t cross_entropy_chunk(std::int64_t V) { return std::clamp<Index>((Index{1} << 25) / V / 64 * 64, 64, 1024); }
+std::int64_t cross_entropy_chunk(std::int64_t V) {
+  return std::clamp<Index>((Index{1} << 25) / V / 64 * 64, 64, 1024);
+}
 
 std::int64_t cross_entropy_workspace(std::int64_t R, std::int64_t V, DType type) {
   return std::min(R, cross_entropy_chunk(V)) * logits_stride(V) * static_cast<Index>(size_of(sum_type(type)));
 }
 
-void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, const View& row_loss, void* workspace) {
+void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
+                                  const View& row_loss, void* workspace) {
   with_float_type("linear_cross_entropy_forward", x.type(), [&](auto element) {
     using T = decltype(element);
     for_each_chunk<T>(x.size(0), weight.size(0), labels, row_loss, workspace, [&](const Chunk<T>& chunk, Index first) {
       chunk.product(stream, x.rows(first, chunk.rows), weight);
       stream.pool().run(chunk.rows, [&](Index row, int) {
-        if (chunk.labels[row] < 0) chunk.loss[row] = 0;
-        else row_loss_of<false>(chunk, row);
+        if (chunk.labels[row] < 0)
+          chunk.loss[row] = 0;
+        else
+          row_loss_of<false>(chunk, row);
       });
     });
   });
 }
 
-void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale, const View& row_loss,
-                                   const View& dx, const View& dweight, Write write, void* workspace) {
+void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale,
+                                   const View& row_loss, const View& dx, const View& dweight, Write write, void* workspace) {
   const Index R = x.size(0), H = x.size(1), V = weight.size(0);
   // Nothing to sum: a product of depth 0 sets zeros, or leaves what is there.
   if (R == 0 && write == Write::set) gemm(stream, V, H, 0, x.type(), {}, {}, dweight.type(), dweight.data(), dweight.stride(0));
@@ -121,11 +131,12 @@ void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const Con
       const MatrixRef dz{chunk.logits, chunk.stride * static_cast<Index>(sizeof(SumOf<T>) / sizeof(T)), false};
       const MatrixRef dz_transposed{dz.data, dz.stride, true};
       // dW[V,H] = dz[rows,V]^T x[rows,H]; before dx, which may lie where x does.
-      gemm(stream, V, H, chunk.rows, x.type(), dz_transposed, {x_chunk.data(), x_chunk.stride(0), false}, dweight.type(), dweight.data(), dweight.stride(0),
-           first > 0 ? Write::add : write);
+      gemm(stream, V, H, chunk.rows, x.type(), dz_transposed, {x_chunk.data(), x_chunk.stride(0), false}, dweight.type(), dweight.data(),
+           dweight.stride(0), first > 0 ? Write::add : write);
       // dx[rows,H] = dz[rows,V] W[V,H]
       const View dx_chunk = dx.rows(first, chunk.rows);
-      gemm(stream, chunk.rows, H, V, x.type(), dz, {weight.data(), weight.stride(0), false}, dx.type(), dx_chunk.data(), dx_chunk.stride(0));
+      gemm(stream, chunk.rows, H, V, x.type(), dz, {weight.data(), weight.stride(0), false}, dx.type(), dx_chunk.data(),
+           dx_chunk.stride(0));
     });
   });
 }

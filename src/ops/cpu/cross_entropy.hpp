@@ -10,8 +10,9 @@ std::int64_t cross_entropy_chunk(std::int64_t V);
 /// Bytes of workspace for R rows.
 std::int64_t cross_entropy_workspace(std::int64_t R, std::int64_t V, DType type);
 
-void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, const View& row_loss, void* workspace);
-void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale, const View& row_loss,
-                                   const View& dx, const View& dweight, Write write, void* workspace);
+void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
+                                  const View& row_loss, void* workspace);
+void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale,
+                                   const View& row_loss, const View& dx, const View& dweight, Write write, void* workspace);
 
 }  // namespace strata::cpu

@@ -14,10 +14,14 @@ using Index = std::int64_t;
 /// bf16 goes through f32 in both directions.
 template <class To, class From>
 To converted(From value) {
-  if constexpr (std::is_same_v<To, From>) return value;
-  else if constexpr (std::is_same_v<From, BFloat16>) return static_cast<To>(static_cast<float>(value));
-  else if constexpr (std::is_same_v<To, BFloat16>) return BFloat16(static_cast<float>(value));
-  else return static_cast<To>(value);
+  if constexpr (std::is_same_v<To, From>)
+    return value;
+  else if constexpr (std::is_same_v<From, BFloat16>)
+    return static_cast<To>(static_cast<float>(value));
+  else if constexpr (std::is_same_v<To, BFloat16>)
+    return BFloat16(static_cast<float>(value));
+  else
+    return static_cast<To>(value);
 }
 
 }  // namespace
@@ -57,8 +61,10 @@ void add_into(Stream& stream, const View& y, const ConstView& x) {
       for (Index i = first; i < last; ++i) to[i] += from[i];
     });
   };
-  if (y.type() == DType::f64) add(double{});
-  else add(float{});
+  if (y.type() == DType::f64)
+    add(double{});
+  else
+    add(float{});
 }
 
 void split_master(Stream& stream, const ConstView& master, const View& weight, const View& remainder) {

@@ -50,7 +50,8 @@ void sum_group(const Groups& groups, Index group, const T* dy, Index stride, Ind
       sum[static_cast<std::size_t>(j)] = first ? value : sum[static_cast<std::size_t>(j)] + value;
     }
   }
-  for (Index j = 0; j < count; ++j) out[j] = write == Write::add ? out[j] + sum[static_cast<std::size_t>(j)] : sum[static_cast<std::size_t>(j)];
+  for (Index j = 0; j < count; ++j)
+    out[j] = write == Write::add ? out[j] + sum[static_cast<std::size_t>(j)] : sum[static_cast<std::size_t>(j)];
 }
 
 void zero(Stream& stream, const View& view) {
@@ -63,7 +64,9 @@ void zero(Stream& stream, const View& view) {
 
 }  // namespace
 
-std::int64_t embedding_workspace(std::int64_t R) { return (2 * R + 1) * static_cast<Index>(sizeof(Index)); }
+std::int64_t embedding_workspace(std::int64_t R) {
+  return (2 * R + 1) * static_cast<Index>(sizeof(Index));
+}
 
 void embedding_forward(Stream& stream, const ConstView& ids, const ConstView& weight, const View& y) {
   const auto* id = ids.as<const std::int32_t>();
@@ -88,7 +91,8 @@ void embedding_backward(Stream& stream, const ConstView& dy, const ConstView& id
     stream.pool().run((groups.count + row_block - 1) / row_block * columns, [&](Index task, int) {
       const Index first = task / columns * row_block, column = task % columns * column_block;
       for (Index group = first; group < std::min(groups.count, first + row_block); ++group)
-        sum_group(groups, group, dy.as<const T>(), dy.stride(0), column, std::min(column_block, H - column), out + groups.id(group) * H + column, write);
+        sum_group(groups, group, dy.as<const T>(), dy.stride(0), column, std::min(column_block, H - column),
+                  out + groups.id(group) * H + column, write);
     });
   });
 }

@@ -12,7 +12,8 @@ inline float joined(BFloat16 weight, std::int16_t remainder) {
   return std::bit_cast<float>((std::uint32_t{weight.bits} << 16) + static_cast<std::uint32_t>(std::int32_t{remainder}));
 }
 
-/// What is left of `master` beside its rounding `weight`; fits 16 bits for every number and infinity. A NaN stays NaN, its payload may change.
+/// What is left of `master` beside its rounding `weight`; fits 16 bits for every number and infinity. A NaN stays NaN, its payload may
+/// change.
 inline std::int16_t remainder_of(float master, BFloat16 weight) {
   return static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(master) - (std::uint32_t{weight.bits} << 16));
 }

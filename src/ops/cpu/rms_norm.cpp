@@ -36,7 +36,7 @@ void forward_row(const T* x, const T* weight, Index H, SumOf<T> eps, T* y, SumOf
   const Sum squares = lane_sum<Sum>(H, [&](Index j) { return static_cast<Sum>(x[j]) * static_cast<Sum>(x[j]); });
   const Sum rstd = Sum{1} / std::sqrt(squares / static_cast<Sum>(H) + eps);
   if (rstd_out != nullptr) *rstd_out = rstd;
-  // y may be x: each element is read before it is written.
+    // y may be x: each element is read before it is written.
 #pragma GCC ivdep
   for (Index j = 0; j < H; ++j) {
     const T scaled = static_cast<T>(static_cast<Sum>(x[j]) * rstd);
@@ -80,8 +80,8 @@ void rms_norm_forward(Stream& stream, const ConstView& x, const ConstView& weigh
   });
 }
 
-void rms_norm_backward(Stream& stream, const ConstView& dy, const ConstView& x, const ConstView& weight, const ConstView& rstd, const View& dx, Write write_dx,
-                       const View& dweight, Write write_dweight, void* workspace) {
+void rms_norm_backward(Stream& stream, const ConstView& dy, const ConstView& x, const ConstView& weight, const ConstView& rstd,
+                       const View& dx, Write write_dx, const View& dweight, Write write_dweight, void* workspace) {
   const Index rows = x.shape().rows(), H = x.shape().back(), blocks = (rows + row_block - 1) / row_block;
   with_float_type("rms_norm_backward", x.type(), [&](auto element) {
     using T = decltype(element);
@@ -93,8 +93,10 @@ void rms_norm_backward(Stream& stream, const ConstView& dy, const ConstView& x, 
       std::fill_n(sum, H, SumOf<T>{0});
       for (Index r = task * row_block; r < std::min(rows, (task + 1) * row_block); ++r) {
         const SumOf<T> scale = rstd.as<const SumOf<T>>()[r];
-        if (write_dx == Write::add) backward_row<true>(from_dy[r], from_x[r], weight.as<const T>(), H, scale, to[r], sum);
-        else backward_row<false>(from_dy[r], from_x[r], weight.as<const T>(), H, scale, to[r], sum);
+        if (write_dx == Write::add)
+          backward_row<true>(from_dy[r], from_x[r], weight.as<const T>(), H, scale, to[r], sum);
+        else
+          backward_row<false>(from_dy[r], from_x[r], weight.as<const T>(), H, scale, to[r], sum);
       }
     });
     sum_rows(stream, partial, H, blocks, H, dweight.as<SumOf<T>>(), write_dweight);

@@ -9,7 +9,7 @@ namespace strata::cpu {
 /// Bytes of workspace of the backward pass for `rows` rows of H elements: one partial dweight for each block of rows.
 std::int64_t rms_norm_workspace(std::int64_t rows, std::int64_t H, DType type);
 void rms_norm_forward(Stream& stream, const ConstView& x, const ConstView& weight, double eps, const View& y, const View& rstd);
-void rms_norm_backward(Stream& stream, const ConstView& dy, const ConstView& x, const ConstView& weight, const ConstView& rstd, const View& dx, Write write_dx,
-                       const View& dweight, Write write_dweight, void* workspace);
+void rms_norm_backward(Stream& stream, const ConstView& dy, const ConstView& x, const ConstView& weight, const ConstView& rstd,
+                       const View& dx, Write write_dx, const View& dweight, Write write_dweight, void* workspace);
 
 }  // namespace strata::cpu

@@ -25,8 +25,8 @@ void rotate(const T* x, const Sum* cos, const Sum* sin, Index half, Sum sign, T*
 
 }  // namespace
 
-void rope_rotate(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions, bool inverse,
-                 const View& y) {
+void rope_rotate(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions,
+                 bool inverse, const View& y) {
   const Index R = x.size(0), n = x.size(1), half = x.size(2) / 2, P = cos.size(0);
   const Index block = std::max<Index>(1, block_elements / std::max<Index>(1, n * x.size(2)));
   const auto* position = positions.as<const std::int32_t>();
@@ -39,7 +39,8 @@ void rope_rotate(const char* op, Stream& stream, const ConstView& x, const Const
         const Sum* c = cos.as<const Sum>() + position[r] * cos.stride(0);
         const Sum* s = sin.as<const Sum>() + position[r] * sin.stride(0);
         for (Index head = 0; head < n; ++head)
-          rotate(x.as<const T>() + r * x.stride(0) + head * x.stride(1), c, s, half, inverse ? Sum{-1} : Sum{1}, y.as<T>() + r * y.stride(0) + head * y.stride(1));
+          rotate(x.as<const T>() + r * x.stride(0) + head * x.stride(1), c, s, half, inverse ? Sum{-1} : Sum{1},
+                 y.as<T>() + r * y.stride(0) + head * y.stride(1));
       }
     });
   });

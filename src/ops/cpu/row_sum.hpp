@@ -27,7 +27,8 @@ void sum_rows(Stream& stream, const T* x, std::int64_t stride, std::int64_t rows
       for (std::size_t j = 0; j < width; ++j) total[j] += sum[j];
     }
     Sum* to = out + first;
-    for (std::int64_t j = 0; j < count; ++j) to[j] = write == Write::add ? to[j] + total[static_cast<std::size_t>(j)] : total[static_cast<std::size_t>(j)];
+    for (std::int64_t j = 0; j < count; ++j)
+      to[j] = write == Write::add ? to[j] + total[static_cast<std::size_t>(j)] : total[static_cast<std::size_t>(j)];
   });
 }
 

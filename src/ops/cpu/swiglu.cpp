@@ -13,7 +13,9 @@ using Index = std::int64_t;
 
 constexpr Index block_elements = 16384;
 
-Index rows_per_task(Index F) { return std::max<Index>(1, block_elements / std::max<Index>(1, F)); }
+Index rows_per_task(Index F) {
+  return std::max<Index>(1, block_elements / std::max<Index>(1, F));
+}
 
 template <class T>
 void forward_row(const T* gate, const T* up, Index F, T* y) {

@@ -1,13 +1,14 @@
 #pragma once
-// Exponentials for vector loops: no branch, no call, no table, so that a loop over them vectorises and every element has the same bits at any position.
+// Exponentials for vector loops: no branch, no call, no table, so that a loop over them vectorises and every element has the same bits at
+// any position.
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
 namespace strata {
 
-/// e^x within 1.1 ulp (test/ops/test_vector_math.cpp): x = n ln2 + r, a polynomial in |r| <= ln2 / 2, scaled by 2^n in two steps so that subnormal results
-/// come out right. inf above 88.73, 0 below -103.98, NaN for NaN.
+/// e^x within 1.1 ulp (test/ops/test_vector_math.cpp): x = n ln2 + r, a polynomial in |r| <= ln2 / 2, scaled by 2^n in two steps so that
+/// subnormal results come out right. inf above 88.73, 0 below -103.98, NaN for NaN.
 inline float exp_f32(float x) {
   constexpr float magic = 0x1.8p23f;  // adding it rounds to an integer, which then stands in the low bits
   x = x > 89.0f ? 89.0f : x;
@@ -61,7 +62,11 @@ inline double exp_f64(double x) {
 }
 
 /// The exponential of an accumulation type.
-inline float exp_of(float x) { return exp_f32(x); }
-inline double exp_of(double x) { return exp_f64(x); }
+inline float exp_of(float x) {
+  return exp_f32(x);
+}
+inline double exp_of(double x) {
+  return exp_f64(x);
+}
 
 }  // namespace strata
