@@ -51,6 +51,7 @@ int run(int argc, char** argv, std::unique_ptr<Communicator>& comm) {
     std::printf("%s", command.help);
     return 0;
   }
+  if (command.saves_on_signal) catch_signals();
   comm = start_communicator(command.parallel, &argc, &argv);
   Log::configure(comm->rank() == 0, comm->rank() == 0 ? "" : text("[rank ", comm->rank(), " on ", comm->host(), "] "));
   Session session = make_session(*comm, line, command);
@@ -60,7 +61,6 @@ int run(int argc, char** argv, std::unique_ptr<Communicator>& comm) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  install_signal_handlers();
   std::unique_ptr<Communicator> comm;
   int status = 0;
   try {

@@ -86,13 +86,13 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
-      {"prepare", "text, JSON lines or token ids -> token file, in parallel over ranks", prepare_help, true, true, run_prepare},
-      {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, run_train},
-      {"evaluate", "validation loss and perplexity", evaluate_help, true, true, run_evaluate},
-      {"generate", "batched generation with a key/value cache", generate_help, true, false, run_generate},
-      {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, run_convert},
-      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, run_inspect},
-      {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, run_keys},
+      {"prepare", "text, JSON lines or token ids -> token file, in parallel over ranks", prepare_help, true, true, false, run_prepare},
+      {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, true, run_train},
+      {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
+      {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
+      {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
+      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, false, run_inspect},
+      {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, false, run_keys},
   };
   return all;
 }

@@ -109,7 +109,7 @@ class Loop {
     if (shown && p_.moving_line) Log::record(step_line(metrics_now_));
     else if (shown) log_info(step_line(metrics_now_));
     if (!pending_line_.empty()) log_info(pending_line_);
-    if (metrics_ && (shown || !pending_line_.empty())) metrics_->append(metrics_now_);
+    if (metrics_) metrics_->append(metrics_now_);
     pending_line_.clear();
   }
 

@@ -115,6 +115,48 @@ TEST(Train, AChangedDeckDoesNotContinueAnotherRun) {
   EXPECT_NE(result.err.find("optimizer.lr was 0.003, is 1e-04"), std::string::npos) << result.err;
 }
 
+// Runs `train` on two ranks, sends the signal to mpirun once a step is logged, and waits.
+CommandResult train_and_signal(const std::string& run, const std::string& signal, const std::string& options) {
+  const RunFolder& folder = RunFolder::get();
+  const std::string log = (folder / run / "log.txt").string();
+  return run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() + "' train test.in --run.folder=" + run + " " + options +
+                     " & pid=$!; for i in $(seq 300); do grep -qs 'Step 3/' '" + log + "' && break; sleep 0.02; done; kill -" + signal + " $pid; wait $pid");
+}
+
+TEST(Train, ASignalSavesLeavesWith75AndTheRunGoesOnToTheSameBits) {
+  const std::string options = "--train.max_steps=60 --schedule.steps=60 --train.validate_every=0 --checkpoint.every=0";
+  train("undisturbed", 1, options);
+
+  const CommandResult stopped = train_and_signal("signalled", "USR1", options);
+  EXPECT_EQ(stopped.status, 75) << stopped.err;
+  EXPECT_NE(stopped.err.find("Received SIGUSR1"), std::string::npos) << stopped.err;
+  train("signalled", 3, options);
+
+  expect_equal_runs("undisturbed", "signalled", 60);
+}
+
+TEST(Train, AStormOfSignalsDisturbsNoComputation) {
+  // One save on the first of many; oneDNN's kernels must never see a signal's frame on their stack.
+  const RunFolder& folder = RunFolder::get();
+  const std::string log = (folder / "storm" / "log.txt").string();
+  const CommandResult result = run_command("cd '" + (folder / "").string() + "' && '" + binary() + "' train test.in --run.folder=storm --train.max_steps=1000000 --schedule.steps=1000000 & pid=$!; " +
+                                           "for i in $(seq 300); do grep -qs 'Step 3/' '" + log + "' && break; sleep 0.02; done; while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
+  EXPECT_EQ(result.status, 75) << result.err;
+}
+
+TEST(Train, AKilledRankEndsTheJobAndTheRunGoesOn) {
+  const std::string options = "--train.max_steps=400 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2";
+  const RunFolder& folder = RunFolder::get();
+  const std::string latest = (folder / "killed" / "checkpoints" / "latest").string();
+  const CommandResult result = run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() + "' train test.in --run.folder=killed " + options +
+                                           " & pid=$!; for i in $(seq 500); do test -e '" + latest + "' && break; sleep 0.02; done; pkill -9 -n -f run.folder=killed; wait $pid");
+  EXPECT_EQ(result.status, 137) << result.err;
+  const CommandResult resumed = folder.strata(3, "train", "--run.folder=killed --train.max_steps=20 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2");
+
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("Resuming from"), std::string::npos) << resumed.err;
+}
+
 struct Wrong {
   const char* name;
   const char* options;
