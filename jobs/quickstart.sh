@@ -42,7 +42,7 @@ say "Training"
 "${mpi[@]}" -n 2 build/strata train input/quickstart.in --run.progress=$progress
 checkpoint=runs/quickstart/checkpoints/$(cat runs/quickstart/checkpoints/latest)
 say "The checkpoint is plain HDF5: h5dump -n $checkpoint"
-h5dump -n "$checkpoint" | grep -E 'dataset +/model/' | head -8
+h5dump -n "$checkpoint" | awk '/dataset +\/model\// && n++ < 8'
 say "A generated fortune"
 build/strata generate input/quickstart.in
 say "Done. The run is in runs/quickstart: log.txt, metrics.csv, checkpoints/. Next: README.md, the five-minute tour."

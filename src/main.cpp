@@ -22,8 +22,17 @@ bool launched() {
   return false;
 }
 
-std::unique_ptr<Communicator> start_communicator(bool parallel, int* argc, char*** argv) {
-  if (!parallel || !launched()) return make_self_communicator();
+// A number from the launcher's environment, before there is a communicator; -1: none.
+int launcher_number(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const char* value = std::getenv(name)) return std::atoi(value);
+  return -1;
+}
+
+std::unique_ptr<Communicator> start_communicator(const Command& command, int* argc, char*** argv) {
+  if (!command.parallel && launcher_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) > 1)
+    throw DeckError(text("strata ", command.name, " runs on one rank: start it without mpirun"));
+  if (!command.parallel || !launched()) return make_self_communicator();
   int provided = 0;
   MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
   auto comm = make_mpi_communicator();
@@ -35,7 +44,9 @@ std::unique_ptr<Communicator> start_communicator(bool parallel, int* argc, char*
 
 int fail(Communicator* comm, const std::string& message, ExitCode code, bool on_all_ranks) {
   const bool alone = !comm || comm->size() == 1;
-  if (alone || !on_all_ranks || comm->rank() == 0) log_error(message);
+  // Without a communicator every rank fails alike, at the command line: rank 0 speaks for all.
+  const bool silent = !comm && launcher_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) > 0;
+  if (!silent && (alone || !on_all_ranks || comm->rank() == 0)) log_error(message);
   if (!alone && !on_all_ranks) comm->abort(static_cast<int>(code));
   return static_cast<int>(code);
 }
@@ -52,7 +63,7 @@ int run(int argc, char** argv, std::unique_ptr<Communicator>& comm) {
     return 0;
   }
   if (command.saves_on_signal) catch_signals();
-  comm = start_communicator(command.parallel, &argc, &argv);
+  comm = start_communicator(command, &argc, &argv);
   Log::configure(comm->rank() == 0, comm->rank() == 0 ? "" : text("[rank ", comm->rank(), " on ", comm->host(), "] "));
   Session session = make_session(*comm, line, command);
   return command.run(session);

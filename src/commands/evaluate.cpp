@@ -56,6 +56,7 @@ int run_evaluate(Session& session) {
   });
   log_info(text("Evaluating ", source->description, " on ", data_path));
   const CausalLm model(source->config);
+  guarded(session.comm, [&] { require_fit(*source, model.parameters()); });
   const PassShape pass{s.batch.micro, s.data.sequence};
   const int threads = threads_of(session);
   const auto [bytes, workspace] = plan_evaluation(model, pass, compute_type(session), s.data.mask_documents, threads);
@@ -79,7 +80,7 @@ int run_evaluate(Session& session) {
   if (session.comm.rank() != 0) return 0;
   const std::string json = result_json(result, data_path, source->description);
   const std::string output = s.evaluate.output.empty() ? (std::filesystem::path(s.run.folder) / "evaluation.json").string() : s.evaluate.output;
-  std::filesystem::create_directories(std::filesystem::absolute(output).parent_path());
+  make_folders(std::filesystem::absolute(output).parent_path());
   write_text_atomically(output, json);
   if (session.line.json) std::fputs(json.c_str(), stdout);
   else std::printf("loss %.6f\nperplexity %.4f\n", result.loss, std::exp(result.loss));

@@ -58,6 +58,7 @@ int run_generate(Session& session) {
 
   log_info(text("Generating with ", source.description, ": ", prompts.size(), prompts.size() == 1 ? " prompt, " : " prompts, ", s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
   const CausalLm model(source.config);
+  require_fit(source, model.parameters());
   ThreadPool pool(threads_of(session));
   GenerateConfig config = s.generate;
   config.batch = std::min<std::int64_t>(config.batch, static_cast<std::int64_t>(prompts.size()));
@@ -74,7 +75,7 @@ int run_generate(Session& session) {
   }
   if (session.line.json) std::fputs(lines.c_str(), stdout);
   const fs::path output = s.generate.output.empty() ? fs::path(s.run.folder) / "samples" / "samples.jsonl" : fs::path(s.generate.output);
-  fs::create_directories(fs::absolute(output).parent_path());
+  make_folders(fs::absolute(output).parent_path());
   write_text_atomically(output, lines);
   log_info(text(tokens, " tokens in ", watch.seconds(), " s (", static_cast<double>(tokens) / watch.seconds(), " tok/s), also in ", output.string()));
   return 0;

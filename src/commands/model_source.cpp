@@ -80,9 +80,21 @@ WeightsSource named_weights(const std::string& weights, const std::string& confi
   throw DataError(text("model.weights = ", weights, ": neither safetensors nor a sound checkpoint"));
 }
 
+void require_fit(const WeightsSource& source, const ParameterSet& set) {
+  if (source.checkpoint) check_checkpoint_model(*source.checkpoint, set);
+  else require_weights(SafetensorsReader(source.folder), source.config, set);
+}
+
 void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store) {
   if (source.checkpoint) load_checkpoint_weights(*source.checkpoint, set, store);
   else load_weights(stream, SafetensorsReader(source.folder), source.config, set, store);
+}
+
+bool has_tokenizer(const Session& session) {
+  const Settings& s = session.settings();
+  if (!s.tokenizer.path.empty()) return true;
+  const fs::path folder = s.model.config;
+  return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "vocab.json") || fs::exists(folder / "tokenizer.model");
 }
 
 std::unique_ptr<Tokenizer> tokenizer_of(const Session& session) {

@@ -31,9 +31,13 @@ struct WeightsSource {
 WeightsSource find_weights(const Session& session, const std::string& path);
 /// model.weights as a source: a Hugging Face folder, a checkpoint, or a folder of checkpoints. `config`: model.config, may be empty.
 WeightsSource named_weights(const std::string& weights, const std::string& config);
+/// Throws DataError unless names, shapes and types fit the model, from headers alone: before anything is allocated.
+void require_fit(const WeightsSource& source, const ParameterSet& set);
 /// Loads them in the type of `store`.
 void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store);
 
+/// Whether the deck names a tokenizer, or model.config is a folder that holds one.
+bool has_tokenizer(const Session& session);
 /// Loads tokenizer.path (or what lies in model.config's folder). Throws DeckError without either.
 std::unique_ptr<Tokenizer> tokenizer_of(const Session& session);
 

@@ -22,8 +22,7 @@ void train_vocabulary(const Session& session) {
     log_info(text("Training a ", s.tokenizer.kind, " vocabulary of ", s.tokenizer.vocabulary, " pieces on the input"));
     const std::string model = train_sentencepiece(s.tokenizer, sample_sentences(s.prepare, s.run.seed));
     const fs::path path = s.tokenizer.path;
-    std::error_code error;
-    fs::create_directories(fs::absolute(path).parent_path(), error);
+    make_folders(fs::absolute(path).parent_path());
     write_text_atomically(path, model);
     log_info(text("Vocabulary written to ", path.string(), " in ", duration_text(watch.seconds())));
   });

@@ -30,6 +30,7 @@ class TrainCommand {
     log_start();
     find_checkpoint();
     check_resumed_deck();
+    find_weights_source();
     plan_and_allocate();
     fill_state();
     log_data();
@@ -43,9 +44,7 @@ class TrainCommand {
   void make_folder() {
     guarded(comm_, [&] {
       if (comm_.rank() != 0) return;
-      std::error_code error;
-      fs::create_directories(s_.run.folder, error);
-      if (error) throw DataError(text("run.folder = ", s_.run.folder, ": cannot make it: ", error.message()));
+      make_folders(s_.run.folder);
       Log::open_file((fs::path(s_.run.folder) / "log.txt").string());
     });
   }
@@ -53,11 +52,11 @@ class TrainCommand {
   void open_inputs() {
     guarded(comm_, [&] {
       check_device(session_);
-      config_ = read_model_config(s_.model.config);
+      config_ = s_.model.config.empty() ? named_weights(s_.model.weights, "").config : read_model_config(s_.model.config);
       config_.check_sequence(s_.data.sequence);
       train_data_.emplace(s_.data.train);
       if (!s_.data.validation.empty()) validation_data_.emplace(s_.data.validation);
-      if (!s_.tokenizer.path.empty() && fs::exists(s_.tokenizer.path)) tokenizer_ = load_tokenizer(s_.tokenizer.path);
+      if (has_tokenizer(session_)) tokenizer_ = tokenizer_of(session_);
       check_data(*train_data_, "data.train");
       if (validation_data_) check_data(*validation_data_, "data.validation");
     });
@@ -96,9 +95,25 @@ class TrainCommand {
     });
     for (const std::string& note : notes) log_warning(note);
     path = broadcast_text(comm_, path);
+    set_aside_later_checkpoints(path);
     if (path.empty()) return;
     guarded(comm_, [&] { checkpoint_.emplace(path); });
     log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step, ", written by ", checkpoint_->launch().ranks, checkpoint_->launch().ranks == 1 ? " rank" : " ranks"));
+  }
+
+  // Checkpoints of a run that is begun anew, or gone back in, would count as newer than the new ones.
+  void set_aside_later_checkpoints(const std::string& resumed) {
+    guarded(comm_, [&] {
+      const fs::path folder = fs::path(s_.run.folder) / "checkpoints";
+      if (comm_.rank() != 0 || s_.run.resume == "auto" || !fs::is_directory(folder)) return;
+      const std::int64_t step = resumed.empty() ? -1 : CheckpointReader(resumed).run().step;
+      for (const CheckpointEntry& entry : list_checkpoints(folder)) {
+        if (entry.step <= step) continue;
+        const fs::path aside = entry.path.string() + ".superseded";
+        replace_file(entry.path, aside);
+        log_warning(text(entry.path.string(), " is later than where this run begins (run.resume = ", s_.run.resume, "): renamed to ", aside.filename().string()));
+      }
+    });
   }
 
   // Keys that decide the result may not change under a run; others may, and every change is said.
@@ -114,10 +129,22 @@ class TrainCommand {
       if (!refused.empty())
         throw DeckError(text("this deck would not continue the run of ", checkpoint_->path().string(), ":", refused,
                              "\nset these keys back, name another run.folder, or start anew with run.resume = never"));
+      if (s_.batch.global == 0 && checkpoint_->launch().ranks != comm_.size())
+        throw DeckError(text("batch.global is not given, so the batch follows the number of ranks: ", checkpoint_->launch().ranks, " in the run of ", checkpoint_->path().string(), ", ", comm_.size(),
+                             " now; continue on ", checkpoint_->launch().ranks, ", or give batch.global from the start"));
       if (checkpoint_->run().model_config != config_.json)
         throw DataError(text("model.config = ", s_.model.config, " is not the configuration the run of ", checkpoint_->path().string(), " was trained with; start anew with run.resume = never"));
       if (checkpoint_->run().dataset_hash != train_data_->hash())
         throw DataError(text("data.train = ", s_.data.train, " is not the file the run of ", checkpoint_->path().string(), " was trained on; start anew with run.resume = never"));
+    });
+  }
+
+  // Everything about the weights but their values is checked before memory is taken.
+  void find_weights_source() {
+    if (checkpoint_ || s_.model.weights == "random") return;
+    guarded(comm_, [&] {
+      source_.emplace(named_weights(s_.model.weights, s_.model.config));
+      require_fit(*source_, model_->parameters());
     });
   }
 
@@ -150,7 +177,7 @@ class TrainCommand {
   // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
   void check_memory(const TrainPlan& plan) {
     std::int64_t snapshot = 0;
-    if (s_.checkpoint.asynchronous && s_.checkpoint.every > 0) {
+    if (s_.checkpoint.asynchronous) {
       Arena counting;
       snapshot = AsyncCheckpointWriter::snapshot_bytes(TrainState(counting, model_->parameters(), compute_).checkpoint_tensors(comm_.rank(), comm_.size()));
       log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(snapshot)), " per rank while checkpoints are written in the background"));
@@ -179,8 +206,7 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (checkpoint_) return setup_->state().restore(*checkpoint_);
       if (s_.model.weights == "random") return random_weights(*stream_, model_->parameters(), config_.initializer_range, s_.run.seed, store);
-      const WeightsSource source = named_weights(s_.model.weights, s_.model.config);
-      load_into(*stream_, source, model_->parameters(), store);
+      load_into(*stream_, *source_, model_->parameters(), store);
     });
     const std::string from = checkpoint_ ? checkpoint_->path().string() : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed) : s_.model.weights;
     log_info(text("Weights from ", from, " in ", duration_text(watch.seconds())));
@@ -190,6 +216,7 @@ class TrainCommand {
     const TokenSamples samples(*train_data_, s_.data.sequence, s_.data.mask_documents);
     log_info(text("Training data ", s_.data.train, "\n", facts_text(dataset_facts(samples, plan_steps_->sequences_at(0)))));
     if (tokenizer_) log_info("First sample: " + decoded_sample(samples, DataOrder(samples.samples(), s_.run.seed, s_.data.shuffle).sample_at(0), *tokenizer_, 64));
+    else log_info("First sample: not shown, neither tokenizer.path nor model.config's folder names a tokenizer");
     if (validation_data_) log_info(text("Validation: ", TokenSamples(*validation_data_, s_.data.sequence, s_.data.mask_documents).samples(), " sequences of ", s_.data.validation));
     const std::int64_t total = plan_steps_->total_steps();
     log_info(text("Steps: ", total, " in all, ", plan_steps_->steps_per_epoch(), " per epoch, ", plan_steps_->sequences_at(0), " sequences each in micro-batches of ", s_.batch.micro, "; learning rate: ",
@@ -230,10 +257,11 @@ class TrainCommand {
       return;
     }
     std::string line = text("Finished at step ", r.step, ": loss ", r.loss);
-    if (!std::isnan(r.validation_loss)) line += text(", validation loss ", r.validation_loss, " (perplexity ", std::exp(r.validation_loss), "), best ", r.best_metric, " at step ", r.best_step);
+    if (!std::isnan(result.validation_loss)) line += text(", validation loss ", result.validation_loss, " (perplexity ", std::exp(result.validation_loss), ")");
+    if (!std::isnan(r.best_metric)) line += text(", best ", r.best_metric, " at step ", r.best_step);
     log_info(line + text(", peak memory ", bytes_text(static_cast<double>(peak_memory_bytes()))));
     if (comm_.rank() != 0) return;
-    if (!std::isnan(r.validation_loss)) std::printf("validation loss %.6f\n", r.validation_loss);
+    if (!std::isnan(result.validation_loss)) std::printf("validation loss %.6f\n", result.validation_loss);
     std::printf("checkpoint %s\n", (result.checkpoint.empty() && checkpoint_ ? checkpoint_->path() : result.checkpoint).c_str());
   }
 
@@ -248,6 +276,7 @@ class TrainCommand {
   std::optional<CausalLm> model_;
   std::optional<StepPlan> plan_steps_;
   std::optional<CheckpointReader> checkpoint_;
+  std::optional<WeightsSource> source_;
   std::optional<ThreadPool> pool_;
   std::optional<Arena> arena_;
   std::optional<TrainSetup> setup_;

@@ -26,7 +26,7 @@ Section schema_parallel() {
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "A collective that takes longer ends the run (exit status 6).").launch();
+  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a collective may take; recorded, but not enforced by this version.").launch();
   return table.done();
 }
 

@@ -13,13 +13,45 @@
 
 namespace strata {
 
+namespace {
+
+constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+
+// A whole number in a file; unlimited where there is none ("max", no such file).
+std::int64_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::int64_t value = 0;
+  return file >> value ? value : unlimited;
+}
+
+// What the control groups above this process leave (batch systems and containers limit memory so): version 2, and version 1's memory controller.
+std::int64_t cgroup_memory_bytes() {
+  std::int64_t least = unlimited;
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const bool v2 = line.rfind("0::", 0) == 0, v1 = line.find(":memory:") != std::string::npos;
+    if (!v2 && !v1) continue;
+    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+    for (std::string path = line.substr(line.rfind(':') + 1);; path = path.substr(0, path.rfind('/'))) {
+      const std::string folder = root + (path == "/" ? "" : path);
+      const std::int64_t limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")), used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
+      if (limit != unlimited && used != unlimited) least = std::min(least, std::max<std::int64_t>(0, limit - used));
+      if (path.empty() || path == "/") break;
+    }
+  }
+  return least;
+}
+
+}  // namespace
+
 std::int64_t available_memory_bytes() {
+  std::int64_t available = unlimited;  // a kernel that does not say
   std::ifstream file("/proc/meminfo");
   for (std::string name; file >> name;) {
     std::int64_t kilobytes = 0;
-    if (name == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+    if (name == "MemAvailable:" && file >> kilobytes) available = kilobytes * 1024;
   }
-  return std::numeric_limits<std::int64_t>::max();  // a kernel that does not say
+  return std::min(available, cgroup_memory_bytes());
 }
 
 const char* name_of(DeviceKind kind) {

@@ -111,8 +111,11 @@ void ThreadPool::run(std::int64_t tasks, FunctionRef<void(std::int64_t, int)> wo
 int default_threads(int local_ranks) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::max(1, cores / std::max(1, local_ranks));
+  const int online = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : std::max(1, online);
+  // A launcher that binds ranks has divided the cores already: only ranks that share this mask share its cores.
+  const int sharing = std::max(1, local_ranks * cores / std::max(cores, online));
+  return std::max(1, cores / sharing);
 }
 
 }  // namespace strata

@@ -168,6 +168,12 @@ void replace_file(const fs::path& from, const fs::path& to) {
   sync_folder(folder_of(to));
 }
 
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw DataError(text("cannot make the folder ", folder.string(), ": ", error.message()));
+}
+
 void write_text_atomically(const fs::path& path, const std::string& content) {
   const fs::path temporary = temporary_name(path);
   try {

@@ -16,10 +16,12 @@ RopeConfig read_rope(const ConfigReader& config, std::int64_t head_size) {
   RopeConfig rope;
   rope.head_size = head_size;
   const char* table = config.has("rope_parameters") ? "rope_parameters" : config.has("rope_scaling") ? "rope_scaling" : nullptr;
-  rope.theta = config.number("rope_theta", 10000.0);
+  rope.theta = config.above_zero("rope_theta", 10000.0);
   if (!table) return rope;
   const ConfigReader settings = config.inside(table);
-  rope.theta = settings.number("rope_theta", rope.theta);
+  for (const auto& [key, value] : config.at(table).items())
+    if (value.is_object()) settings.unsupported(key.c_str(), "one set of rotary settings for all layers");
+  rope.theta = settings.above_zero("rope_theta", rope.theta);
   const char* type_key = settings.has("rope_type") ? "rope_type" : "type";
   const std::string type = settings.string(type_key, "default");
   if (type == "default") return rope;
@@ -28,6 +30,8 @@ RopeConfig read_rope(const ConfigReader& config, std::int64_t head_size) {
   rope.factor = settings.number("factor");
   rope.low_freq_factor = settings.number("low_freq_factor");
   rope.high_freq_factor = settings.number("high_freq_factor");
+  if (!(rope.factor > 0)) settings.wrong("factor", "a number above 0");
+  if (!(rope.high_freq_factor > rope.low_freq_factor)) settings.wrong("high_freq_factor", "a number above low_freq_factor");
   rope.original_positions = settings.positive("original_max_position_embeddings");
   return rope;
 }
@@ -42,6 +46,7 @@ std::int64_t read_window(const ConfigReader& config, const std::string& family) 
 void refuse_unsupported(const ConfigReader& config) {
   if (config.string("hidden_act", "silu") != "silu") config.unsupported("hidden_act", "silu");
   if (config.number("attention_dropout", 0.0) != 0.0) config.unsupported("attention_dropout", "0");
+  if (config.number("partial_rotary_factor", 1.0) != 1.0) config.unsupported("partial_rotary_factor", "1");
   if (config.has("quantization_config")) config.unsupported("quantization_config", "weights in f32, bf16 or f16");
   if (config.positive("pretraining_tp", 1) != 1) config.unsupported("pretraining_tp", "1");
   if (config.has("layer_types"))
@@ -54,7 +59,7 @@ std::vector<std::int64_t> read_ids(const ConfigReader& config, const char* key) 
   if (!config.has(key)) return ids;
   const Json& value = config.at(key);
   for (const Json& id : value.is_array() ? value : Json::array({value})) {
-    if (!id.is_number_integer()) config.wrong(key, "a token id or a list of them");
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0) config.wrong(key, "a token id or a list of them");
     ids.push_back(id.get<std::int64_t>());
   }
   return ids;
@@ -74,7 +79,7 @@ AttentionConfig read_attention(const ConfigReader& config, const std::string& fa
   if (a.hd % 2 != 0) throw DataError(text(origin, ": head_dim = ", a.hd, " is odd: rotary positions need pairs"));
   a.qkv_bias = a.o_bias = config.flag("attention_bias", false);
   a.head_norm = family == "qwen3";
-  a.eps = config.number("rms_norm_eps", 1e-6);
+  a.eps = config.above_zero("rms_norm_eps", 1e-6);
   return a;
 }
 
@@ -101,11 +106,11 @@ CausalConfig parse_model_config(const std::string& json, const std::string& orig
   c.L = config.positive("num_hidden_layers");
   c.block.F = config.positive("intermediate_size");
   c.block.mlp_bias = config.flag("mlp_bias", false);
-  c.positions = config.positive("max_position_embeddings", 2048);
+  c.positions = config.positive("max_position_embeddings");
   c.rope = read_rope(config, c.block.attention.hd);
   c.window = read_window(config, c.family);
-  c.tied = config.flag("tie_word_embeddings", c.family == "qwen3");
-  c.initializer_range = config.number("initializer_range", 0.02);
+  c.tied = config.flag("tie_word_embeddings", false);
+  c.initializer_range = config.above_zero("initializer_range", 0.02);
   c.eos = read_ids(config, "eos_token_id");
   return c;
 }

@@ -14,7 +14,11 @@ class ConfigReader {
 
   bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
   const nlohmann::json& at(const char* key) const { return object_[key]; }
-  ConfigReader inside(const char* key) const { return ConfigReader(object_[key], origin_, prefix_ + key + "."); }
+  /// The table under `key`; anything else there is an error.
+  ConfigReader inside(const char* key) const {
+    if (!object_[key].is_object()) wrong(key, "a table of settings");
+    return ConfigReader(object_[key], origin_, prefix_ + key + ".");
+  }
 
   std::int64_t positive(const char* key) const {
     require(key, "a positive whole number");
@@ -29,6 +33,12 @@ class ConfigReader {
     return object_[key].get<double>();
   }
   double number(const char* key, double otherwise) const { return has(key) ? number(key) : otherwise; }
+  /// A number above zero, or at least zero.
+  double above_zero(const char* key, double otherwise) const {
+    const double value = number(key, otherwise);
+    if (!(value > 0)) wrong(key, "a number above 0");
+    return value;
+  }
   bool flag(const char* key, bool otherwise) const {
     if (!has(key)) return otherwise;
     if (!object_[key].is_boolean()) wrong(key, "true or false");

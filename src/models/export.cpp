@@ -23,24 +23,46 @@ std::string config_text(const CausalConfig& config, DType type) {
   return json.dump(2) + "\n";
 }
 
+void copy_over(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (!fs::exists(from) || fs::equivalent(from, to, error)) return;
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (error) throw DataError(text("cannot copy ", from.string(), " to ", to.string(), ": ", error.message()));
+}
+
+// What transformers needs beside a sentencepiece model to know whose it is.
+constexpr const char* sentencepiece_settings = R"({
+  "tokenizer_class": "LlamaTokenizer",
+  "bos_token": "<s>",
+  "eos_token": "</s>",
+  "unk_token": "<unk>",
+  "add_bos_token": false,
+  "add_eos_token": false,
+  "legacy": false
+}
+)";
+
+// A tokenizer is a folder, or one file of it whose companions lie beside it.
 void copy_tokenizer(const fs::path& from, const fs::path& folder) {
-  static const char* const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "generation_config.json", "chat_template.jinja"};
-  if (fs::is_regular_file(from)) {
-    const bool model = from.extension() == ".model";
-    fs::copy_file(from, folder / (model ? "tokenizer.model" : from.filename().string()), fs::copy_options::overwrite_existing);
+  static const char* const names[] = {"tokenizer.json",  "tokenizer_config.json",   "vocab.json",        "merges.txt",         "tokenizer.model",
+                                      "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"};
+  if (!fs::exists(from)) throw DataError(text("the tokenizer ", from.string(), " does not exist"));
+  if (from.extension() == ".model") {
+    copy_over(from, folder / "tokenizer.model");
+    const fs::path settings = from.parent_path() / "tokenizer_config.json";
+    if (fs::exists(settings)) copy_over(settings, folder / "tokenizer_config.json");
+    else write_text_atomically(folder / "tokenizer_config.json", sentencepiece_settings);
     return;
   }
-  for (const char* name : names)
-    if (fs::exists(from / name)) fs::copy_file(from / name, folder / name, fs::copy_options::overwrite_existing);
+  const fs::path source = fs::is_directory(from) ? from : from.parent_path();
+  for (const char* name : names) copy_over(source / name, folder / name);
 }
 
 }  // namespace
 
 void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type, const fs::path& tokenizer) {
   if (type != DType::f32 && type != DType::bf16) throw DeckError(text("convert.dtype = ", name_of(type), ": a Hugging Face folder is written in fp32 or bf16"));
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw DataError(text("cannot make the folder ", folder.string(), ": ", error.message()));
+  make_folders(folder);
   std::vector<SafetensorsItem> items;
   for (const Parameter& p : set.parameters()) {
     SafetensorsItem item{p.name, type, {}};

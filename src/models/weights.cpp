@@ -177,7 +177,7 @@ std::vector<std::string> check_weights(const SafetensorsReader& file, const Caus
   return findings;
 }
 
-void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set, const WeightStore& store) {
+void require_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set) {
   const auto findings = check_weights(file, config, set);
   if (!findings.empty()) {
     std::string all = "the weights do not fit the model:";
@@ -185,14 +185,18 @@ void load_weights(Stream& stream, const SafetensorsReader& file, const CausalCon
     if (findings.size() > 20) all += text("\n  and ", findings.size() - 20, " more");
     throw DataError(all);
   }
+  const SafetensorsEntry* head = config.tied ? find_entry(file, head_name) : nullptr;
+  if (head) compare_tied_head(file, *find_entry(file, embedding_name), *head);
+}
+
+void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set, const WeightStore& store) {
+  require_weights(file, config, set);
   for_pieces(stream, set, [&](int p, std::int64_t first, std::int64_t count) {
     std::vector<unsigned char> raw;
     std::vector<float> values(static_cast<std::size_t>(count));
     read_as_float(file, *find_entry(file, set[p].name), first, count, raw, values.data());
     store.store(p, first, values);
   });
-  const SafetensorsEntry* head = config.tied ? find_entry(file, head_name) : nullptr;
-  if (head) compare_tied_head(file, *find_entry(file, embedding_name), *head);
 }
 
 }  // namespace strata

@@ -17,12 +17,6 @@ std::vector<std::vector<TreeNode>> pieces_by_rank(std::int64_t blocks, int ranks
   return all;
 }
 
-std::size_t count(const std::vector<std::vector<TreeNode>>& pieces) {
-  std::size_t n = 0;
-  for (const auto& of_rank : pieces) n += of_rank.size();
-  return n;
-}
-
 constexpr std::int64_t largest_chunk = std::int64_t{1} << 20;
 
 }  // namespace
@@ -42,9 +36,22 @@ std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last) {
   return nodes;
 }
 
+namespace {
+// aligned_subtrees(first, last).size() without making them.
+std::size_t subtree_count(std::int64_t first, std::int64_t last) {
+  std::size_t count = 0;
+  for (; first < last; ++count) {
+    std::int64_t size = 1;
+    while (first % (2 * size) == 0 && first + 2 * size <= last) size *= 2;
+    first += size;
+  }
+  return count;
+}
+}  // namespace
+
 int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
   std::size_t most = 1;
-  for (std::int64_t b = first; b < last; ++b) most = std::max(most, aligned_subtrees(first, b).size() + (block > 1 ? 2 : 1));
+  for (std::int64_t b = first; b < last; ++b) most = std::max(most, subtree_count(first, b) + (block > 1 ? 2 : 1));
   return static_cast<int>(most);
 }
 
@@ -55,7 +62,9 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
   std::size_t pieces = 1;
   for (std::int64_t blocks = 1; blocks <= blocks_of(most_leaves, block); ++blocks) {
     for (int r = 0; r < ranks_; ++r) buffers = std::max(buffers, counter_buffers(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_), block));
-    pieces = std::max(pieces, count(pieces_by_rank(blocks, ranks_)));
+    std::size_t of_all = 0;
+    for (int r = 0; r < ranks_; ++r) of_all += subtree_count(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_));
+    pieces = std::max(pieces, of_all);
   }
   if (fast) buffers = 2;
   for (int b = 0; b < buffers; ++b) buffers_.push_back(FlatBuffer::take(arena, text("gradients.", b), type, set));

@@ -3,15 +3,14 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/checkpoint/writer.hpp"
+#include "strata/io/file.hpp"
 
 namespace strata {
 
 Checkpointing::Checkpointing(Communicator& comm, const TrainState& state, const RunConfig& run, const CheckpointConfig& config)
     : comm_(comm), state_(state), config_(config), folder_(std::filesystem::path(run.folder) / "checkpoints") {
   guarded(comm, [&] {
-    std::error_code error;
-    if (comm.rank() == 0) std::filesystem::create_directories(folder_, error);
-    if (error) throw DataError(text("run.folder: cannot make ", folder_.string(), ": ", error.message()));
+    if (comm.rank() == 0) make_folders(folder_);
   });
   if (config.asynchronous) writing_ = std::make_unique<AsyncCheckpointWriter>();
 }

@@ -9,6 +9,7 @@ struct DataLeaves::State {
   TokenLoader loader;
   TokenBatch batch;
   std::int64_t cursor = 0, end = 0;
+  std::unique_ptr<ReadAhead> ahead;  // last: its thread reads the members above
   State(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
       : samples(file, data.sequence, data.mask_documents), loader(samples, DataOrder(samples.samples(), seed, data.shuffle), micro) {}
   std::int64_t position(std::int64_t leaf) const { return cursor + leaf * loader.rows(); }
@@ -19,13 +20,19 @@ DataLeaves::~DataLeaves() = default;
 
 std::int64_t DataLeaves::samples() const { return state_->samples.samples(); }
 
+void DataLeaves::read_ahead(std::function<std::optional<std::int64_t>()> next_position, std::int64_t end) {
+  state_->ahead = std::make_unique<ReadAhead>(state_->loader, end, std::move(next_position));
+}
+
 void DataLeaves::begin(std::int64_t cursor, std::int64_t sequences) { state_->cursor = cursor, state_->end = cursor + sequences; }
 
 std::int64_t DataLeaves::counted(std::int64_t leaf) { return state_->loader.counted_labels(state_->position(leaf), state_->end); }
 
 void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
   TokenBatch& batch = state_->batch;
-  state_->loader.fill(state_->position(leaf), state_->end, batch);
+  if (state_->ahead && !state_->ahead->next(batch)) state_->ahead.reset();  // it has come to its end
+  if (!state_->ahead) state_->loader.fill(state_->position(leaf), state_->end, batch);
+  STRATA_ASSERT(batch.position == state_->position(leaf), "a batch of position ", batch.position, ", expected ", state_->position(leaf));
   std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
   std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
   if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());

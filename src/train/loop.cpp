@@ -16,12 +16,42 @@
 namespace strata {
 namespace {
 
+// The positions of all leaves this rank will compute, step by step, for the thread that reads ahead.
+class RankPositions {
+ public:
+  RankPositions(const StepPlan& plan, const BatchConfig& batch, const RunRecord& record, int rank, int ranks)
+      : plan_(plan), micro_(batch.micro), block_(batch.block), steps_left_(plan.total_steps() - record.step), cursor_(record.cursor), rank_(rank), ranks_(ranks) {
+    begin_step();
+  }
+  std::optional<std::int64_t> operator()() {
+    // A rank without leaves in many steps on end reads them when they come.
+    for (int skipped = 0; leaf_ == last_; ++skipped) {
+      cursor_ += plan_.sequences_at(cursor_);
+      --steps_left_;
+      if (!begin_step() || skipped == 100) return std::nullopt;
+    }
+    return cursor_ + micro_ * leaf_++;
+  }
+
+ private:
+  bool begin_step() {
+    const std::int64_t sequences = steps_left_ > 0 ? plan_.sequences_at(cursor_) : 0;
+    leaf_ = first_leaf(plan_.leaves(sequences), block_, rank_, ranks_);
+    last_ = first_leaf(plan_.leaves(sequences), block_, rank_ + 1, ranks_);
+    return sequences > 0;
+  }
+  StepPlan plan_;
+  std::int64_t micro_, block_, steps_left_, cursor_, leaf_ = 0, last_ = 0;
+  int rank_, ranks_;
+};
+
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 
 class Loop {
  public:
   explicit Loop(LoopParts& parts)
       : p_(parts), record_(parts.record), leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro), checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
+    leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.comm.rank(), p_.comm.size()), p_.plan.end());
     if (p_.validation_data) {
       DataConfig in_order = p_.data;
       in_order.shuffle = false;
@@ -31,9 +61,20 @@ class Loop {
   }
 
   LoopResult run() {
+    try {
+      return steps();
+    } catch (const Error& e) {
+      // A save in the background is of an earlier, sound step: where all ranks fail alike, it is finished first.
+      if (e.on_all_ranks()) checkpointing_.finish();
+      throw;
+    }
+  }
+
+ private:
+  LoopResult steps() {
     LoopResult result;
     const std::int64_t last = p_.plan.total_steps();
-    while (record_.step < last) {
+    while (record_.step < last && !(result.stopped_early = stops_early())) {
       const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
       if (sequences == 0) break;
       if (signalled()) {
@@ -43,23 +84,21 @@ class Loop {
       step(sequences);
       checkpointing_.poll();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
-      const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now();
+      const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
       report();
       if (due(p_.checkpoint.every) || end || improved) checkpointing_.save(record_, p_.launch, improved);
-      if (p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping) {
-        log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ", p_.train.min_delta));
-        result.stopped_early = true;
-        break;
-      }
     }
-    if (done_ > 0) checkpointing_.save_if_new(record_, p_.launch);
+    if (result.stopped_early) log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ", p_.train.min_delta));
+    // A run that is stopped before its first step leaves its initial state, so that 75 always means: there is a checkpoint.
+    if (done_ > 0 || (result.interrupted && record_.step == 0)) checkpointing_.save_if_new(record_, p_.launch);
     checkpointing_.finish();
     result.checkpoint = checkpointing_.newest();
     result.record = record_;
+    result.validation_loss = last_validation_;
     return result;
   }
 
- private:
+  bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }
   bool due(std::int64_t every) const { return every > 0 && record_.step % every == 0; }
 
   // Ranks get signals at different times: they agree on the largest before each step.
@@ -79,6 +118,7 @@ class Loop {
     record_.tokens += sequences * p_.data.sequence;
     record_.epoch = p_.plan.epoch_at(record_.cursor);
     record_.loss = result.loss;
+    record_.validation_loss = none;  // belongs to the steps that were validated
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
     metrics_now_ = {record_.step, p_.plan.total_steps(), record_.epoch, record_.tokens, result.loss, result.grad_norm, lr, none,
@@ -86,16 +126,18 @@ class Loop {
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
   }
 
-  // True if this is the best validation so far.
-  bool validate_now() {
+  // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in the record: a run that
+  // goes on from here is then the run that never stopped.
+  bool validate_now(bool counts) {
     const Stopwatch watch;
     const std::int64_t samples = p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
     validation_->begin(0, samples);
     const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.state().weights().weight, p_.setup.activations(), *validation_, p_.plan.leaves(samples));
-    metrics_now_.validation_loss = record_.validation_loss = result.loss;
-    const bool improved = std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric;
+    last_validation_ = result.loss;
+    if (counts) metrics_now_.validation_loss = record_.validation_loss = result.loss;
+    const bool improved = counts && (std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric);
     if (improved) record_.best_metric = result.loss, record_.best_step = record_.step, record_.bad_validations = 0;
-    else record_.bad_validations += 1;
+    else if (counts) record_.bad_validations += 1;
     char line[160];
     std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)%s", static_cast<long long>(record_.step), result.loss, std::exp(result.loss),
                   static_cast<long long>(result.counted), duration_text(watch.seconds()).c_str(), improved ? "  best so far" : "");
@@ -121,6 +163,7 @@ class Loop {
   std::optional<MetricsFile> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;
+  double last_validation_ = none;
   double busy_ = 0;
   std::int64_t done_ = 0;
 };

@@ -41,9 +41,10 @@ TEST(Train, SameBitsInBf16WithBlocksAndDocumentMask) {
 }
 
 TEST(Train, FiveStepsARestartOnOtherRanksAndFiveEqualTen) {
-  train("whole", 2, "");
-  train("halves", 3, "--train.max_steps=5");
-  train("halves", 1, "");
+  // Four does not divide five: the validation at the first half's end must leave no trace.
+  train("whole", 2, "--train.validate_every=4");
+  train("halves", 3, "--train.validate_every=4 --train.max_steps=5");
+  train("halves", 1, "--train.validate_every=4");
 
   expect_equal_runs("whole", "halves", 10);
 }
@@ -82,6 +83,25 @@ TEST(Train, KeepsTheNewestAndTheBestCheckpoints) {
 TEST(Train, EarlyStoppingEndsTheRun) {
   train("early", 2, "--train.early_stopping=2 --train.min_delta=100 --train.validate_every=1");
   EXPECT_NE(read_file(RunFolder::get() / "early" / "log.txt").find("Early stopping after step 3"), std::string::npos);
+}
+
+TEST(Train, ABatchThatFollowsTheRanksDoesNotContinueOnOthers) {
+  const std::string options = "--batch.global=auto --batch.accumulation=2 ";
+  train("follows", 2, options + "--train.max_steps=2");
+  const CommandResult result = RunFolder::get().strata(3, "train", "--run.folder=follows " + options);
+
+  EXPECT_EQ(result.status, 2) << result.err;
+  EXPECT_NE(result.err.find("batch follows the number of ranks"), std::string::npos) << result.err;
+}
+
+TEST(Train, BeginningAnewSetsLaterCheckpointsAside) {
+  train("anew", 1, "--train.max_steps=6 --checkpoint.every=3");
+  train("anew", 1, "--train.max_steps=2 --run.resume=never");
+  const RunFolder& folder = RunFolder::get();
+
+  EXPECT_EQ(read_file(folder / "anew" / "checkpoints" / "latest"), "step_000002.h5\n");
+  EXPECT_FALSE(fs::exists(folder.checkpoint("anew", 6)));
+  EXPECT_TRUE(fs::exists(folder.checkpoint("anew", 6).string() + ".superseded"));
 }
 
 TEST(Train, EffectiveDeckFeedsBackAsADeck) {

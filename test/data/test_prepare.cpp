@@ -198,7 +198,7 @@ TEST_F(Prepare, CompressedInputGivesTheSameTokens) {
   run();
   const std::string plain = TokenFileReader(config_.output).hash();
   if (comm_->rank() == 0) {
-    ASSERT_EQ(test::run_command("cd " + root_.string() + " && gzip -k in.txt && zstd -q -k in.txt").status, 0);
+    EXPECT_EQ(test::run_command("cd " + root_.string() + " && gzip -k in.txt && zstd -q -k in.txt").status, 0);
   }
   comm_->barrier();
   for (const std::string ending : {".gz", ".zst"}) {

@@ -43,6 +43,8 @@ std::filesystem::path temporary_name(const std::filesystem::path& path);
 void sync_folder(const std::filesystem::path& folder);
 /// Renames and syncs the folder, so that a crash leaves either the old or the new file.
 void replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
+/// Makes the folder, and those above it, unless they are there. Throws DataError.
+void make_folders(const std::filesystem::path& folder);
 /// Writes a small text under a temporary name beside `path`, syncs it and replaces `path` with it.
 void write_text_atomically(const std::filesystem::path& path, const std::string& content);
 /// Whole content; more than `limit` bytes is a DataError.

@@ -29,7 +29,9 @@ void random_weights(Stream& stream, const ParameterSet& set, double range, std::
 /// Compares names, shapes and types in the file with the model's, headers only; one line per finding, empty if the weights fit. A tied head may be
 /// absent or a copy; names may lack or have the "model." prefix, as base models' files do. Local.
 std::vector<std::string> check_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
-/// Loads after check_weights found nothing; a copy of the tied head is compared with the embedding. Throws DataError. Local.
+/// Throws DataError with what check_weights finds, or where a tied head's copy differs from the embedding. Local.
+void require_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
+/// Loads the weights after require_weights. Throws DataError. Local.
 void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set, const WeightStore& store);
 
 /// Source of a parameter's fp32 values for export.

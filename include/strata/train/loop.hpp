@@ -24,6 +24,8 @@ class StepPlan {
   std::int64_t sequences_at(std::int64_t cursor) const;
   /// Micro-batches of a step of so many sequences; the last one may be partly empty.
   std::int64_t leaves(std::int64_t sequences) const { return (sequences + batch_.micro - 1) / batch_.micro; }
+  /// The position at which `epochs` end; the largest number without them.
+  std::int64_t end() const { return limit_; }
   std::int64_t most_leaves() const;
   /// Steps of the whole run: max_steps, or those of `epochs`, whichever is less.
   std::int64_t total_steps() const { return total_steps_; }
@@ -62,6 +64,7 @@ struct LoopParts {
 struct LoopResult {
   RunRecord record;
   std::filesystem::path checkpoint;  // the last one written; empty if none
+  double validation_loss = 0;        // the last one of this launch; NaN: none
   bool interrupted = false;          // stopped by a signal, with a checkpoint
   bool stopped_early = false;
 };
