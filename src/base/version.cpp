@@ -7,7 +7,9 @@
 
 namespace strata {
 
-const char* version() { return STRATA_VERSION; }
+const char* version() {
+  return STRATA_VERSION;
+}
 
 std::string build_text() {
   return text("strata ", STRATA_VERSION, " (", STRATA_COMPILER, ", ", STRATA_BUILD_TYPE, ", -march=", STRATA_ARCH, ", ",

@@ -43,7 +43,8 @@ void guarded(Communicator& comm, const std::function<void()>& work) {
   message = broadcast_text(comm, message, first);
   comm.broadcast(&code, sizeof code, first);
   // What fails on every rank is no rank's own fault.
-  throw_error(static_cast<ExitCode>(code), failed == comm.size() ? message : text("rank ", first, " on ", comm.host_of(first), ": ", message), true);
+  throw_error(static_cast<ExitCode>(code),
+              failed == comm.size() ? message : text("rank ", first, " on ", comm.host_of(first), ": ", message), true);
 }
 
 }  // namespace strata

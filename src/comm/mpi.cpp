@@ -59,7 +59,8 @@ class MpiCommunicator final : public Communicator {
 
   void broadcast(void* data, std::size_t bytes, int root) override {
     for (std::size_t at = 0; at < bytes; at += piece_bytes)
-      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_), "MPI_Bcast");
+      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_),
+            "MPI_Bcast");
   }
 
   void all_gather(const void* mine, std::size_t bytes, void* all) override {
@@ -79,7 +80,8 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, n.data(), at.data(), MPI_BYTE, comm_), "MPI_Allgatherv");
       return;
     }
-    for (int root = 0; root < size_; ++root) broadcast(base + begin[static_cast<std::size_t>(root)], counts[static_cast<std::size_t>(root)], root);
+    for (int root = 0; root < size_; ++root)
+      broadcast(base + begin[static_cast<std::size_t>(root)], counts[static_cast<std::size_t>(root)], root);
   }
 
   std::int64_t all_sum(std::int64_t value) override { return reduce(value, MPI_SUM); }
@@ -90,12 +92,18 @@ class MpiCommunicator final : public Communicator {
     std::vector<MPI_Request> requests;
     std::vector<const Message*> own;
     for (const Message& m : receives)
-      if (m.peer == rank_) own.push_back(&m);
-      else in_pieces(m, [&](char* data, int bytes) { check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Irecv"); });
+      if (m.peer == rank_)
+        own.push_back(&m);
+      else
+        in_pieces(m, [&](char* data, int bytes) {
+          check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Irecv");
+        });
     std::size_t next_own = 0;
     for (const Message& m : sends) {
       if (m.peer != rank_) {
-        in_pieces(m, [&](char* data, int bytes) { check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Isend"); });
+        in_pieces(m, [&](char* data, int bytes) {
+          check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Isend");
+        });
         continue;
       }
       STRATA_ASSERT(next_own < own.size() && own[next_own]->bytes == m.bytes, "a message to oneself has no receive of its size");
@@ -138,6 +146,8 @@ class MpiCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator() { return std::make_unique<MpiCommunicator>(); }
+std::unique_ptr<Communicator> make_mpi_communicator() {
+  return std::make_unique<MpiCommunicator>();
+}
 
 }  // namespace strata

@@ -91,7 +91,8 @@ const std::vector<Command>& commands() {
       {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
-      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, false, run_inspect},
+      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, false,
+       run_inspect},
       {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, false, run_keys},
   };
   return all;
@@ -108,10 +109,13 @@ const Command& find_command(const std::string& name) {
 
 std::string help_text() {
   std::string page = text(build_text(), "\n\nusage: strata <command> [deck ...] [--section.key=value ...]\n\n");
-  for (const Command& command : commands()) page += text("  ", command.name, std::string(12 - std::string(command.name).size(), ' '), command.summary, "\n");
-  return page + "\nstrata <command> --help   one page with an example\nstrata keys [section]     every deck key\nstrata --version\n\n"
-                "Several ranks: mpirun -n 4 strata train deck.in. Exit codes: 0 done, 1 internal, 2 deck or usage, 3 data or checkpoint, 4 does not fit,\n"
-                "5 diverged, 6 rank or link lost, 75 stopped on request with a checkpoint.\n";
+  for (const Command& command : commands())
+    page += text("  ", command.name, std::string(12 - std::string(command.name).size(), ' '), command.summary, "\n");
+  return page +
+         "\nstrata <command> --help   one page with an example\nstrata keys [section]     every deck key\nstrata --version\n\n"
+         "Several ranks: mpirun -n 4 strata train deck.in. Exit codes: 0 done, 1 internal, 2 deck or usage, 3 data or checkpoint, 4 does "
+         "not fit,\n"
+         "5 diverged, 6 rank or link lost, 75 stopped on request with a checkpoint.\n";
 }
 
 }  // namespace strata

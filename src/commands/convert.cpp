@@ -53,7 +53,8 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
   run.compute = session.settings().convert.dtype;
   run.version = version();
   LaunchRecord launch;
-  launch.deck = session.deck.echo(), launch.threads = pool.threads(), launch.strategy = "ddp", launch.hosts = session.comm.host(), launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
+  launch.deck = session.deck.echo(), launch.threads = pool.threads(), launch.strategy = "ddp", launch.hosts = session.comm.host(),
+  launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
   write_checkpoint(session.comm, to, state.checkpoint_tensors(0, 1), run, launch, true);
   log_info(text("Wrote ", to.string(), " from ", source.description, ": ", model.parameters().elements(), " parameters"));
   return 0;
@@ -63,7 +64,9 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
 
 int run_convert(Session& session) {
   const ConvertConfig& c = session.settings().convert;
-  if (!fs::exists(c.from)) throw DataError(text("convert.from = ", c.from, " does not exist: expected a checkpoint, a folder of checkpoints or a Hugging Face folder"));
+  if (!fs::exists(c.from))
+    throw DataError(
+        text("convert.from = ", c.from, " does not exist: expected a checkpoint, a folder of checkpoints or a Hugging Face folder"));
   const WeightsSource source = find_weights(session, c.from);
   const int status = source.checkpoint ? to_hugging_face(session, source, c.to) : to_checkpoint(session, source, c.to);
   std::printf("%s\n", c.to.c_str());

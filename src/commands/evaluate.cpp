@@ -18,7 +18,8 @@ struct Buffers {
   WeightStore store;
   CausalLm::Activations activations;
   Buffers(Arena& arena, const CausalLm& model, PassShape pass, DType compute, bool mask)
-      : store(WeightStore::take(arena, compute, model.parameters(), false)), activations(model.take_activations(arena, pass, compute, CausalLm::PassKind::evaluate, mask)) {}
+      : store(WeightStore::take(arena, compute, model.parameters(), false)),
+        activations(model.take_activations(arena, pass, compute, CausalLm::PassKind::evaluate, mask)) {}
 };
 
 // Bytes of the arena, and of the largest workspace, without allocating either.
@@ -34,7 +35,9 @@ std::pair<std::int64_t, std::int64_t> plan_evaluation(const CausalLm& model, Pas
 }
 
 std::string result_json(const ValidationResult& r, const std::string& data, const std::string& model) {
-  const nlohmann::ordered_json json{{"loss", r.loss}, {"perplexity", std::exp(r.loss)}, {"tokens", r.counted}, {"sequences", r.sequences}, {"data", data}, {"model", model}};
+  const nlohmann::ordered_json json{{"loss", r.loss},      {"perplexity", std::exp(r.loss)},
+                                    {"tokens", r.counted}, {"sequences", r.sequences},
+                                    {"data", data},        {"model", model}};
   return json.dump(1) + "\n";
 }
 
@@ -52,7 +55,8 @@ int run_evaluate(Session& session) {
     source->config.check_sequence(s.data.sequence);
     data.emplace(data_path);
     if (data->info().vocabulary > source->config.V)
-      throw DataError(text(data_path, " has token ids up to ", data->info().vocabulary - 1, ", the model's vocabulary holds ", source->config.V));
+      throw DataError(
+          text(data_path, " has token ids up to ", data->info().vocabulary - 1, ", the model's vocabulary holds ", source->config.V));
   });
   log_info(text("Evaluating ", source->description, " on ", data_path));
   const CausalLm model(source->config);
@@ -71,19 +75,25 @@ int run_evaluate(Session& session) {
   DataConfig in_order = s.data;
   in_order.shuffle = false;
   DataLeaves leaves(*data, in_order, s.run.seed, s.batch.micro);
-  if (leaves.samples() == 0) throw_error(ExitCode::data, text(data_path, " does not hold one sequence of data.sequence = ", s.data.sequence, " tokens"), true);
+  if (leaves.samples() == 0)
+    throw_error(ExitCode::data, text(data_path, " does not hold one sequence of data.sequence = ", s.data.sequence, " tokens"), true);
   leaves.begin(0, leaves.samples());
   const Stopwatch watch;
-  ValidationResult result = validate(stream, session.comm, model, buffers.store.weight, buffers.activations, leaves, (leaves.samples() + s.batch.micro - 1) / s.batch.micro);
+  ValidationResult result = validate(stream, session.comm, model, buffers.store.weight, buffers.activations, leaves,
+                                     (leaves.samples() + s.batch.micro - 1) / s.batch.micro);
   result.sequences = leaves.samples();
-  log_info(text("Loss ", result.loss, "  perplexity ", std::exp(result.loss), "  (", result.counted, " tokens in ", result.sequences, " sequences, ", duration_text(watch.seconds()), ")"));
+  log_info(text("Loss ", result.loss, "  perplexity ", std::exp(result.loss), "  (", result.counted, " tokens in ", result.sequences,
+                " sequences, ", duration_text(watch.seconds()), ")"));
   if (session.comm.rank() != 0) return 0;
   const std::string json = result_json(result, data_path, source->description);
-  const std::string output = s.evaluate.output.empty() ? (std::filesystem::path(s.run.folder) / "evaluation.json").string() : s.evaluate.output;
+  const std::string output =
+      s.evaluate.output.empty() ? (std::filesystem::path(s.run.folder) / "evaluation.json").string() : s.evaluate.output;
   make_folders(std::filesystem::absolute(output).parent_path());
   write_text_atomically(output, json);
-  if (session.line.json) std::fputs(json.c_str(), stdout);
-  else std::printf("loss %.6f\nperplexity %.4f\n", result.loss, std::exp(result.loss));
+  if (session.line.json)
+    std::fputs(json.c_str(), stdout);
+  else
+    std::printf("loss %.6f\nperplexity %.4f\n", result.loss, std::exp(result.loss));
   return 0;
 }
 

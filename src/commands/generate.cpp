@@ -54,9 +54,11 @@ int run_generate(Session& session) {
   const std::vector<std::string> prompts = read_prompts(s.generate.prompts);
   std::vector<std::vector<TokenId>> ids;
   std::size_t longest = 0, tokens = 0;
-  for (const std::string& prompt : prompts) ids.push_back(encode_prompt(*tokenizer, prompt)), longest = std::max(longest, ids.back().size());
+  for (const std::string& prompt : prompts)
+    ids.push_back(encode_prompt(*tokenizer, prompt)), longest = std::max(longest, ids.back().size());
 
-  log_info(text("Generating with ", source.description, ": ", prompts.size(), prompts.size() == 1 ? " prompt, " : " prompts, ", s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
+  log_info(text("Generating with ", source.description, ": ", prompts.size(), prompts.size() == 1 ? " prompt, " : " prompts, ",
+                s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
   const CausalLm model(source.config);
   require_fit(source, model.parameters());
   ThreadPool pool(threads_of(session));
@@ -77,7 +79,8 @@ int run_generate(Session& session) {
   const fs::path output = s.generate.output.empty() ? fs::path(s.run.folder) / "samples" / "samples.jsonl" : fs::path(s.generate.output);
   make_folders(fs::absolute(output).parent_path());
   write_text_atomically(output, lines);
-  log_info(text(tokens, " tokens in ", watch.seconds(), " s (", static_cast<double>(tokens) / watch.seconds(), " tok/s), also in ", output.string()));
+  log_info(text(tokens, " tokens in ", watch.seconds(), " s (", static_cast<double>(tokens) / watch.seconds(), " tok/s), also in ",
+                output.string()));
   return 0;
 }
 

@@ -19,10 +19,13 @@ bool shows_progress(const Session& session) {
   return asked == "on" || (asked == "auto" && session.comm.size() == 1 && isatty(STDERR_FILENO) == 1);
 }
 
-DType compute_type(const Session& session) { return dtype_from_name(session.settings().precision.compute); }
+DType compute_type(const Session& session) {
+  return dtype_from_name(session.settings().precision.compute);
+}
 
 void check_device(const Session& session) {
-  if (session.settings().device.kind == "cuda") throw NotCompiled("device.kind = cuda: this version of Strata has no CUDA code; use device.kind = cpu");
+  if (session.settings().device.kind == "cuda")
+    throw NotCompiled("device.kind = cuda: this version of Strata has no CUDA code; use device.kind = cpu");
 }
 
 namespace {
@@ -52,14 +55,17 @@ WeightsSource from_folder(const fs::path& folder, const std::string& config) {
   return source;
 }
 
-bool holds_safetensors(const fs::path& folder) { return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json"); }
+bool holds_safetensors(const fs::path& folder) {
+  return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json");
+}
 
 }  // namespace
 
 WeightsSource find_weights(const Session& session, const std::string& path) {
   const Settings& s = session.settings();
   if (!path.empty()) {
-    if (!fs::exists(path)) throw DataError(text(path, " does not exist: expected a checkpoint, a folder of checkpoints, or a Hugging Face folder"));
+    if (!fs::exists(path))
+      throw DataError(text(path, " does not exist: expected a checkpoint, a folder of checkpoints, or a Hugging Face folder"));
     if (fs::is_directory(path) && holds_safetensors(path)) return from_folder(path, "");
     const fs::path folder = fs::exists(fs::path(path) / "checkpoints") ? fs::path(path) / "checkpoints" : fs::path(path);
     if (auto found = newest_in(folder)) return std::move(*found);
@@ -69,7 +75,8 @@ WeightsSource find_weights(const Session& session, const std::string& path) {
   if (fs::is_directory(run))
     if (auto found = newest_in(run)) return std::move(*found);
   if (s.model.weights == "random")
-    throw DeckError(text("no weights: ", run.string(), " holds no checkpoint, and model.weights = random; name a checkpoint or a Hugging Face folder"));
+    throw DeckError(
+        text("no weights: ", run.string(), " holds no checkpoint, and model.weights = random; name a checkpoint or a Hugging Face folder"));
   return named_weights(s.model.weights, s.model.config);
 }
 
@@ -81,13 +88,17 @@ WeightsSource named_weights(const std::string& weights, const std::string& confi
 }
 
 void require_fit(const WeightsSource& source, const ParameterSet& set) {
-  if (source.checkpoint) check_checkpoint_model(*source.checkpoint, set);
-  else require_weights(SafetensorsReader(source.folder), source.config, set);
+  if (source.checkpoint)
+    check_checkpoint_model(*source.checkpoint, set);
+  else
+    require_weights(SafetensorsReader(source.folder), source.config, set);
 }
 
 void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store) {
-  if (source.checkpoint) load_checkpoint_weights(*source.checkpoint, set, store);
-  else load_weights(stream, SafetensorsReader(source.folder), source.config, set, store);
+  if (source.checkpoint)
+    load_checkpoint_weights(*source.checkpoint, set, store);
+  else
+    load_weights(stream, SafetensorsReader(source.folder), source.config, set, store);
 }
 
 bool has_tokenizer(const Session& session) {

@@ -20,14 +20,16 @@ bool shows_progress(const Session& session);
 /// Throws NotCompiled or DeckError unless device.kind can be had.
 void check_device(const Session& session);
 
-/// The weights a command without training works on: a checkpoint (the one named, or the newest sound one of a folder) or a Hugging Face folder.
+/// The weights a command without training works on: a checkpoint (the one named, or the newest sound one of a folder) or a Hugging Face
+/// folder.
 struct WeightsSource {
   std::optional<CheckpointReader> checkpoint;
   std::string folder;  // Hugging Face folder, if no checkpoint
   CausalConfig config;
   std::string description;
 };
-/// `path` from evaluate.checkpoint or generate.checkpoint; empty: the newest checkpoint of run.folder if there is one, otherwise model.weights.
+/// `path` from evaluate.checkpoint or generate.checkpoint; empty: the newest checkpoint of run.folder if there is one, otherwise
+/// model.weights.
 WeightsSource find_weights(const Session& session, const std::string& path);
 /// model.weights as a source: a Hugging Face folder, a checkpoint, or a folder of checkpoints. `config`: model.config, may be empty.
 WeightsSource named_weights(const std::string& weights, const std::string& config);

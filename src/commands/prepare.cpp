@@ -29,11 +29,14 @@ void train_vocabulary(const Session& session) {
 }
 
 // Format ids needs no tokenizer: the vocabulary then comes from the deck or the model.
-bool needs_tokenizer(const Settings& s) { return s.prepare.format != "ids" || !s.tokenizer.path.empty(); }
+bool needs_tokenizer(const Settings& s) {
+  return s.prepare.format != "ids" || !s.tokenizer.path.empty();
+}
 
 PrepareConfig with_vocabulary(const Settings& s) {
   PrepareConfig config = s.prepare;
-  if (config.format == "ids" && config.vocabulary == 0 && s.tokenizer.path.empty() && !s.model.config.empty()) config.vocabulary = read_model_config(s.model.config).V;
+  if (config.format == "ids" && config.vocabulary == 0 && s.tokenizer.path.empty() && !s.model.config.empty())
+    config.vocabulary = read_model_config(s.model.config).V;
   return config;
 }
 
@@ -57,10 +60,13 @@ int run_prepare(Session& session) {
   tools.threads = threads_of(session);
   tools.progress = [&](const PrepareProgress& p) {
     char line[160];
-    std::snprintf(line, sizeof line, "Prepared %.0f%%  %lld documents  %lld tokens  %.0f tok/s", p.share * 100, static_cast<long long>(p.documents), static_cast<long long>(p.tokens),
+    std::snprintf(line, sizeof line, "Prepared %.0f%%  %lld documents  %lld tokens  %.0f tok/s", p.share * 100,
+                  static_cast<long long>(p.documents), static_cast<long long>(p.tokens),
                   p.seconds > 0 ? static_cast<double>(p.tokens) / p.seconds : 0.0);
-    if (moving) Log::progress_line(line);
-    else if (p.seconds > shown + 10) shown = p.seconds, log_info(line);
+    if (moving)
+      Log::progress_line(line);
+    else if (p.seconds > shown + 10)
+      shown = p.seconds, log_info(line);
   };
   const PrepareSummary summary = prepare(session.comm, config, s.data, tools);
   for (const std::string& problem : summary.problems) log_warning(problem);

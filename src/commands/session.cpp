@@ -14,7 +14,8 @@ Session make_session(Communicator& comm, const CommandLine& line, const Command&
     std::vector<std::string> texts(line.words.size());
     guarded(comm, [&] {
       for (std::size_t i = 0; comm.rank() == 0 && i < line.words.size(); ++i) {
-        if (!std::filesystem::is_regular_file(line.words[i])) throw DeckError(text("the deck ", line.words[i], " does not exist or is not a file"));
+        if (!std::filesystem::is_regular_file(line.words[i]))
+          throw DeckError(text("the deck ", line.words[i], " does not exist or is not a file"));
         texts[i] = read_text(line.words[i], 1 << 24);
       }
     });

@@ -67,19 +67,22 @@ class TrainCommand {
   void check_data(const TokenFileReader& file, const char* key) const {
     const TokenFileInfo& info = file.info();
     if (info.vocabulary > config_.V)
-      throw DataError(text(key, " = ", file.path().string(), " has token ids up to ", info.vocabulary - 1, ", the model's vocabulary holds ", config_.V));
+      throw DataError(text(key, " = ", file.path().string(), " has token ids up to ", info.vocabulary - 1,
+                           ", the model's vocabulary holds ", config_.V));
     if (tokenizer_ && !info.tokenizer_hash.empty() && info.tokenizer_hash != tokenizer_->hash())
-      throw DataError(text(key, " = ", file.path().string(), " was made with another tokenizer (", info.tokenizer_name, ", ", info.tokenizer_hash, ") than tokenizer.path = ", s_.tokenizer.path, " (",
-                           tokenizer_->hash(), ")"));
+      throw DataError(text(key, " = ", file.path().string(), " was made with another tokenizer (", info.tokenizer_name, ", ",
+                           info.tokenizer_hash, ") than tokenizer.path = ", s_.tokenizer.path, " (", tokenizer_->hash(), ")"));
     TokenSamples(file, s_.data.sequence, s_.data.mask_documents);  // throws if there is not one sample
   }
 
   void log_start() {
     log_info(build_text());
-    log_info(text(comm_.size(), comm_.size() == 1 ? " rank on " : " ranks on ", comm_.host(), ", ", threads_, " threads per rank, ", processor_text()));
+    log_info(text(comm_.size(), comm_.size() == 1 ? " rank on " : " ranks on ", comm_.host(), ", ", threads_, " threads per rank, ",
+                  processor_text()));
     log_info("Effective deck\n" + session_.deck.echo());
     if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "effective.deck", session_.deck.echo());
-    log_info(text("Model: ", config_.family, ", ", model_->parameters().elements(), " parameters in ", model_->parameters().parameters().size(), " tensors, ", name_of(compute_), " on cpu"));
+    log_info(text("Model: ", config_.family, ", ", model_->parameters().elements(), " parameters in ",
+                  model_->parameters().parameters().size(), " tensors, ", name_of(compute_), " on cpu"));
   }
 
   // Rank 0 looks, so that all resume from the same one.
@@ -98,7 +101,8 @@ class TrainCommand {
     set_aside_later_checkpoints(path);
     if (path.empty()) return;
     guarded(comm_, [&] { checkpoint_.emplace(path); });
-    log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step, ", written by ", checkpoint_->launch().ranks, checkpoint_->launch().ranks == 1 ? " rank" : " ranks"));
+    log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step, ", written by ", checkpoint_->launch().ranks,
+                  checkpoint_->launch().ranks == 1 ? " rank" : " ranks"));
   }
 
   // Checkpoints of a run that is begun anew, or gone back in, would count as newer than the new ones.
@@ -111,7 +115,8 @@ class TrainCommand {
         if (entry.step <= step) continue;
         const fs::path aside = entry.path.string() + ".superseded";
         replace_file(entry.path, aside);
-        log_warning(text(entry.path.string(), " is later than where this run begins (run.resume = ", s_.run.resume, "): renamed to ", aside.filename().string()));
+        log_warning(text(entry.path.string(), " is later than where this run begins (run.resume = ", s_.run.resume, "): renamed to ",
+                         aside.filename().string()));
       }
     });
   }
@@ -123,19 +128,25 @@ class TrainCommand {
       const Deck stored = Deck::parse({{checkpoint_->path().string() + ":/run/deck", checkpoint_->run().deck}}, {});
       std::string refused;
       for (const Difference& d : differences(stored, session_.deck)) {
-        if (d.decides_result) refused += text("\n  ", d.key, " was ", d.stored, ", is ", d.now, " (", session_.deck.where(d.key), ")");
-        else log_info(text("Changed since the checkpoint: ", d.key, " was ", d.stored, ", is ", d.now, d.note.empty() ? "" : " (" + d.note + ")"));
+        if (d.decides_result)
+          refused += text("\n  ", d.key, " was ", d.stored, ", is ", d.now, " (", session_.deck.where(d.key), ")");
+        else
+          log_info(
+              text("Changed since the checkpoint: ", d.key, " was ", d.stored, ", is ", d.now, d.note.empty() ? "" : " (" + d.note + ")"));
       }
       if (!refused.empty())
         throw DeckError(text("this deck would not continue the run of ", checkpoint_->path().string(), ":", refused,
                              "\nset these keys back, name another run.folder, or start anew with run.resume = never"));
       if (s_.batch.global == 0 && checkpoint_->launch().ranks != comm_.size())
-        throw DeckError(text("batch.global is not given, so the batch follows the number of ranks: ", checkpoint_->launch().ranks, " in the run of ", checkpoint_->path().string(), ", ", comm_.size(),
-                             " now; continue on ", checkpoint_->launch().ranks, ", or give batch.global from the start"));
+        throw DeckError(text("batch.global is not given, so the batch follows the number of ranks: ", checkpoint_->launch().ranks,
+                             " in the run of ", checkpoint_->path().string(), ", ", comm_.size(), " now; continue on ",
+                             checkpoint_->launch().ranks, ", or give batch.global from the start"));
       if (checkpoint_->run().model_config != config_.json)
-        throw DataError(text("model.config = ", s_.model.config, " is not the configuration the run of ", checkpoint_->path().string(), " was trained with; start anew with run.resume = never"));
+        throw DataError(text("model.config = ", s_.model.config, " is not the configuration the run of ", checkpoint_->path().string(),
+                             " was trained with; start anew with run.resume = never"));
       if (checkpoint_->run().dataset_hash != train_data_->hash())
-        throw DataError(text("data.train = ", s_.data.train, " is not the file the run of ", checkpoint_->path().string(), " was trained on; start anew with run.resume = never"));
+        throw DataError(text("data.train = ", s_.data.train, " is not the file the run of ", checkpoint_->path().string(),
+                             " was trained on; start anew with run.resume = never"));
     });
   }
 
@@ -179,14 +190,19 @@ class TrainCommand {
     std::int64_t snapshot = 0;
     if (s_.checkpoint.asynchronous) {
       Arena counting;
-      snapshot = AsyncCheckpointWriter::snapshot_bytes(TrainState(counting, model_->parameters(), compute_).checkpoint_tensors(comm_.rank(), comm_.size()));
-      log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(snapshot)), " per rank while checkpoints are written in the background"));
+      snapshot = AsyncCheckpointWriter::snapshot_bytes(
+          TrainState(counting, model_->parameters(), compute_).checkpoint_tensors(comm_.rank(), comm_.size()));
+      log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(snapshot)),
+                    " per rank while checkpoints are written in the background"));
     }
     guarded(comm_, [&] {
       const std::int64_t needed = (plan.bytes + snapshot) * comm_.local_size(), available = available_memory_bytes();
       if (needed <= available) return;
-      throw CapacityError(text("this run needs ", bytes_text(static_cast<double>(needed)), " on ", comm_.host(), " (", comm_.local_size(), " ranks of ", bytes_text(static_cast<double>(plan.bytes + snapshot)),
-                               "), ", bytes_text(static_cast<double>(available)), " are free; fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less"));
+      throw CapacityError(text("this run needs ", bytes_text(static_cast<double>(needed)), " on ", comm_.host(), " (", comm_.local_size(),
+                               " ranks of ", bytes_text(static_cast<double>(plan.bytes + snapshot)), "), ",
+                               bytes_text(static_cast<double>(available)),
+                               " are free; fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or "
+                               "checkpoint.asynchronous = false need less"));
     });
   }
 
@@ -194,7 +210,8 @@ class TrainCommand {
     std::string table = "Work of one micro-batch, forward and backward\n";
     char line[160];
     for (const auto& [name, cost] : plan.leaf) {
-      std::snprintf(line, sizeof line, "  %-32s %8lld calls %12.4g GFLOP %12.4g GB\n", name.c_str(), static_cast<long long>(cost.calls), cost.flops * 1e-9, cost.bytes * 1e-9);
+      std::snprintf(line, sizeof line, "  %-32s %8lld calls %12.4g GFLOP %12.4g GB\n", name.c_str(), static_cast<long long>(cost.calls),
+                    cost.flops * 1e-9, cost.bytes * 1e-9);
       table += line;
     }
     return table;
@@ -205,33 +222,44 @@ class TrainCommand {
     const WeightStore& store = setup_->state().weights();
     guarded(comm_, [&] {
       if (checkpoint_) return setup_->state().restore(*checkpoint_);
-      if (s_.model.weights == "random") return random_weights(*stream_, model_->parameters(), config_.initializer_range, s_.run.seed, store);
+      if (s_.model.weights == "random")
+        return random_weights(*stream_, model_->parameters(), config_.initializer_range, s_.run.seed, store);
       load_into(*stream_, *source_, model_->parameters(), store);
     });
-    const std::string from = checkpoint_ ? checkpoint_->path().string() : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed) : s_.model.weights;
+    const std::string from = checkpoint_                    ? checkpoint_->path().string()
+                             : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed)
+                                                            : s_.model.weights;
     log_info(text("Weights from ", from, " in ", duration_text(watch.seconds())));
   }
 
   void log_data() {
     const TokenSamples samples(*train_data_, s_.data.sequence, s_.data.mask_documents);
     log_info(text("Training data ", s_.data.train, "\n", facts_text(dataset_facts(samples, plan_steps_->sequences_at(0)))));
-    if (tokenizer_) log_info("First sample: " + decoded_sample(samples, DataOrder(samples.samples(), s_.run.seed, s_.data.shuffle).sample_at(0), *tokenizer_, 64));
-    else log_info("First sample: not shown, neither tokenizer.path nor model.config's folder names a tokenizer");
-    if (validation_data_) log_info(text("Validation: ", TokenSamples(*validation_data_, s_.data.sequence, s_.data.mask_documents).samples(), " sequences of ", s_.data.validation));
+    if (tokenizer_)
+      log_info("First sample: " +
+               decoded_sample(samples, DataOrder(samples.samples(), s_.run.seed, s_.data.shuffle).sample_at(0), *tokenizer_, 64));
+    else
+      log_info("First sample: not shown, neither tokenizer.path nor model.config's folder names a tokenizer");
+    if (validation_data_)
+      log_info(text("Validation: ", TokenSamples(*validation_data_, s_.data.sequence, s_.data.mask_documents).samples(), " sequences of ",
+                    s_.data.validation));
     const std::int64_t total = plan_steps_->total_steps();
-    log_info(text("Steps: ", total, " in all, ", plan_steps_->steps_per_epoch(), " per epoch, ", plan_steps_->sequences_at(0), " sequences each in micro-batches of ", s_.batch.micro, "; learning rate: ",
-                  schedule().describe()));
+    log_info(text("Steps: ", total, " in all, ", plan_steps_->steps_per_epoch(), " per epoch, ", plan_steps_->sequences_at(0),
+                  " sequences each in micro-batches of ", s_.batch.micro, "; learning rate: ", schedule().describe()));
     const auto tensors = setup_->state().checkpoint_tensors(0, 1);
-    log_info(text("Writes: ", s_.run.folder, "/{log.txt,metrics.csv,effective.deck,plan.txt}, checkpoints of ", bytes_text(static_cast<double>(checkpoint_bytes(tensors))), " each, every ",
-                  s_.checkpoint.every, " steps, the newest ", s_.checkpoint.keep, " and the best ", s_.checkpoint.keep_best, " kept, in ", s_.run.folder, "/checkpoints"));
+    log_info(text("Writes: ", s_.run.folder, "/{log.txt,metrics.csv,effective.deck,plan.txt}, checkpoints of ",
+                  bytes_text(static_cast<double>(checkpoint_bytes(tensors))), " each, every ", s_.checkpoint.every, " steps, the newest ",
+                  s_.checkpoint.keep, " and the best ", s_.checkpoint.keep_best, " kept, in ", s_.run.folder, "/checkpoints"));
   }
 
   Schedule schedule() const { return Schedule(s_.schedule, s_.optimizer.lr, plan_steps_->total_steps()); }
 
   LoopParts loop_parts() {
     RunRecord record;
-    if (checkpoint_) record = checkpoint_->run();
-    else record.validation_loss = record.best_metric = std::nan("");
+    if (checkpoint_)
+      record = checkpoint_->run();
+    else
+      record.validation_loss = record.best_metric = std::nan("");
     record.seed = s_.run.seed;
     record.deck = session_.deck.record();
     record.model_config = config_.json;
@@ -244,10 +272,17 @@ class TrainCommand {
     launch.ranks = comm_.size(), launch.threads = threads_;
     launch.strategy = s_.parallel.strategy;
     launch.deck = session_.deck.echo();
-    for (const std::string& host : all_gather_text(comm_, comm_.local_rank() == 0 ? comm_.host() : "")) launch.hosts += (launch.hosts.empty() || host.empty() ? "" : " ") + host;
+    for (const std::string& host : all_gather_text(comm_, comm_.local_rank() == 0 ? comm_.host() : ""))
+      launch.hosts += (launch.hosts.empty() || host.empty() ? "" : " ") + host;
     launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
-    return LoopParts{comm_, *stream_, *model_, *setup_, *train_data_, validation_data_ ? &*validation_data_ : nullptr, s_.run, s_.data, s_.batch, s_.train, s_.checkpoint, schedule(),
-                     *plan_steps_, record, launch, shows_progress(session_)};
+    return LoopParts{comm_,         *stream_,
+                     *model_,       *setup_,
+                     *train_data_,  validation_data_ ? &*validation_data_ : nullptr,
+                     s_.run,        s_.data,
+                     s_.batch,      s_.train,
+                     s_.checkpoint, schedule(),
+                     *plan_steps_,  record,
+                     launch,        shows_progress(session_)};
   }
 
   void finish(const LoopResult& result) {
@@ -257,7 +292,8 @@ class TrainCommand {
       return;
     }
     std::string line = text("Finished at step ", r.step, ": loss ", r.loss);
-    if (!std::isnan(result.validation_loss)) line += text(", validation loss ", result.validation_loss, " (perplexity ", std::exp(result.validation_loss), ")");
+    if (!std::isnan(result.validation_loss))
+      line += text(", validation loss ", result.validation_loss, " (perplexity ", std::exp(result.validation_loss), ")");
     if (!std::isnan(r.best_metric)) line += text(", best ", r.best_metric, " at step ", r.best_step);
     log_info(line + text(", peak memory ", bytes_text(static_cast<double>(peak_memory_bytes()))));
     if (comm_.rank() != 0) return;
@@ -285,6 +321,8 @@ class TrainCommand {
 
 }  // namespace
 
-int run_train(Session& session) { return TrainCommand(session).run(); }
+int run_train(Session& session) {
+  return TrainCommand(session).run();
+}
 
 }  // namespace strata

@@ -31,7 +31,8 @@ std::vector<std::uint32_t> ids_of(const Record& record, const std::string& file,
   std::vector<std::uint32_t> ids = rules.tokenizer->encode(document);
   for (std::size_t i = 0; i < ids.size(); ++i)
     if (static_cast<std::int64_t>(ids[i]) >= rules.vocabulary)
-      throw DataError(text(file, ":", record.line, ": token ", i, " of the document has id ", ids[i], ", but the tokenizer's vocabulary has ", rules.vocabulary));
+      throw DataError(text(file, ":", record.line, ": token ", i, " of the document has id ", ids[i],
+                           ", but the tokenizer's vocabulary has ", rules.vocabulary));
   return ids;
 }
 
@@ -40,7 +41,8 @@ void append(const Record& record, const std::string& file, const IdRules& rules,
   const std::vector<std::uint32_t> ids = ids_of(record, file, rules, text_bytes);
   const std::int64_t truncate = rules.config->truncate;
   const std::size_t kept = truncate > 0 ? std::min(ids.size(), static_cast<std::size_t>(truncate)) : ids.size();
-  if (kept >= UINT32_MAX) throw DataError(text(file, ":", record.line, ": a document of ", kept, " tokens: at most ", UINT32_MAX - 1, " are possible"));
+  if (kept >= UINT32_MAX)
+    throw DataError(text(file, ":", record.line, ": a document of ", kept, " tokens: at most ", UINT32_MAX - 1, " are possible"));
   const std::size_t side = rules.split->is_validation(record.number) ? 1 : 0;
   std::vector<std::uint32_t>& out = to.ids[side];
   const bool has_separator = rules.separator_id >= 0;

@@ -36,7 +36,8 @@ struct Wave {
   std::optional<Failure> failure;  // of reading
 };
 
-/// Reads the next `ranks` * 128 blocks (fewer at the end) and keeps those of `rank`: block b belongs to rank b % ranks. Never throws. Local.
+/// Reads the next `ranks` * 128 blocks (fewer at the end) and keeps those of `rank`: block b belongs to rank b % ranks. Never throws.
+/// Local.
 Wave read_wave(RecordReader& reader, int rank, int ranks);
 
 /// How a document becomes ids.

@@ -38,7 +38,9 @@ class FileSource {
   std::shared_ptr<std::int64_t> position_;  // shared with the ByteStream: Boost copies its sources
 };
 
-bool starts_with(const std::string& head, std::string_view magic) { return std::string_view(head).substr(0, magic.size()) == magic; }
+bool starts_with(const std::string& head, std::string_view magic) {
+  return std::string_view(head).substr(0, magic.size()) == magic;
+}
 
 std::string first_bytes(const fs::path& path) {
   const FileHandle file(path, FileHandle::Mode::read);
@@ -53,12 +55,21 @@ Compression compression_of(const fs::path& path) {
   const std::string head = first_bytes(path), ending = path.extension().string();
   const bool gzip = starts_with(head, "\x1f\x8b");
   // A zstd file begins with a frame or with a skippable frame (pzstd writes such).
-  const bool zstd = starts_with(head, "\x28\xb5\x2f\xfd") ||
-                    (head.size() >= 4 && (static_cast<unsigned char>(head[0]) & 0xf0) == 0x50 && starts_with(head.substr(1), "\x2a\x4d\x18"));
-  if (starts_with(head, std::string_view("\xfd" "7zXZ\0", 6)) || starts_with(head, "BZh"))
-    throw DataError(text(path.string(), ": the file is compressed by xz or bzip2; plain, gzip and zstd files are read: recompress it, as in `xz -dc FILE | zstd`"));
-  if (ending == ".gz" && !gzip) throw DataError(text(path.string(), ": expected gzip data because the name ends in .gz, found ", head.empty() ? "an empty file" : "something else"));
-  if (ending == ".zst" && !zstd) throw DataError(text(path.string(), ": expected zstd data because the name ends in .zst, found ", head.empty() ? "an empty file" : "something else"));
+  const bool zstd = starts_with(head, "\x28\xb5\x2f\xfd") || (head.size() >= 4 && (static_cast<unsigned char>(head[0]) & 0xf0) == 0x50 &&
+                                                              starts_with(head.substr(1), "\x2a\x4d\x18"));
+  if (starts_with(head, std::string_view("\xfd"
+                                         "7zXZ\0",
+                                         6)) ||
+      starts_with(head, "BZh"))
+    throw DataError(
+        text(path.string(),
+             ": the file is compressed by xz or bzip2; plain, gzip and zstd files are read: recompress it, as in `xz -dc FILE | zstd`"));
+  if (ending == ".gz" && !gzip)
+    throw DataError(text(path.string(), ": expected gzip data because the name ends in .gz, found ",
+                         head.empty() ? "an empty file" : "something else"));
+  if (ending == ".zst" && !zstd)
+    throw DataError(text(path.string(), ": expected zstd data because the name ends in .zst, found ",
+                         head.empty() ? "an empty file" : "something else"));
   return gzip ? Compression::gzip : zstd ? Compression::zstd : Compression::none;
 }
 
@@ -71,7 +82,8 @@ struct ByteStream::State {
 ByteStream::ByteStream(const fs::path& path) : state_(std::make_unique<State>()) {
   state_->path = path;
   const Compression compression = compression_of(path);
-  if (compression == Compression::gzip) state_->stream.push(boost::iostreams::gzip_decompressor(boost::iostreams::zlib::default_window_bits, filter_buffer), filter_buffer);
+  if (compression == Compression::gzip)
+    state_->stream.push(boost::iostreams::gzip_decompressor(boost::iostreams::zlib::default_window_bits, filter_buffer), filter_buffer);
   if (compression == Compression::zstd) {
     check_zstd_complete(path);
     state_->stream.push(boost::iostreams::zstd_decompressor(filter_buffer), filter_buffer);
@@ -81,7 +93,9 @@ ByteStream::ByteStream(const fs::path& path) : state_(std::make_unique<State>())
 
 ByteStream::~ByteStream() = default;
 
-std::int64_t ByteStream::position() const { return *state_->position; }
+std::int64_t ByteStream::position() const {
+  return *state_->position;
+}
 
 std::size_t ByteStream::read(char* to, std::size_t bytes) {
   try {

@@ -10,7 +10,9 @@
 namespace strata::data {
 namespace {
 
-std::string place(const Record& record, const std::string& file) { return text(file, ":", record.line, ": "); }
+std::string place(const Record& record, const std::string& file) {
+  return text(file, ":", record.line, ": ");
+}
 
 /// Bytes of the well-formed character at the start of `b`; 0 if there is none (Unicode, table 3-7).
 std::size_t character_bytes(const unsigned char* b, std::size_t left) {
@@ -28,8 +30,8 @@ void expect_utf8(const Record& record, const std::string& file) {
   if (at == std::string::npos) return;
   const auto end = record.bytes.begin() + static_cast<std::ptrdiff_t>(at);
   const std::int64_t line = record.line + std::count(record.bytes.begin(), end, '\n');
-  throw DataError(text(file, ":", line, ": the text is not UTF-8: byte ", record.offset + static_cast<std::int64_t>(at), " of the file, 0x", std::hex,
-                       static_cast<int>(static_cast<unsigned char>(record.bytes[at])),
+  throw DataError(text(file, ":", line, ": the text is not UTF-8: byte ", record.offset + static_cast<std::int64_t>(at), " of the file, 0x",
+                       std::hex, static_cast<int>(static_cast<unsigned char>(record.bytes[at])),
                        ", begins no valid character (convert the file, or set prepare.on_error = skip)"));
 }
 
@@ -73,7 +75,8 @@ std::string document_text(const Record& record, const std::string& file, const P
   } else {
     const nlohmann::json object = object_of(record, file);
     const nlohmann::json& value = member(object, config.field, record, file);
-    if (!value.is_string()) throw DataError(text(place(record, file), "field \"", config.field, "\" is expected to be a string and is ", value.type_name()));
+    if (!value.is_string())
+      throw DataError(text(place(record, file), "field \"", config.field, "\" is expected to be a string and is ", value.type_name()));
     result = value.get<std::string>();
   }
   if (config.normalise != "nfc" || is_surely_nfc(result)) return result;
@@ -82,18 +85,21 @@ std::string document_text(const Record& record, const std::string& file, const P
   return normal;
 }
 
-std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config, std::int64_t vocabulary) {
+std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config,
+                                        std::int64_t vocabulary) {
   const std::string field = config.field == "text" ? "input_ids" : config.field;  // "text" is the default for jsonl
   const nlohmann::json object = object_of(record, file);
   const nlohmann::json& list = member(object, field, record, file);
-  if (!list.is_array()) throw DataError(text(place(record, file), "field \"", field, "\" is expected to be a list of token ids and is ", list.type_name()));
+  if (!list.is_array())
+    throw DataError(text(place(record, file), "field \"", field, "\" is expected to be a list of token ids and is ", list.type_name()));
   std::vector<std::uint32_t> ids;
   ids.reserve(list.size());
   for (const auto& entry : list) {
     const bool whole = entry.is_number_integer();
     const bool inside = whole && (entry.is_number_unsigned() ? entry.get<std::uint64_t>() < static_cast<std::uint64_t>(vocabulary) : false);
     if (!inside)
-      throw DataError(text(place(record, file), field, "[", ids.size(), "] = ", entry.dump().substr(0, 60), ": expected a token id from 0 to ", vocabulary - 1));
+      throw DataError(text(place(record, file), field, "[", ids.size(), "] = ", entry.dump().substr(0, 60),
+                           ": expected a token id from 0 to ", vocabulary - 1));
     ids.push_back(entry.get<std::uint32_t>());
   }
   return ids;

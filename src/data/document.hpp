@@ -15,11 +15,13 @@ namespace strata::data {
 std::size_t first_invalid_utf8(std::string_view bytes);
 
 /// The document's text under config.format (text, or the field of a JSON object) and config.normalise. `place` is for messages. Throws
-/// DataError: bytes that are not UTF-8 (with line and byte offset), invalid JSON, a missing field, a field that is not a string. Thread-safe.
+/// DataError: bytes that are not UTF-8 (with line and byte offset), invalid JSON, a missing field, a field that is not a string.
+/// Thread-safe.
 std::string document_text(const Record& record, const std::string& file, const PrepareConfig& config);
 
 /// The document's ids for format ids. Throws DataError: invalid JSON, a missing field, an entry that is no whole number in [0, vocabulary),
 /// with its position in the list. Thread-safe.
-std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config, std::int64_t vocabulary);
+std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config,
+                                        std::int64_t vocabulary);
 
 }  // namespace strata::data

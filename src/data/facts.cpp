@@ -35,8 +35,9 @@ DatasetFacts dataset_facts(const TokenSamples& samples, std::int64_t global_batc
 }
 
 std::string facts_text(const DatasetFacts& facts) {
-  std::string result = text(facts.samples, " sequences of ", facts.samples > 0 ? facts.tokens / facts.samples : 0, " tokens, ", facts.steps, " steps per epoch; ", facts.counted,
-                            " labels count; tokens: ", facts.text_tokens, " text, ", facts.separator_tokens, " separators, ", facts.padding_tokens, " padding");
+  std::string result = text(facts.samples, " sequences of ", facts.samples > 0 ? facts.tokens / facts.samples : 0, " tokens, ", facts.steps,
+                            " steps per epoch; ", facts.counted, " labels count; tokens: ", facts.text_tokens, " text, ",
+                            facts.separator_tokens, " separators, ", facts.padding_tokens, " padding");
   if (facts.unused_tokens > 0) result += text("; the last ", facts.unused_tokens, " fill no sequence and are not used");
   return result;
 }

@@ -23,8 +23,8 @@ class IdStore {
   std::int64_t documents() const { return static_cast<std::int64_t>(lengths_.size()); }
   std::int64_t tokens() const { return tokens_; }
 
-  /// Calls visit(source, length) for every document of all ranks in input order; source is its place in this rank's store, -1 where it is another
-  /// rank's. `blocks` is the number of blocks of all ranks. An error of visit on one rank is thrown on all. Collective over `comm`.
+  /// Calls visit(source, length) for every document of all ranks in input order; source is its place in this rank's store, -1 where it is
+  /// another rank's. `blocks` is the number of blocks of all ranks. An error of visit on one rank is thrown on all. Collective over `comm`.
   void for_all(Communicator& comm, std::int64_t blocks, const std::function<void(std::int64_t, std::int64_t)>& visit) const;
 
  private:
@@ -33,8 +33,8 @@ class IdStore {
   DType type_;
   FileHandle file_;
   std::int64_t tokens_ = 0;
-  std::vector<std::uint32_t> lengths_;           // of every document
-  std::vector<std::int64_t> block_documents_{0}; // documents before block k
+  std::vector<std::uint32_t> lengths_;            // of every document
+  std::vector<std::int64_t> block_documents_{0};  // documents before block k
 };
 
 }  // namespace strata::data

@@ -23,7 +23,8 @@ std::vector<std::string> matches(const std::string& pattern) {
 
 std::vector<std::string> files_of(const std::string& pattern) {
   if (fs::exists(pattern)) {
-    if (fs::is_directory(pattern)) throw DataError(text("prepare.input: ", pattern, " is a folder: name its files, as in ", (fs::path(pattern) / "*.txt").string()));
+    if (fs::is_directory(pattern))
+      throw DataError(text("prepare.input: ", pattern, " is a folder: name its files, as in ", (fs::path(pattern) / "*.txt").string()));
     return {pattern};
   }
   if (pattern.find_first_of("*?[") == std::string::npos) throw DataError(text("prepare.input: there is no file ", pattern));
@@ -54,7 +55,8 @@ RecordRules record_rules(const std::string& format, const std::string& documents
   if (documents == "blank_line") return {RecordKind::blank_line, ""};
   const std::string prefix = "between:";
   if (documents.compare(0, prefix.size(), prefix) == 0) {
-    if (documents.size() == prefix.size()) throw DeckError("prepare.documents = between: needs the text of the separating line, as in between:%");
+    if (documents.size() == prefix.size())
+      throw DeckError("prepare.documents = between: needs the text of the separating line, as in between:%");
     return {RecordKind::between, documents.substr(prefix.size())};
   }
   throw DeckError(text("prepare.documents = ", documents, ": expected file, line, blank_line or between:TEXT"));

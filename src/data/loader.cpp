@@ -7,17 +7,22 @@
 
 namespace strata {
 
-TokenSamples::TokenSamples(const TokenFileReader& file, std::int64_t sequence, bool mask_documents) : file_(&file), sequence_(sequence), samples_(0), mask_documents_(mask_documents) {
+TokenSamples::TokenSamples(const TokenFileReader& file, std::int64_t sequence, bool mask_documents)
+    : file_(&file), sequence_(sequence), samples_(0), mask_documents_(mask_documents) {
   const TokenFileInfo& info = file.info();
   if (sequence < 2) throw DeckError(text("data.sequence = ", sequence, ": expected at least 2 tokens"));
   if (info.pack != "stream" && info.sequence != sequence)
-    throw DataError(text(file.path().string(), ": the file is packed (prepare.pack = ", info.pack, ") into sequences of ", info.sequence, " tokens, and data.sequence is ", sequence,
-                         ": set data.sequence = ", info.sequence, " or prepare it again"));
+    throw DataError(text(file.path().string(), ": the file is packed (prepare.pack = ", info.pack, ") into sequences of ", info.sequence,
+                         " tokens, and data.sequence is ", sequence, ": set data.sequence = ", info.sequence, " or prepare it again"));
   samples_ = info.tokens / sequence;
-  if (samples_ == 0) throw DataError(text(file.path().string(), ": the file has ", info.tokens, " tokens, fewer than one sequence of ", sequence, " (data.sequence)"));
+  if (samples_ == 0)
+    throw DataError(
+        text(file.path().string(), ": the file has ", info.tokens, " tokens, fewer than one sequence of ", sequence, " (data.sequence)"));
 }
 
-std::int64_t TokenSamples::used(std::int64_t sample) const { return file_->info().pack == "documents" ? file_->used(sample) : sequence_; }
+std::int64_t TokenSamples::used(std::int64_t sample) const {
+  return file_->info().pack == "documents" ? file_->used(sample) : sequence_;
+}
 
 std::int64_t TokenSamples::read(std::int64_t sample, std::int32_t* inputs, std::int32_t* labels, std::int32_t* first_key) const {
   const std::int64_t first = sample * sequence_, n = used(sample);
@@ -41,8 +46,10 @@ std::int64_t TokenSamples::counted(std::int64_t sample) const {
   return n - 1 - (mask_documents_ ? static_cast<std::int64_t>(file_->starts_between(first, first + n).size()) : 0);
 }
 
-TokenLoader::TokenLoader(const TokenSamples& samples, const DataOrder& order, std::int64_t rows) : samples_(&samples), order_(order), rows_(rows) {
-  STRATA_ASSERT(rows >= 1 && order.samples() == samples.samples(), rows, " rows, order of ", order.samples(), ", ", samples.samples(), " samples");
+TokenLoader::TokenLoader(const TokenSamples& samples, const DataOrder& order, std::int64_t rows)
+    : samples_(&samples), order_(order), rows_(rows) {
+  STRATA_ASSERT(rows >= 1 && order.samples() == samples.samples(), rows, " rows, order of ", order.samples(), ", ", samples.samples(),
+                " samples");
 }
 
 void fill_empty(std::int64_t rows, std::int64_t sequence, TokenBatch& batch) {

@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint64_t rounds = 8;  // four make a pseudorandom permutation (Luby and Rackoff 1988); tiny halves want more
 }
 
-DataOrder::DataOrder(std::int64_t samples, std::uint64_t seed, bool shuffle) : samples_(samples), seed_(seed), shuffle_(shuffle), half_bits_(1) {
+DataOrder::DataOrder(std::int64_t samples, std::uint64_t seed, bool shuffle)
+    : samples_(samples), seed_(seed), shuffle_(shuffle), half_bits_(1) {
   if (samples < 1) throw DataError(text("a data order needs at least one sample, found ", samples));
   const int bits = std::bit_width(static_cast<std::uint64_t>(samples - 1));
   half_bits_ = bits < 2 ? 1 : (bits + 1) / 2;

@@ -14,8 +14,10 @@ PackMode pack_mode(const std::string& name) {
   throw DeckError(text("prepare.pack = ", name, ": expected stream, concat or documents"));
 }
 
-Packing::Packing(PackMode mode, std::int64_t sequence, bool wrap, std::int64_t limit) : mode_(mode), sequence_(sequence), wrap_(wrap), limit_(limit) {
-  if (mode != PackMode::stream && sequence < 2) throw DeckError(text("prepare.sequence = ", sequence, ": packing into sequences needs at least 2 tokens in each"));
+Packing::Packing(PackMode mode, std::int64_t sequence, bool wrap, std::int64_t limit)
+    : mode_(mode), sequence_(sequence), wrap_(wrap), limit_(limit) {
+  if (mode != PackMode::stream && sequence < 2)
+    throw DeckError(text("prepare.sequence = ", sequence, ": packing into sequences needs at least 2 tokens in each"));
 }
 
 void Packing::add_prefix(std::int64_t source, std::int64_t length, PackSink& sink) {
@@ -54,7 +56,8 @@ void Packing::place(std::int64_t source, std::int64_t count, PackSink& sink) {
 
 void Packing::add(std::int64_t source, std::int64_t length, PackSink& sink) {
   if (mode_ != PackMode::documents) return add_prefix(source, length, sink);
-  for (std::int64_t from = 0; from < length; from += sequence_) place(source < 0 ? source : source + from, std::min(sequence_, length - from), sink);
+  for (std::int64_t from = 0; from < length; from += sequence_)
+    place(source < 0 ? source : source + from, std::min(sequence_, length - from), sink);
 }
 
 void Packing::finish(PackSink& sink) {

@@ -36,7 +36,9 @@ void resolve_vocabulary(Plan& plan) {
   plan.vocabulary = plan.tools.tokenizer ? plan.tools.tokenizer->vocabulary() : plan.config.vocabulary;
   if (ids && plan.tools.tokenizer) plan.vocabulary = std::max(plan.vocabulary, plan.config.vocabulary);  // a model's may be padded
   if (plan.vocabulary < 1 || plan.vocabulary > INT32_MAX)
-    throw DeckError(text("prepare.format = ids needs the size of the vocabulary: set tokenizer.path, model.config or prepare.vocabulary (found ", plan.vocabulary, ")"));
+    throw DeckError(
+        text("prepare.format = ids needs the size of the vocabulary: set tokenizer.path, model.config or prepare.vocabulary (found ",
+             plan.vocabulary, ")"));
 }
 
 /// The separator's id where there is no tokenizer to ask: a number.
@@ -44,7 +46,8 @@ std::int64_t separator_number(const std::string& separator, std::int64_t vocabul
   std::int64_t id = -1;
   const auto [end, error] = std::from_chars(separator.data(), separator.data() + separator.size(), id);
   if (error != std::errc() || end != separator.data() + separator.size() || id < 0 || id >= vocabulary)
-    throw DeckError(text("prepare.separator = ", separator, ": without tokenizer.path expected none or a token id from 0 to ", vocabulary - 1));
+    throw DeckError(
+        text("prepare.separator = ", separator, ": without tokenizer.path expected none or a token id from 0 to ", vocabulary - 1));
   return id;
 }
 
@@ -58,7 +61,9 @@ void resolve_separator(Plan& plan) {
     return;
   }
   const std::optional<TokenId> id = wanted == "eos" ? tokenizer->eos() : wanted == "bos" ? tokenizer->bos() : tokenizer->id_of(wanted);
-  if (!id) throw DeckError(text("prepare.separator = ", wanted, ": the tokenizer ", plan.tools.tokenizer_name, " has no such token; name one, as in \"<|endoftext|>\", or set none"));
+  if (!id)
+    throw DeckError(text("prepare.separator = ", wanted, ": the tokenizer ", plan.tools.tokenizer_name,
+                         " has no such token; name one, as in \"<|endoftext|>\", or set none"));
   plan.separator_id = *id, plan.separator = tokenizer->token_of(*id), plan.separator_before = wanted == "bos";
 }
 
@@ -66,12 +71,16 @@ Plan make_plan(const PrepareConfig& config, const DataConfig& data, const Prepar
   Plan plan{config, tools, record_rules(config.format, config.documents)};
   plan.mode = pack_mode(config.pack);
   if (plan.mode != PackMode::stream) plan.sequence = config.sequence > 0 ? config.sequence : data.sequence;
-  if (plan.mode != PackMode::stream && plan.sequence < 2) throw DeckError(text("prepare.sequence = ", plan.sequence, ": expected at least 2 tokens"));
-  if (config.on_error != "stop" && config.on_error != "skip") throw DeckError(text("prepare.on_error = ", config.on_error, ": expected stop or skip"));
-  if (config.normalise != "none" && config.normalise != "nfc") throw DeckError(text("prepare.normalise = ", config.normalise, ": expected none or nfc"));
+  if (plan.mode != PackMode::stream && plan.sequence < 2)
+    throw DeckError(text("prepare.sequence = ", plan.sequence, ": expected at least 2 tokens"));
+  if (config.on_error != "stop" && config.on_error != "skip")
+    throw DeckError(text("prepare.on_error = ", config.on_error, ": expected stop or skip"));
+  if (config.normalise != "none" && config.normalise != "nfc")
+    throw DeckError(text("prepare.normalise = ", config.normalise, ": expected none or nfc"));
   if (config.truncate < 0) throw DeckError(text("prepare.truncate = ", config.truncate, ": expected 0 (never) or a number of tokens"));
   if (config.output.empty()) throw DeckError("prepare.output is not set: expected the name of the token file to write");
-  if (config.split > 0 && validation_path(config) == fs::path(config.output)) throw DeckError("prepare.validation_output and prepare.output name the same file");
+  if (config.split > 0 && validation_path(config) == fs::path(config.output))
+    throw DeckError("prepare.validation_output and prepare.output name the same file");
   resolve_vocabulary(plan);
   resolve_separator(plan);
   return plan;
@@ -86,7 +95,8 @@ std::vector<fs::path> agreed_inputs(Communicator& comm, const PrepareConfig& con
   });
   names = broadcast_text(comm, names);
   std::vector<fs::path> files;
-  for (std::size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) files.emplace_back(names.substr(at, names.find('\0', at) - at));
+  for (std::size_t at = 0; at < names.size(); at = names.find('\0', at) + 1)
+    files.emplace_back(names.substr(at, names.find('\0', at) - at));
   return files;
 }
 
@@ -113,7 +123,11 @@ std::vector<SourceFile> hash_sources(Communicator& comm, const std::vector<fs::p
 class Tokenizing {
  public:
   Tokenizing(Communicator& comm, const Plan& plan, std::vector<fs::path> files)
-      : comm_(comm), plan_(plan), reader_(std::move(files), plan.records), split_(plan.config.split, plan.tools.seed), pool_(std::max(1, plan.tools.threads)) {
+      : comm_(comm),
+        plan_(plan),
+        reader_(std::move(files), plan.records),
+        split_(plan.config.split, plan.tools.seed),
+        pool_(std::max(1, plan.tools.threads)) {
     rules_ = {&plan.config, plan.tools.tokenizer, &split_, plan.vocabulary, plan.separator_id, plan.separator_before};
     guarded(comm_, [&] {
       // Both files lie in folders that rank 0 has made before.
@@ -179,7 +193,8 @@ class Tokenizing {
     }
     std::vector<std::array<std::int64_t, 4>> all(static_cast<std::size_t>(comm_.size()));
     comm_.all_gather(mine.data(), sizeof mine, all.data());
-    for (const auto& counts : all) summary_.documents += counts[0], summary_.skipped += counts[1], summary_.text_bytes += counts[2], summary_.tokens += counts[3];
+    for (const auto& counts : all)
+      summary_.documents += counts[0], summary_.skipped += counts[1], summary_.text_bytes += counts[2], summary_.tokens += counts[3];
     if (plan_.tools.progress)
       plan_.tools.progress({share, summary_.documents, summary_.tokens, summary_.text_bytes, summary_.skipped, watch_.seconds()});
   }
@@ -216,14 +231,16 @@ class Tokenizing {
 TokenFileInfo file_info(const Plan& plan, const PackedSize& size, const std::vector<SourceFile>& sources, const std::string& part) {
   TokenFileInfo info;
   const Tokenizer* tokenizer = plan.tools.tokenizer;
-  info.tokenizer_kind = tokenizer ? tokenizer->kind() : "none", info.tokenizer_name = plan.tools.tokenizer_name, info.tokenizer_hash = tokenizer ? tokenizer->hash() : "";
+  info.tokenizer_kind = tokenizer ? tokenizer->kind() : "none", info.tokenizer_name = plan.tools.tokenizer_name,
+  info.tokenizer_hash = tokenizer ? tokenizer->hash() : "";
   info.vocabulary = plan.vocabulary;
   info.separator = plan.separator, info.separator_id = plan.separator_id;
   info.separator_place = plan.separator_id < 0 ? "none" : plan.separator_before ? "before" : "after";
   info.pack = plan.config.pack, info.wrap = plan.config.wrap, info.sequence = plan.sequence, info.truncate = plan.config.truncate;
   if (plan.mode == PackMode::documents) info.padding_id = std::max<std::int64_t>(0, plan.separator_id);
   info.part = part, info.split = plan.config.split, info.split_seed = plan.tools.seed;
-  info.format = plan.config.format, info.documents_by = plan.config.format == "text" ? plan.config.documents : "line", info.normalise = plan.config.normalise;
+  info.format = plan.config.format, info.documents_by = plan.config.format == "text" ? plan.config.documents : "line",
+  info.normalise = plan.config.normalise;
   info.tokens = size.tokens, info.documents = size.entries, info.sources = sources;
   return info;
 }
@@ -231,10 +248,13 @@ TokenFileInfo file_info(const Plan& plan, const PackedSize& size, const std::vec
 void expect_tokens(const Plan& plan, const PackedSize& size, const PrepareSummary& summary, const std::string& part) {
   if (size.tokens > 0) return;
   if (plan.mode == PackMode::concat && size.source_tokens > 0)
-    throw DataError(text("the ", part, " share has ", size.source_tokens, " tokens, which fill no sequence of ", plan.sequence, ": give more input or a shorter prepare.sequence"));
+    throw DataError(text("the ", part, " share has ", size.source_tokens, " tokens, which fill no sequence of ", plan.sequence,
+                         ": give more input or a shorter prepare.sequence"));
   if (plan.config.split > 0 && size.documents == 0)
-    throw DataError(text("prepare.split = ", plan.config.split, " leaves no document for ", part, ": the input has ", summary.documents, " documents"));
-  throw DataError(text("the input holds no tokens for ", part, ": ", summary.documents, " documents were read, ", summary.skipped, " skipped"));
+    throw DataError(
+        text("prepare.split = ", plan.config.split, " leaves no document for ", part, ": the input has ", summary.documents, " documents"));
+  throw DataError(
+      text("the input holds no tokens for ", part, ": ", summary.documents, " documents were read, ", summary.skipped, " skipped"));
 }
 
 /// A finished file under its temporary name.
@@ -243,7 +263,8 @@ struct Output {
   PreparedFile file;
 };
 
-Output write_output(Communicator& comm, const Plan& plan, const Tokenizing& tokenizing, const std::vector<SourceFile>& sources, std::size_t side) {
+Output write_output(Communicator& comm, const Plan& plan, const Tokenizing& tokenizing, const std::vector<SourceFile>& sources,
+                    std::size_t side) {
   const std::string part = side == 0 ? "train" : "validation";
   const fs::path path = side == 0 ? fs::path(plan.config.output) : validation_path(plan.config);
   const PackedSize size = measure_packing(comm, tokenizing.store(side), tokenizing.blocks(), plan.mode, plan.sequence, plan.config.wrap);
@@ -253,7 +274,16 @@ Output write_output(Communicator& comm, const Plan& plan, const Tokenizing& toke
   write_packed(comm, tokenizing.store(side), tokenizing.blocks(), plan.mode, info, *output.writer);
   output.writer->finish(size.padding);
   PreparedFile& file = output.file;
-  file = {path, part, size.documents, size.tokens, plan.sequence > 0 ? size.tokens / plan.sequence : 0, output.writer->separator_tokens(), size.padding, 0, output.writer->file_bytes(), output.writer->hash()};
+  file = {path,
+          part,
+          size.documents,
+          size.tokens,
+          plan.sequence > 0 ? size.tokens / plan.sequence : 0,
+          output.writer->separator_tokens(),
+          size.padding,
+          0,
+          output.writer->file_bytes(),
+          output.writer->hash()};
   if (plan.mode == PackMode::concat) file.dropped_tokens = size.source_tokens - size.tokens;
   return output;
 }
@@ -287,7 +317,8 @@ PrepareSummary prepare(Communicator& comm, const PrepareConfig& config, const Da
   tokenizing.run();
   const std::vector<SourceFile> sources = hash_sources(comm, files);
   std::vector<Output> outputs;
-  for (std::size_t side = 0; side < (config.split > 0 ? 2u : 1u); ++side) outputs.push_back(write_output(comm, plan, tokenizing, sources, side));
+  for (std::size_t side = 0; side < (config.split > 0 ? 2u : 1u); ++side)
+    outputs.push_back(write_output(comm, plan, tokenizing, sources, side));
   // Both files are whole on disk before the first gets its name.
   for (auto output = outputs.rbegin(); output != outputs.rend(); ++output) output->writer->commit();
   PrepareSummary summary = tokenizing.summary();
@@ -297,10 +328,13 @@ PrepareSummary prepare(Communicator& comm, const PrepareConfig& config, const Da
 }
 
 std::string summary_text(const PrepareSummary& summary) {
-  std::string result = text("prepared ", summary.documents, " documents, ", summary.tokens, " tokens from ", bytes_text(static_cast<double>(summary.text_bytes)), " of text (",
-                            summary.bytes_per_token(), " bytes per token) in ", duration_text(summary.seconds), ", ", static_cast<std::int64_t>(summary.tokens_per_second()), " tok/s\n");
+  std::string result =
+      text("prepared ", summary.documents, " documents, ", summary.tokens, " tokens from ",
+           bytes_text(static_cast<double>(summary.text_bytes)), " of text (", summary.bytes_per_token(), " bytes per token) in ",
+           duration_text(summary.seconds), ", ", static_cast<std::int64_t>(summary.tokens_per_second()), " tok/s\n");
   for (const PreparedFile& file : summary.files) {
-    result += text("  ", file.part, ": ", file.path.string(), ", ", bytes_text(static_cast<double>(file.file_bytes)), ", ", file.documents, " documents, ", file.tokens, " tokens");
+    result += text("  ", file.part, ": ", file.path.string(), ", ", bytes_text(static_cast<double>(file.file_bytes)), ", ", file.documents,
+                   " documents, ", file.tokens, " tokens");
     if (file.sequences > 0) result += text(" in ", file.sequences, " sequences");
     if (file.padding_tokens > 0) result += text(", ", file.padding_tokens, " of them padding");
     if (file.dropped_tokens > 0) result += text(", ", file.dropped_tokens, " dropped by packing");

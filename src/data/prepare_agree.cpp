@@ -20,7 +20,8 @@ void throw_first_failure(Communicator& comm, const std::optional<Failure>& failu
 }
 
 void expect_same_input(Communicator& comm, const RecordReader& reader, const Wave& wave) {
-  const std::array<std::uint64_t, 3> mine{static_cast<std::uint64_t>(reader.next_number()), reader.fingerprint(), static_cast<std::uint64_t>(wave.block_count)};
+  const std::array<std::uint64_t, 3> mine{static_cast<std::uint64_t>(reader.next_number()), reader.fingerprint(),
+                                          static_cast<std::uint64_t>(wave.block_count)};
   std::vector<std::array<std::uint64_t, 3>> all(static_cast<std::size_t>(comm.size()));
   comm.all_gather(mine.data(), sizeof mine, all.data());
   for (std::size_t rank = 1; rank < all.size(); ++rank)

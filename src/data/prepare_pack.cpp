@@ -128,7 +128,8 @@ PackedSize measure_packing(Communicator& comm, const IdStore& store, std::int64_
   return size;
 }
 
-void write_packed(Communicator& comm, const IdStore& store, std::int64_t blocks, PackMode mode, const TokenFileInfo& info, TokenWriter& writer) {
+void write_packed(Communicator& comm, const IdStore& store, std::int64_t blocks, PackMode mode, const TokenFileInfo& info,
+                  TokenWriter& writer) {
   Copy copy(comm, store, info, writer);
   Packing packing(mode, info.sequence, info.wrap, mode == PackMode::concat ? info.tokens : INT64_MAX);
   store.for_all(comm, blocks, [&](std::int64_t source, std::int64_t length) { packing.add(source, length, copy); });

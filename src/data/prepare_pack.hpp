@@ -17,7 +17,9 @@ struct PackedSize {
 /// Runs the packing over all lengths without writing. Collective over `comm`.
 PackedSize measure_packing(Communicator& comm, const IdStore& store, std::int64_t blocks, PackMode mode, std::int64_t sequence, bool wrap);
 
-/// Fills tokens, documents (and lengths) of `writer`: every rank copies its own documents and writes its stretch of the rest. Collective over `comm`.
-void write_packed(Communicator& comm, const IdStore& store, std::int64_t blocks, PackMode mode, const TokenFileInfo& info, TokenWriter& writer);
+/// Fills tokens, documents (and lengths) of `writer`: every rank copies its own documents and writes its stretch of the rest. Collective
+/// over `comm`.
+void write_packed(Communicator& comm, const IdStore& store, std::int64_t blocks, PackMode mode, const TokenFileInfo& info,
+                  TokenWriter& writer);
 
 }  // namespace strata::data

@@ -4,7 +4,11 @@
 namespace strata {
 
 ReadAhead::ReadAhead(const TokenLoader& loader, std::int64_t end, std::function<std::optional<std::int64_t>()> next_position, int depth)
-    : loader_(loader), end_(end), next_position_(std::move(next_position)), depth_(static_cast<std::size_t>(depth < 1 ? 1 : depth)), thread_([this] { work(); }) {}
+    : loader_(loader),
+      end_(end),
+      next_position_(std::move(next_position)),
+      depth_(static_cast<std::size_t>(depth < 1 ? 1 : depth)),
+      thread_([this] { work(); }) {}
 
 ReadAhead::~ReadAhead() {
   {

@@ -12,7 +12,9 @@ Split::Split(double share, std::uint64_t seed) : share_(share), seed_(seed) {
   if (!(share >= 0.0 && share < 1.0)) throw DeckError(text("prepare.split = ", share, ": expected a share in [0, 1)"));
 }
 
-std::int64_t Split::bound(std::int64_t stratum) const { return static_cast<std::int64_t>(std::floor(static_cast<double>(stratum) / share_)); }
+std::int64_t Split::bound(std::int64_t stratum) const {
+  return static_cast<std::int64_t>(std::floor(static_cast<double>(stratum) / share_));
+}
 
 bool Split::is_validation(std::int64_t document) const {
   if (share_ == 0.0) return false;

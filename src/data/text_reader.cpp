@@ -24,9 +24,13 @@ std::string_view without_ending(std::string_view line) {
   return line;
 }
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos; }
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
+}
 
-void remove_last_ending(std::string& bytes) { bytes.resize(without_ending(bytes).size()); }
+void remove_last_ending(std::string& bytes) {
+  bytes.resize(without_ending(bytes).size());
+}
 
 }  // namespace
 
@@ -34,10 +38,10 @@ struct RecordReader::State {
   std::optional<data::ByteStream> stream;
   std::size_t next_file = 0;
   std::string buffer = std::string(buffer_bytes, '\0');
-  std::size_t begin = 0, end = 0;      // unread part of the buffer
-  std::int64_t line = 1, offset = 0;   // of buffer[begin] in the file
+  std::size_t begin = 0, end = 0;     // unread part of the buffer
+  std::int64_t line = 1, offset = 0;  // of buffer[begin] in the file
   std::int64_t bytes_read = 0;
-  std::vector<std::int64_t> sizes;     // [bytes] on disk
+  std::vector<std::int64_t> sizes;  // [bytes] on disk
   XXH3_state_t* hash = XXH3_createState();
 
   State() { XXH3_64bits_reset(hash); }
@@ -61,7 +65,8 @@ struct RecordReader::State {
       const char* start = buffer.data() + begin;
       const auto* stop = static_cast<const char*>(std::memchr(start, '\n', end - begin));
       const std::size_t n = stop ? static_cast<std::size_t>(stop - start) + 1 : end - begin;
-      if (to.size() + n > largest_record) throw DataError(text(name, ":", first_line, ": a document of more than 1 GiB ends or goes on here: cut it into smaller ones"));
+      if (to.size() + n > largest_record)
+        throw DataError(text(name, ":", first_line, ": a document of more than 1 GiB ends or goes on here: cut it into smaller ones"));
       to.append(start, n);
       begin += n, offset += static_cast<std::int64_t>(n);
       if (stop) {
@@ -73,7 +78,8 @@ struct RecordReader::State {
   }
 };
 
-RecordReader::RecordReader(std::vector<fs::path> files, RecordRules rules) : files_(std::move(files)), rules_(std::move(rules)), state_(std::make_unique<State>()) {
+RecordReader::RecordReader(std::vector<fs::path> files, RecordRules rules)
+    : files_(std::move(files)), rules_(std::move(rules)), state_(std::make_unique<State>()) {
   for (const fs::path& file : files_) {
     std::error_code error;
     const std::uintmax_t size = fs::file_size(file, error);
@@ -143,7 +149,7 @@ bool RecordReader::read_stretch(Record& record) {
 
 bool RecordReader::next(Record& record) {
   record.bytes.clear();
-  const bool found = rules_.kind == RecordKind::file ? read_file(record)
+  const bool found = rules_.kind == RecordKind::file                                           ? read_file(record)
                      : rules_.kind == RecordKind::line || rules_.kind == RecordKind::json_line ? read_line(record)
                                                                                                : read_stretch(record);
   if (!found) return false;
@@ -152,9 +158,15 @@ bool RecordReader::next(Record& record) {
   return true;
 }
 
-std::string RecordReader::place(const Record& record) const { return text(files_[record.file].string(), ":", record.line); }
-std::int64_t RecordReader::bytes_read() const { return state_->bytes_read; }
-std::uint64_t RecordReader::fingerprint() const { return XXH3_64bits_digest(state_->hash); }
+std::string RecordReader::place(const Record& record) const {
+  return text(files_[record.file].string(), ":", record.line);
+}
+std::int64_t RecordReader::bytes_read() const {
+  return state_->bytes_read;
+}
+std::uint64_t RecordReader::fingerprint() const {
+  return XXH3_64bits_digest(state_->hash);
+}
 
 double RecordReader::progress() const {
   double done = 0, all = 0;

@@ -16,7 +16,9 @@ namespace {
 
 constexpr std::int64_t anchor_step = 1024;  // documents between two offsets kept in memory
 
-[[noreturn]] void fail(const h5::File& file, const std::string& what) { throw DataError(text(file.path().string(), ": ", what)); }
+[[noreturn]] void fail(const h5::File& file, const std::string& what) {
+  throw DataError(text(file.path().string(), ": ", what));
+}
 
 h5::DatasetInfo expect_dataset(const h5::File& file, const std::string& path, DType type, const std::vector<std::int64_t>& shape) {
   if (!file.has(path)) fail(file, text("there is no dataset ", path));
@@ -42,13 +44,16 @@ void check_version(const h5::File& file) {
   if (!file.has_attribute("/", "format") || file.string("/", "format") != data::format_name)
     fail(file, "this is not a token file: the attribute format is expected to be \"strata tokens\" (make one with `strata prepare`)");
   const std::int64_t version = file.integer("/", "version");
-  if (version != data::format_version) fail(file, text("token file version ", version, ": this Strata reads version ", data::format_version, "; use the Strata that wrote it, or prepare it again"));
+  if (version != data::format_version)
+    fail(file, text("token file version ", version, ": this Strata reads version ", data::format_version,
+                    "; use the Strata that wrote it, or prepare it again"));
 }
 
 void check_attributes(const h5::File& file) {
   std::vector<std::pair<std::string, h5::AttributeValue>> attributes;
   for (const std::string& name : file.attribute_names("/")) attributes.emplace_back(name, file.attribute("/", name));
-  if (data::attributes_digest(attributes) != digests_of(file, data::attributes_checksum, 1)[0]) fail(file, "the attributes are damaged or were changed: their checksum differs");
+  if (data::attributes_digest(attributes) != digests_of(file, data::attributes_checksum, 1)[0])
+    fail(file, "the attributes are damaged or were changed: their checksum differs");
 }
 
 void check_info(const h5::File& file, const TokenFileInfo& info) {
@@ -56,18 +61,23 @@ void check_info(const h5::File& file, const TokenFileInfo& info) {
     if (!good) fail(file, what);
   };
   need(info.vocabulary >= 1 && info.vocabulary <= INT32_MAX, text("vocabulary = ", info.vocabulary, ": expected 1 to 2147483647"));
-  need(info.separator_id >= -1 && info.separator_id < info.vocabulary, text("separator_id = ", info.separator_id, " is not below the vocabulary of ", info.vocabulary));
-  need(info.padding_id >= -1 && info.padding_id < info.vocabulary, text("padding_id = ", info.padding_id, " is not below the vocabulary of ", info.vocabulary));
+  need(info.separator_id >= -1 && info.separator_id < info.vocabulary,
+       text("separator_id = ", info.separator_id, " is not below the vocabulary of ", info.vocabulary));
+  need(info.padding_id >= -1 && info.padding_id < info.vocabulary,
+       text("padding_id = ", info.padding_id, " is not below the vocabulary of ", info.vocabulary));
   need(info.tokens >= 1, text("tokens = ", info.tokens, ": expected at least one"));
   need(info.documents >= 0 && info.documents < INT64_MAX / 16, text("documents = ", info.documents, ": expected a count"));
-  need(info.pack == "stream" || info.pack == "concat" || info.pack == "documents", text("pack = ", info.pack, ": expected stream, concat or documents"));
+  need(info.pack == "stream" || info.pack == "concat" || info.pack == "documents",
+       text("pack = ", info.pack, ": expected stream, concat or documents"));
   if (info.pack != "stream")
-    need(info.sequence >= 2 && info.tokens % info.sequence == 0, text("sequence = ", info.sequence, ": expected at least 2 and a divisor of the ", info.tokens, " tokens"));
+    need(info.sequence >= 2 && info.tokens % info.sequence == 0,
+         text("sequence = ", info.sequence, ": expected at least 2 and a divisor of the ", info.tokens, " tokens"));
 }
 
 /// Takes a part piece by piece, each compared with its checksum: visit(first element, elements, memory).
 template <class T, class Visit>
-void for_each_piece(const h5::File& file, const LayoutPart& part, const h5::DatasetInfo& info, const std::vector<Digest>& digests, Visit visit) {
+void for_each_piece(const h5::File& file, const LayoutPart& part, const h5::DatasetInfo& info, const std::vector<Digest>& digests,
+                    Visit visit) {
   constexpr auto in_piece = data::piece_bytes / static_cast<std::int64_t>(sizeof(T));
   std::vector<T> memory(static_cast<std::size_t>(std::min(in_piece, part.elements)));
   for (std::int64_t first = 0; first < part.elements; first += in_piece) {
@@ -102,20 +112,27 @@ void TokenFileReader::State::load_documents(const LayoutPart& part, const h5::Da
   documents = dataset;
   std::int64_t last = 0;
   for_each_piece<std::int64_t>(file, part, dataset, digests, [&](std::int64_t first, std::int64_t count, const std::int64_t* offsets) {
-    if (first == 0 && offsets[0] != 0) fail(file, text("/documents[0] = ", offsets[0], ": the first document is expected to start at token 0"));
+    if (first == 0 && offsets[0] != 0)
+      fail(file, text("/documents[0] = ", offsets[0], ": the first document is expected to start at token 0"));
     for (std::int64_t i = 0; i < count; ++i) {
-      if (offsets[i] < last) fail(file, text("/documents[", first + i, "] = ", offsets[i], " lies before the document before it, which starts at ", last));
+      if (offsets[i] < last)
+        fail(file, text("/documents[", first + i, "] = ", offsets[i], " lies before the document before it, which starts at ", last));
       last = offsets[i];
       if ((first + i) % anchor_step == 0) anchors.push_back(last);
     }
   });
-  if (last != info.tokens) fail(file, text("/documents[", part.elements - 1, "] = ", last, ": the last entry is expected to be the number of tokens, ", info.tokens));
+  if (last != info.tokens)
+    fail(file,
+         text("/documents[", part.elements - 1, "] = ", last, ": the last entry is expected to be the number of tokens, ", info.tokens));
 }
 
 void TokenFileReader::State::load_lengths(const LayoutPart& part, const h5::DatasetInfo& dataset, const std::vector<Digest>& digests) {
-  for_each_piece<std::int32_t>(file, part, dataset, digests, [&](std::int64_t, std::int64_t count, const std::int32_t* values) { lengths.insert(lengths.end(), values, values + count); });
+  for_each_piece<std::int32_t>(file, part, dataset, digests, [&](std::int64_t, std::int64_t count, const std::int32_t* values) {
+    lengths.insert(lengths.end(), values, values + count);
+  });
   for (std::size_t i = 0; i < lengths.size(); ++i)
-    if (lengths[i] < 1 || lengths[i] > info.sequence) fail(file, text("/lengths[", i, "] = ", lengths[i], ": expected 1 to ", info.sequence));
+    if (lengths[i] < 1 || lengths[i] > info.sequence)
+      fail(file, text("/lengths[", i, "] = ", lengths[i], ": expected 1 to ", info.sequence));
 }
 
 void TokenFileReader::State::load_counts(const LayoutPart& part, const h5::DatasetInfo& dataset, const std::vector<Digest>& digests) {
@@ -126,7 +143,8 @@ void TokenFileReader::State::load_counts(const LayoutPart& part, const h5::Datas
 
 void TokenFileReader::State::load_sources(const LayoutPart& part, const h5::DatasetInfo& dataset, const std::vector<Digest>& digests) {
   std::string lines;
-  for_each_piece<char>(file, part, dataset, digests, [&](std::int64_t, std::int64_t count, const char* bytes) { lines.append(bytes, static_cast<std::size_t>(count)); });
+  for_each_piece<char>(file, part, dataset, digests,
+                       [&](std::int64_t, std::int64_t count, const char* bytes) { lines.append(bytes, static_cast<std::size_t>(count)); });
   try {
     info.sources = data::sources_from(lines);
   } catch (const DataError& error) {
@@ -148,7 +166,8 @@ void TokenFileReader::State::load_parts() {
     if (part.name == "tokens") pieces.emplace(file, info, dataset, std::move(digests));
   }
   const Digest digest = data::dataset_digest(info, in_hash);
-  if (digest != digests_of(file, data::dataset_checksum, 1)[0]) fail(file, "the checksums are damaged or were changed: the checksum over them differs");
+  if (digest != digests_of(file, data::dataset_checksum, 1)[0])
+    fail(file, "the checksums are damaged or were changed: the checksum over them differs");
   hash = data::hexadecimal(digest);
 }
 
@@ -165,9 +184,15 @@ TokenFileReader::~TokenFileReader() = default;
 TokenFileReader::TokenFileReader(TokenFileReader&&) noexcept = default;
 TokenFileReader& TokenFileReader::operator=(TokenFileReader&&) noexcept = default;
 
-const fs::path& TokenFileReader::path() const { return state_->file.path(); }
-const TokenFileInfo& TokenFileReader::info() const { return state_->info; }
-const std::string& TokenFileReader::hash() const { return state_->hash; }
+const fs::path& TokenFileReader::path() const {
+  return state_->file.path();
+}
+const TokenFileInfo& TokenFileReader::info() const {
+  return state_->info;
+}
+const std::string& TokenFileReader::hash() const {
+  return state_->hash;
+}
 
 void TokenFileReader::read(std::int64_t first, std::int64_t count, std::int32_t* to) const {
   if (first < 0 || count < 0 || count > state_->info.tokens || first > state_->info.tokens - count)

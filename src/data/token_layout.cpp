@@ -33,7 +33,9 @@ std::string sources_summary(const std::vector<SourceFile>& sources) {
 
 }  // namespace
 
-DType token_type(std::int64_t vocabulary) { return vocabulary <= 65536 ? DType::u16 : DType::u32; }
+DType token_type(std::int64_t vocabulary) {
+  return vocabulary <= 65536 ? DType::u16 : DType::u32;
+}
 
 std::vector<LayoutPart> layout_parts(const TokenFileInfo& info, std::int64_t source_bytes) {
   std::vector<LayoutPart> parts{{"tokens", token_type(info.vocabulary), info.tokens}, {"documents", DType::i64, info.documents + 1}};
@@ -74,7 +76,8 @@ TokenFileInfo info_from(const h5::File& file) {
   const auto string = [&](const char* name) { return file.string("/", name); };
   TokenFileInfo info;
   info.version = integer("version");
-  info.tokenizer_kind = string("tokenizer_kind"), info.tokenizer_name = string("tokenizer_name"), info.tokenizer_hash = string("tokenizer_hash");
+  info.tokenizer_kind = string("tokenizer_kind"), info.tokenizer_name = string("tokenizer_name"),
+  info.tokenizer_hash = string("tokenizer_hash");
   info.vocabulary = integer("vocabulary");
   info.separator = string("separator"), info.separator_id = integer("separator_id"), info.separator_place = string("separator_place");
   info.pack = string("pack"), info.wrap = integer("wrap") != 0, info.sequence = integer("sequence");
@@ -135,8 +138,8 @@ Digest attributes_digest(std::vector<std::pair<std::string, h5::AttributeValue>>
 }
 
 Digest dataset_digest(const TokenFileInfo& info, const std::vector<Digest>& digests) {
-  std::string all = text(format_name, " ", info.version, "\n", info.tokenizer_hash, "\n", std::to_string(info.vocabulary), "\n", std::to_string(info.separator_id), "\n", info.pack,
-                         "\n", std::to_string(info.sequence), "\n");
+  std::string all = text(format_name, " ", info.version, "\n", info.tokenizer_hash, "\n", std::to_string(info.vocabulary), "\n",
+                         std::to_string(info.separator_id), "\n", info.pack, "\n", std::to_string(info.sequence), "\n");
   for (const Digest& digest : digests) all.append(reinterpret_cast<const char*>(digest.data()), digest.size());
   return digest_of(all.data(), all.size());
 }

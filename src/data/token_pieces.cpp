@@ -32,8 +32,9 @@ void TokenPieces::convert(const char* from, std::int64_t first, std::int64_t cou
   if (static_cast<std::int64_t>(largest) < info_.vocabulary) return;
   const auto beyond = [&](std::int32_t id) { return static_cast<std::int64_t>(static_cast<std::uint32_t>(id)) >= info_.vocabulary; };
   const std::int64_t at = std::find_if(to, to + count, beyond) - to;
-  throw DataError(text(file_.path().string(), ": /tokens[", first + at, "] = ", static_cast<std::uint32_t>(to[at]), " is no token: the file's vocabulary has ", info_.vocabulary,
-                       " (ids from 0 to ", info_.vocabulary - 1, "); prepare the file again"));
+  throw DataError(text(file_.path().string(), ": /tokens[", first + at, "] = ", static_cast<std::uint32_t>(to[at]),
+                       " is no token: the file's vocabulary has ", info_.vocabulary, " (ids from 0 to ", info_.vocabulary - 1,
+                       "); prepare the file again"));
 }
 
 std::vector<char> TokenPieces::load(std::int64_t piece) const {
@@ -44,14 +45,17 @@ std::vector<char> TokenPieces::load(std::int64_t piece) const {
   const Digest found = digest_of(bytes.data(), bytes.size());
   const Digest& expected = digests_[static_cast<std::size_t>(piece)];
   if (found != expected)
-    throw DataError(text(file_.path().string(), ": piece ", piece, " of /tokens (tokens ", first, " to ", first + count - 1, ") is damaged: expected checksum ", hexadecimal(expected),
-                         ", found ", hexadecimal(found), "; copy or prepare the file again"));
+    throw DataError(text(file_.path().string(), ": piece ", piece, " of /tokens (tokens ", first, " to ", first + count - 1,
+                         ") is damaged: expected checksum ", hexadecimal(expected), ", found ", hexadecimal(found),
+                         "; copy or prepare the file again"));
   std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
   convert(bytes.data(), first, count, ids.data());
   return bytes;
 }
 
-void TokenPieces::check(std::int64_t piece) const { load(piece); }
+void TokenPieces::check(std::int64_t piece) const {
+  load(piece);
+}
 
 const std::vector<char>* TokenPieces::kept(std::int64_t piece) {
   const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& k) { return k.piece == piece; });

@@ -9,8 +9,8 @@
 
 namespace strata::data {
 
-/// The pieces of /tokens: the first read of a piece takes all of its 4 MiB, checks it and keeps it among the last few; later reads of a piece
-/// no longer kept take only the bytes they need, and ids are compared with the vocabulary again. Thread-safe.
+/// The pieces of /tokens: the first read of a piece takes all of its 4 MiB, checks it and keeps it among the last few; later reads of a
+/// piece no longer kept take only the bytes they need, and ids are compared with the vocabulary again. Thread-safe.
 class TokenPieces {
  public:
   TokenPieces(const h5::File& file, const TokenFileInfo& info, const h5::DatasetInfo& dataset, std::vector<Digest> digests);

@@ -27,7 +27,11 @@ std::int64_t occurrences(const std::vector<char>& memory, std::size_t bytes, std
 }  // namespace
 
 TokenWriter::TokenWriter(Communicator& comm, const fs::path& path, const TokenFileInfo& info)
-    : comm_(comm), path_(path), info_(info), sources_(sources_text(info.sources)), parts_(layout_parts(info, static_cast<std::int64_t>(sources_.size()))) {
+    : comm_(comm),
+      path_(path),
+      info_(info),
+      sources_(sources_text(info.sources)),
+      parts_(layout_parts(info, static_cast<std::int64_t>(sources_.size()))) {
   guarded(comm_, [&] {
     if (comm_.rank() == 0) create();
   });
@@ -73,14 +77,16 @@ void TokenWriter::write(const std::string& name, std::int64_t first, std::int64_
   file_->write_at(from, static_cast<std::size_t>(count * width), offsets_.at(to.path()) + first * width);
 }
 
-void TokenWriter::checksum_piece(const FileHandle& file, const LayoutPart& of, std::int64_t piece, std::vector<char>& memory, std::int64_t& separators) const {
+void TokenWriter::checksum_piece(const FileHandle& file, const LayoutPart& of, std::int64_t piece, std::vector<char>& memory,
+                                 std::int64_t& separators) const {
   const std::int64_t begin = piece * piece_bytes;
   const auto bytes = static_cast<std::size_t>(std::min(piece_bytes, of.bytes() - begin));
   file.read_at(memory.data(), bytes, offsets_.at(of.path()) + begin);
   const Digest digest = digest_of(memory.data(), bytes);
   file_->write_at(digest.data(), digest.size(), offsets_.at(of.checksums()) + piece * 16);
   if (of.name != "tokens" || info_.separator_id < 0) return;
-  separators += of.type == DType::u16 ? occurrences<std::uint16_t>(memory, bytes, info_.separator_id) : occurrences<std::uint32_t>(memory, bytes, info_.separator_id);
+  separators += of.type == DType::u16 ? occurrences<std::uint16_t>(memory, bytes, info_.separator_id)
+                                      : occurrences<std::uint32_t>(memory, bytes, info_.separator_id);
 }
 
 std::int64_t TokenWriter::checksum_own_pieces(const LayoutPart& of) const {

@@ -15,16 +15,16 @@ namespace strata::data {
 
 class TokenWriter {
  public:
-  /// Rank 0 creates the file at its full size; every rank opens it. `info` is equal on all ranks. Collective over `comm`; throws on all ranks
-  /// or on none. Without commit() rank 0 removes the file.
+  /// Rank 0 creates the file at its full size; every rank opens it. `info` is equal on all ranks. Collective over `comm`; throws on all
+  /// ranks or on none. Without commit() rank 0 removes the file.
   TokenWriter(Communicator& comm, const std::filesystem::path& path, const TokenFileInfo& info);
   ~TokenWriter();
   TokenWriter(const TokenWriter&) = delete;
   TokenWriter& operator=(const TokenWriter&) = delete;
 
   std::size_t token_bytes() const { return size_of(parts_.front().type); }
-  /// Elements [first, first + count) of a dataset ("tokens", "documents", "lengths") as they are stored. Every element is to be written once,
-  /// by one rank. Local.
+  /// Elements [first, first + count) of a dataset ("tokens", "documents", "lengths") as they are stored. Every element is to be written
+  /// once, by one rank. Local.
   void write(const std::string& part, std::int64_t first, std::int64_t count, const void* from) const;
   /// Syncs, reads everything back for the checksums, and completes the file (still under its temporary name). Collective over `comm`.
   void finish(std::int64_t padding_tokens);
@@ -39,7 +39,8 @@ class TokenWriter {
   const LayoutPart& part(const std::string& name) const;
   void create();
   std::int64_t checksum_own_pieces(const LayoutPart& part) const;
-  void checksum_piece(const FileHandle& file, const LayoutPart& part, std::int64_t piece, std::vector<char>& memory, std::int64_t& separators) const;
+  void checksum_piece(const FileHandle& file, const LayoutPart& part, std::int64_t piece, std::vector<char>& memory,
+                      std::int64_t& separators) const;
   void complete(std::int64_t padding_tokens);
 
   Communicator& comm_;

@@ -18,7 +18,7 @@ struct Key {
   std::vector<std::string> old_names;    // still taken, with a warning
   std::vector<std::string> required_by;  // commands that cannot do without
   bool decides_result = false;
-  bool of_launch = false;                // says where and how a run is launched, nothing about what it computes
+  bool of_launch = false;                                   // says where and how a run is launched, nothing about what it computes
   std::function<std::string(Settings&, const Items&)> set;  // "" or what is wrong; then the settings are as before
   std::function<std::string(const Settings&)> get;          // as a deck would spell it
 

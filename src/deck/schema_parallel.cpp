@@ -7,26 +7,30 @@ Section schema_parallel() {
   using C = ParallelConfig;
   Table<C> table("parallel", "How ranks share the work. None of it changes the result, but for reduction = fast and gradient_type.",
                  &Settings::parallel);
-  table.row(
-      "strategy", &C::strategy,
-      Choice({{"ddp"},
-              {"zero1", "zero2", "fsdp", "hybrid", "auto"},
-              {{"NO_SHARD", "ddp"}, {"SHARD_GRAD_OP", "zero2"}, {"FULL_SHARD", "fsdp"}, {"zero3", "fsdp"}, {"HYBRID_SHARD", "hybrid"}}}),
-      "", "What every rank keeps: ddp (also NO_SHARD) keeps everything.")
+  table
+      .row("strategy", &C::strategy,
+           Choice(
+               {{"ddp"},
+                {"zero1", "zero2", "fsdp", "hybrid", "auto"},
+                {{"NO_SHARD", "ddp"}, {"SHARD_GRAD_OP", "zero2"}, {"FULL_SHARD", "fsdp"}, {"zero3", "fsdp"}, {"HYBRID_SHARD", "hybrid"}}}),
+           "", "What every rank keeps: ddp (also NO_SHARD) keeps everything.")
       .launch();
   table
       .row("reduction", &C::reduction, Choice({{"canonical", "fast"}}), "",
            "Order of the gradient's sum: the same bits on any number of ranks, or the library's own all-reduce.")
       .fixed();
-  table.row("recompute", &C::recompute, Choice({{"none"}, {"selective", "full"}}), "",
-            "Activations to compute again in the backward pass instead of keeping them.")
+  table
+      .row("recompute", &C::recompute, Choice({{"none"}, {"selective", "full"}}), "",
+           "Activations to compute again in the backward pass instead of keeping them.")
       .launch();
-  table.row("offload", &C::offload, Choices({{}, {"optimizer", "parameters", "activations"}}), "", "What to keep in the host's memory.").launch();
+  table.row("offload", &C::offload, Choices({{}, {"optimizer", "parameters", "activations"}}), "", "What to keep in the host's memory.")
+      .launch();
   table
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a collective may take; recorded, but not enforced by this version.").launch();
+  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a collective may take; recorded, but not enforced by this version.")
+      .launch();
   return table.done();
 }
 

@@ -8,9 +8,10 @@ Section schema_run() {
   Table<C> table("run", "The run as a whole.", &Settings::run);
   table.row("folder", &C::folder, Text::some(), "", "Everything the run writes lies in this folder.").launch();
   table.row("seed", &C::seed, Whole::at_least(0), "", "The one seed of weights, data order and sampling.").fixed();
-  table.row(
-      "resume", &C::resume, Text("auto | never | a checkpoint | a folder of checkpoints", [](const std::string& v) { return !v.empty(); }),
-      "", "What to go on from: auto takes the newest sound checkpoint of the run's folder if there is one, a folder its newest sound one.")
+  table
+      .row("resume", &C::resume,
+           Text("auto | never | a checkpoint | a folder of checkpoints", [](const std::string& v) { return !v.empty(); }), "",
+           "What to go on from: auto takes the newest sound checkpoint of the run's folder if there is one, a folder its newest sound one.")
       .launch();
   table.row("progress", &C::progress, Choice({{"auto", "on", "off"}}), "", "One moving line on the terminal.").launch();
   return table.done();

@@ -24,7 +24,8 @@ std::int64_t number_in(const std::string& path) {
   return file >> value ? value : unlimited;
 }
 
-// What the control groups above this process leave (batch systems and containers limit memory so): version 2, and version 1's memory controller.
+// What the control groups above this process leave (batch systems and containers limit memory so): version 2, and version 1's memory
+// controller.
 std::int64_t cgroup_memory_bytes() {
   std::int64_t least = unlimited;
   std::ifstream groups("/proc/self/cgroup");
@@ -34,7 +35,8 @@ std::int64_t cgroup_memory_bytes() {
     const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
     for (std::string path = line.substr(line.rfind(':') + 1);; path = path.substr(0, path.rfind('/'))) {
       const std::string folder = root + (path == "/" ? "" : path);
-      const std::int64_t limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")), used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
+      const std::int64_t limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes")),
+                         used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
       if (limit != unlimited && used != unlimited) least = std::min(least, std::max<std::int64_t>(0, limit - used));
       if (path.empty() || path == "/") break;
     }
@@ -56,9 +58,12 @@ std::int64_t available_memory_bytes() {
 
 const char* name_of(DeviceKind kind) {
   switch (kind) {
-    case DeviceKind::cpu: return "cpu";
-    case DeviceKind::cuda: return "cuda";
-    default: return "plan";
+    case DeviceKind::cpu:
+      return "cpu";
+    case DeviceKind::cuda:
+      return "cuda";
+    default:
+      return "plan";
   }
 }
 
@@ -76,12 +81,17 @@ Arena::~Arena() {
 }
 
 Arena::Arena(Arena&& other) noexcept
-    : base_(std::exchange(other.base_, nullptr)), capacity_(other.capacity_), used_(other.used_), owns_(other.owns_), entries_(std::move(other.entries_)) {}
+    : base_(std::exchange(other.base_, nullptr)),
+      capacity_(other.capacity_),
+      used_(other.used_),
+      owns_(other.owns_),
+      entries_(std::move(other.entries_)) {}
 
 void* Arena::take(const std::string& name, std::int64_t bytes) {
   STRATA_ASSERT(bytes >= 0, name, " asks for ", bytes, " bytes");
   const std::int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  STRATA_ASSERT(planning() || used_ + rounded <= capacity_, name, " was not planned: ", rounded, " bytes beyond ", used_, " of ", capacity_);
+  STRATA_ASSERT(planning() || used_ + rounded <= capacity_, name, " was not planned: ", rounded, " bytes beyond ", used_, " of ",
+                capacity_);
   void* memory = planning() ? nullptr : base_ + used_;
   used_ += rounded;
   entries_.push_back({name, rounded});
@@ -95,8 +105,10 @@ std::vector<ArenaEntry> Arena::summary(int depth) const {
     for (int part = 0; part < depth && cut != std::string::npos; ++part) cut = entry.name.find('.', part ? cut + 1 : 0);
     const std::string group = entry.name.substr(0, cut);
     auto found = std::find_if(groups.begin(), groups.end(), [&](const ArenaEntry& g) { return g.name == group; });
-    if (found == groups.end()) groups.push_back({group, entry.bytes});
-    else found->bytes += entry.bytes;
+    if (found == groups.end())
+      groups.push_back({group, entry.bytes});
+    else
+      found->bytes += entry.bytes;
   }
   return groups;
 }

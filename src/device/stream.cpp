@@ -15,7 +15,9 @@ Stream::Stream(DeviceKind kind, ThreadPool* pool) : kind_(kind), pool_(pool) {}
 Stream::Stream(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
-Stream Stream::plan() { return Stream(DeviceKind::plan, nullptr); }
+Stream Stream::plan() {
+  return Stream(DeviceKind::plan, nullptr);
+}
 
 Stream Stream::cpu(ThreadPool& pool) {
   Stream stream(DeviceKind::cpu, &pool);
@@ -45,7 +47,9 @@ void* Stream::workspace(std::int64_t bytes) {
   return workspace_;
 }
 
-void* Stream::worker_scratch(int worker) { return scratch_ + worker * worker_scratch_bytes; }
+void* Stream::worker_scratch(int worker) {
+  return scratch_ + worker * worker_scratch_bytes;
+}
 
 void Stream::record(const char* op, double flops, double bytes) {
   OpCost& cost = costs_[op];

@@ -99,9 +99,15 @@ struct Generator::State {
 Generator::Generator(ThreadPool& pool, const CausalLm& model, DType compute, const GenerateConfig& config, std::int64_t longest_prompt)
     : state_(std::make_unique<State>(pool, model, compute, config, longest_prompt)) {}
 Generator::~Generator() = default;
-const WeightStore& Generator::weights() const { return state_->buffers->store; }
-Stream& Generator::stream() { return *state_->stream; }
-std::int64_t Generator::memory_bytes() const { return state_->bytes; }
+const WeightStore& Generator::weights() const {
+  return state_->buffers->store;
+}
+Stream& Generator::stream() {
+  return *state_->stream;
+}
+std::int64_t Generator::memory_bytes() const {
+  return state_->bytes;
+}
 
 namespace {
 
@@ -164,7 +170,8 @@ std::vector<Generation> Generator::run(const std::vector<std::vector<TokenId>>& 
   const auto fill_slots = [&] {
     for (std::size_t b = 0; b < slots.size(); ++b)
       while (!slots[b].busy && next_prompt < prompts.size()) {
-        STRATA_ASSERT(!prompts[next_prompt].empty() && static_cast<std::int64_t>(prompts[next_prompt].size()) <= s.longest, "prompt ", next_prompt, " has ", prompts[next_prompt].size(), " tokens");
+        STRATA_ASSERT(!prompts[next_prompt].empty() && static_cast<std::int64_t>(prompts[next_prompt].size()) <= s.longest, "prompt ",
+                      next_prompt, " has ", prompts[next_prompt].size(), " tokens");
         slots[b] = Slot{};
         slots[b].prompt = next_prompt, slots[b].history = prompts[next_prompt], slots[b].busy = true;
         if (tokenizer) slots[b].decoder = std::make_unique<StreamingDecoder>(*tokenizer, true), slots[b].stop.emplace(c.stop);

@@ -9,15 +9,21 @@
 namespace strata {
 namespace {
 
-View per_sequence(const View& heads, PassShape pass) { return heads.split_first(pass.B, pass.S); }
+View per_sequence(const View& heads, PassShape pass) {
+  return heads.split_first(pass.B, pass.S);
+}
 
-double scale_of(const AttentionConfig& config) { return 1.0 / std::sqrt(static_cast<double>(config.hd)); }
+double scale_of(const AttentionConfig& config) {
+  return 1.0 / std::sqrt(static_cast<double>(config.hd));
+}
 
 // Copies rows of heads [R,nkv,hd] to rows of a cache [.., nkv, hd]; source row r goes to (sequence, row) given by the caller.
 void copy_row(const View& from, std::int64_t row, const View& cache, std::int64_t sequence, std::int64_t at) {
   const std::size_t bytes = static_cast<std::size_t>(from.size(1) * from.size(2)) * size_of(from.type());
-  const auto* source = static_cast<const unsigned char*>(from.data()) + static_cast<std::size_t>(row * from.stride(0)) * size_of(from.type());
-  auto* target = static_cast<unsigned char*>(cache.data()) + static_cast<std::size_t>(sequence * cache.stride(0) + at * cache.stride(1)) * size_of(cache.type());
+  const auto* source =
+      static_cast<const unsigned char*>(from.data()) + static_cast<std::size_t>(row * from.stride(0)) * size_of(from.type());
+  auto* target = static_cast<unsigned char*>(cache.data()) +
+                 static_cast<std::size_t>(sequence * cache.stride(0) + at * cache.stride(1)) * size_of(cache.type());
   std::memcpy(target, source, bytes);
 }
 
@@ -46,7 +52,8 @@ Attention::Scratch Attention::take_scratch(Arena& arena, const AttentionConfig& 
 
 Attention::Attention(ParameterSet& set, const AttentionConfig& config, const std::string& scope)
     : config_(config),
-      qkv_(set, {{scope + ".q_proj", config.q_width()}, {scope + ".k_proj", config.kv_width()}, {scope + ".v_proj", config.kv_width()}}, config.H, config.qkv_bias),
+      qkv_(set, {{scope + ".q_proj", config.q_width()}, {scope + ".k_proj", config.kv_width()}, {scope + ".v_proj", config.kv_width()}},
+           config.H, config.qkv_bias),
       o_(set, {{scope + ".o_proj", config.H}}, config.q_width(), config.o_bias) {
   if (!config.head_norm) return;
   q_norm_.emplace(set, scope + ".q_norm", config.hd, config.eps);
@@ -59,12 +66,15 @@ Attention::Heads Attention::heads_of(View qkv) const {
           qkv.columns(c.q_width() + c.kv_width(), c.kv_width()).split_last(c.nkv, c.hd)};
 }
 
-// Queries and keys as attention sees them. With the head norm they are made in scratch (again in the backward pass), otherwise in place, once.
-Attention::Heads Attention::rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch, bool first_time) const {
+// Queries and keys as attention sees them. With the head norm they are made in scratch (again in the backward pass), otherwise in place,
+// once.
+Attention::Heads Attention::rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch,
+                                    bool first_time) const {
   const AttentionConfig& c = config_;
   Heads heads = heads_of(saved.qkv);
   if (config_.head_norm) {
-    const View q = scratch.qk.columns(0, c.q_width()).split_last(c.nh, c.hd), k = scratch.qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
+    const View q = scratch.qk.columns(0, c.q_width()).split_last(c.nh, c.hd),
+               k = scratch.qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
     q_norm_->forward(context, heads.q, q, saved.rstd_q);
     k_norm_->forward(context, heads.k, k, saved.rstd_k);
     heads.q = q, heads.k = k;
@@ -76,31 +86,34 @@ Attention::Heads Attention::rotated(Context& context, const PositionViews& at, c
   return heads;
 }
 
-void Attention::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, ConstView residual, Saved& saved, Scratch& scratch, View y,
-                        KeyValueCache* cache) const {
+void Attention::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, ConstView residual, Saved& saved,
+                        Scratch& scratch, View y, KeyValueCache* cache) const {
   // q, k, v = W_q x, W_k x, W_v x, as one product
   qkv_.forward(context, x, ConstView(), saved.qkv);
   // q, k = rope(norm(q)), rope(norm(k))
   const Heads heads = rotated(context, at, saved, scratch, true);
   if (cache && !context.stream.planning()) {
-    STRATA_ASSERT(pass.B == 1 && pass.S <= cache->keys.size(1), "a prefill of ", pass.B, " x ", pass.S, " tokens for a cache of ", cache->keys.shape().str());
+    STRATA_ASSERT(pass.B == 1 && pass.S <= cache->keys.size(1), "a prefill of ", pass.B, " x ", pass.S, " tokens for a cache of ",
+                  cache->keys.shape().str());
     for (std::int64_t s = 0; s < pass.S; ++s) copy_row(heads.k, s, cache->keys, 0, s), copy_row(heads.v, s, cache->values, 0, s);
   }
   // o = softmax(q k^T / sqrt(hd)) v
-  attention_forward(context.stream, per_sequence(heads.q, pass), per_sequence(heads.k, pass), per_sequence(heads.v, pass), at.first_key, scale_of(config_),
-                    per_sequence(saved.o.split_last(config_.nh, config_.hd), pass), saved.lse);
+  attention_forward(context.stream, per_sequence(heads.q, pass), per_sequence(heads.k, pass), per_sequence(heads.v, pass), at.first_key,
+                    scale_of(config_), per_sequence(saved.o.split_last(config_.nh, config_.hd), pass), saved.lse);
   // y = residual + W_o o
   o_.forward(context, saved.o, residual, y);
 }
 
-void Attention::backward(Context& context, PassShape pass, const PositionViews& at, ConstView dy, ConstView x, const Saved& saved, Scratch& scratch, View dx) const {
+void Attention::backward(Context& context, PassShape pass, const PositionViews& at, ConstView dy, ConstView x, const Saved& saved,
+                         Scratch& scratch, View dx) const {
   const auto sequences = [&](const View& heads) { return per_sequence(heads, pass); };
   // dW_o = dy^T o,  do = dy W_o
   o_.backward(context, dy, saved.o, scratch.d_o);
   // dq, dk, dv of the rotated heads
   const Heads heads = rotated(context, at, saved, scratch, false), d = heads_of(scratch.dqkv);
-  attention_backward(context.stream, sequences(scratch.d_o.split_last(config_.nh, config_.hd)), sequences(heads.q), sequences(heads.k), sequences(heads.v),
-                     sequences(View(saved.o).split_last(config_.nh, config_.hd)), saved.lse, at.first_key, scale_of(config_), sequences(d.q), sequences(d.k), sequences(d.v));
+  attention_backward(context.stream, sequences(scratch.d_o.split_last(config_.nh, config_.hd)), sequences(heads.q), sequences(heads.k),
+                     sequences(heads.v), sequences(View(saved.o).split_last(config_.nh, config_.hd)), saved.lse, at.first_key,
+                     scale_of(config_), sequences(d.q), sequences(d.k), sequences(d.v));
   // back through the rotation, then the head norm
   rope_backward(context.stream, d.q, at.cos, at.sin, at.positions, d.q);
   rope_backward(context.stream, d.k, at.cos, at.sin, at.positions, d.k);
@@ -113,7 +126,8 @@ void Attention::backward(Context& context, PassShape pass, const PositionViews& 
   qkv_.backward(context, scratch.dqkv, x, dx);
 }
 
-void Attention::decode(Context& context, const PositionViews& at, ConstView lengths, ConstView x, ConstView residual, View qkv, View o, View y, KeyValueCache& cache) const {
+void Attention::decode(Context& context, const PositionViews& at, ConstView lengths, ConstView x, ConstView residual, View qkv, View o,
+                       View y, KeyValueCache& cache) const {
   qkv_.forward(context, x, ConstView(), qkv);
   const Heads heads = heads_of(qkv);
   if (config_.head_norm) {
@@ -127,7 +141,8 @@ void Attention::decode(Context& context, const PositionViews& at, ConstView leng
       const std::int64_t position = at.positions.as<std::int32_t>()[b];
       copy_row(heads.k, b, cache.keys, b, position), copy_row(heads.v, b, cache.values, b, position);
     }
-  attention_decode(context.stream, heads.q, cache.keys.rows(0, x.size(0)), cache.values.rows(0, x.size(0)), lengths, scale_of(config_), o.split_last(config_.nh, config_.hd));
+  attention_decode(context.stream, heads.q, cache.keys.rows(0, x.size(0)), cache.values.rows(0, x.size(0)), lengths, scale_of(config_),
+                   o.split_last(config_.nh, config_.hd));
   o_.forward(context, o, residual, y);
 }
 

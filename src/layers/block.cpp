@@ -23,9 +23,12 @@ Block::Scratch Block::take_scratch(Arena& arena, const BlockConfig& config, Pass
 }
 
 Block::DecodeScratch Block::take_decode_scratch(Arena& arena, const BlockConfig& config, std::int64_t B, DType type) {
-  const auto scratch = [&](const char* name, std::int64_t width) { return take(arena, std::string("workspace.decode.") + name, type, Shape{B, width}); };
+  const auto scratch = [&](const char* name, std::int64_t width) {
+    return take(arena, std::string("workspace.decode.") + name, type, Shape{B, width});
+  };
   const AttentionConfig& a = config.attention;
-  return {scratch("normed", a.H), scratch("x_mid", a.H), scratch("qkv", a.qkv_width()), scratch("o", a.q_width()), scratch("gate_up", 2 * config.F), scratch("hidden", config.F)};
+  return {scratch("normed", a.H),           scratch("x_mid", a.H),      scratch("qkv", a.qkv_width()), scratch("o", a.q_width()),
+          scratch("gate_up", 2 * config.F), scratch("hidden", config.F)};
 }
 
 Block::Block(ParameterSet& set, const BlockConfig& config, const std::string& scope)
@@ -34,7 +37,8 @@ Block::Block(ParameterSet& set, const BlockConfig& config, const std::string& sc
       norm2_(set, scope + ".post_attention_layernorm", config.attention.H, config.attention.eps),
       mlp_(set, config.attention.H, config.F, config.mlp_bias, scope + ".mlp") {}
 
-void Block::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y, KeyValueCache* cache) const {
+void Block::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y,
+                    KeyValueCache* cache) const {
   // x_mid = x + attention(norm1(x))
   norm1_.forward(context, x, scratch.normed, saved.rstd1);
   attention_.forward(context, pass, at, scratch.normed, x, saved.attention, scratch.attention, saved.x_mid, cache);
@@ -43,7 +47,8 @@ void Block::forward(Context& context, PassShape pass, const PositionViews& at, C
   mlp_.forward(context, scratch.normed, saved.x_mid, saved.mlp, scratch.mlp, y);
 }
 
-void Block::backward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View dy) const {
+void Block::backward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch,
+                     View dy) const {
   // dx_mid = dy + norm2'(mlp'(dy)); the normed input is made again rather than kept
   norm2_.forward(context, saved.x_mid, scratch.normed, View());
   mlp_.backward(context, dy, scratch.normed, saved.mlp, scratch.mlp, scratch.d_normed);
@@ -54,7 +59,8 @@ void Block::backward(Context& context, PassShape pass, const PositionViews& at, 
   norm1_.backward(context, scratch.d_normed, x, saved.rstd1, dy, Write::add);
 }
 
-void Block::decode(Context& context, const PositionViews& at, ConstView lengths, View x, DecodeScratch& scratch, KeyValueCache& cache) const {
+void Block::decode(Context& context, const PositionViews& at, ConstView lengths, View x, DecodeScratch& scratch,
+                   KeyValueCache& cache) const {
   const std::int64_t B = x.size(0);
   const auto first = [&](const View& view) { return view.rows(0, B); };
   norm1_.forward(context, x, first(scratch.normed), View());

@@ -51,7 +51,8 @@ void refuse_unsupported(const ConfigReader& config) {
   if (config.positive("pretraining_tp", 1) != 1) config.unsupported("pretraining_tp", "1");
   if (config.has("layer_types"))
     for (const Json& type : config.at("layer_types"))
-      if (type != "full_attention" && !(type == "sliding_attention" && config.has("sliding_window"))) config.unsupported("layer_types", "full_attention in every layer");
+      if (type != "full_attention" && !(type == "sliding_attention" && config.has("sliding_window")))
+        config.unsupported("layer_types", "full_attention in every layer");
 }
 
 std::vector<std::int64_t> read_ids(const ConfigReader& config, const char* key) {
@@ -73,7 +74,8 @@ AttentionConfig read_attention(const ConfigReader& config, const std::string& fa
   if (a.nh % a.nkv != 0)
     throw DataError(text(origin, ": num_attention_heads = ", a.nh, " is not a multiple of num_key_value_heads = ", a.nkv));
   if (!config.has("head_dim") && a.H % a.nh != 0)
-    throw DataError(text(origin, ": hidden_size = ", a.H, " is not a multiple of num_attention_heads = ", a.nh, ", and head_dim is not given"));
+    throw DataError(
+        text(origin, ": hidden_size = ", a.H, " is not a multiple of num_attention_heads = ", a.nh, ", and head_dim is not given"));
   // Qwen3 gives its head size apart from hidden_size / heads: 128 unless the file says otherwise.
   a.hd = config.positive("head_dim", family == "qwen3" ? 128 : a.H / a.nh);
   if (a.hd % 2 != 0) throw DataError(text(origin, ": head_dim = ", a.hd, " is odd: rotary positions need pairs"));
@@ -123,9 +125,12 @@ CausalConfig read_model_config(const std::filesystem::path& path) {
 }
 
 void CausalConfig::check_sequence(std::int64_t S) const {
-  if (S > positions) throw DataError(text("a sequence of ", S, " tokens is longer than the model's max_position_embeddings = ", positions, "; lower data.sequence"));
+  if (S > positions)
+    throw DataError(
+        text("a sequence of ", S, " tokens is longer than the model's max_position_embeddings = ", positions, "; lower data.sequence"));
   if (window > 0 && S > window)
-    throw DataError(text("a sequence of ", S, " tokens is longer than the model's sliding_window = ", window, ", which is not supported; lower data.sequence to ", window));
+    throw DataError(text("a sequence of ", S, " tokens is longer than the model's sliding_window = ", window,
+                         ", which is not supported; lower data.sequence to ", window));
 }
 
 }  // namespace strata

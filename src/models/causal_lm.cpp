@@ -5,7 +5,9 @@
 
 namespace strata {
 namespace {
-DType wide(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+DType wide(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
 }  // namespace
 
 CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
@@ -36,7 +38,8 @@ CausalLm::Activations CausalLm::take_activations(Arena& arena, PassShape pass, D
   a.sin = take(arena, "tables.rope", wide(type), Shape{pass.S, config_.rope.head_size / 2});
   const std::int64_t kept = train ? config_.L : 1;
   for (std::int64_t l = 0; l <= kept; ++l) a.x.push_back(take(arena, text("activations.layer.", l, ".x"), type, Shape{R, config_.H}));
-  for (std::int64_t l = 0; l < kept; ++l) a.saved.push_back(Block::take_saved(arena, text("activations.layer.", l), config_.block, pass, type));
+  for (std::int64_t l = 0; l < kept; ++l)
+    a.saved.push_back(Block::take_saved(arena, text("activations.layer.", l), config_.block, pass, type));
   a.rstd = take(arena, "activations.rstd", wide(type), Shape{R});
   a.scratch = Block::take_scratch(arena, config_.block, pass, type, train);
   if (train) a.dx = take(arena, "activations.dx", type, Shape{R, config_.H});
@@ -54,7 +57,9 @@ PositionViews CausalLm::at(const Activations& a) const {
   return {a.cos, a.sin, a.positions, first};
 }
 
-View CausalLm::head_weight(const FlatBuffer& buffer) const { return buffer.parameter(head_); }
+View CausalLm::head_weight(const FlatBuffer& buffer) const {
+  return buffer.parameter(head_);
+}
 
 // Runs embedding and blocks; returns norm(x_L), which lies in the layers' scratch.
 View CausalLm::blocks_forward(Context& context, Activations& a, Decoder* decoder, std::int64_t slot) const {
@@ -81,7 +86,8 @@ void CausalLm::forward_backward(Context& context, Activations& a, double scale) 
   const FlatBuffer& gradients = *context.gradients;
   const View normed = blocks_forward(context, a, nullptr, 0);
   // loss, and dnorm over norm(x_L)
-  linear_cross_entropy_backward(context.stream, normed, head_weight(context.weights), a.labels, scale, a.row_loss, normed, head_weight(gradients), Write::set);
+  linear_cross_entropy_backward(context.stream, normed, head_weight(context.weights), a.labels, scale, a.row_loss, normed,
+                                head_weight(gradients), Write::set);
   // dx_L through the last norm
   norm_->backward(context, normed, a.x[blocks_.size()], a.rstd, a.dx, Write::set);
   const PositionViews positions = at(a);
@@ -92,20 +98,24 @@ void CausalLm::forward_backward(Context& context, Activations& a, double scale) 
 
 void CausalLm::logits_of(Context& context, ConstView normed, View logits) const {
   const View weight = head_weight(context.weights);
-  context.stream.record("logits", 2.0 * static_cast<double>(normed.size(0)) * static_cast<double>(config_.V * config_.H), static_cast<double>(weight.bytes()));
+  context.stream.record("logits", 2.0 * static_cast<double>(normed.size(0)) * static_cast<double>(config_.V * config_.H),
+                        static_cast<double>(weight.bytes()));
   if (context.stream.planning()) return;
-  gemm(context.stream, normed.size(0), config_.V, config_.H, normed.type(), {normed.data(), normed.stride(0), false}, {weight.data(), config_.H, true}, logits.type(), logits.data(),
-       logits.stride(0));
+  gemm(context.stream, normed.size(0), config_.V, config_.H, normed.type(), {normed.data(), normed.stride(0), false},
+       {weight.data(), config_.H, true}, logits.type(), logits.data(), logits.stride(0));
 }
 
-void CausalLm::forward_logits(Context& context, Activations& a, View logits) const { logits_of(context, blocks_forward(context, a, nullptr, 0), logits); }
+void CausalLm::forward_logits(Context& context, Activations& a, View logits) const {
+  logits_of(context, blocks_forward(context, a, nullptr, 0), logits);
+}
 
 CausalLm::Decoder CausalLm::take_decoder(Arena& arena, std::int64_t B, std::int64_t C, DType type) const {
   const AttentionConfig& attention = config_.block.attention;
   Decoder d;
   for (std::int64_t l = 0; l < config_.L; ++l) {
     const Shape shape{B, C, attention.nkv, attention.hd};
-    d.caches.push_back({take(arena, text("cache.layer.", l, ".keys"), type, shape), take(arena, text("cache.layer.", l, ".values"), type, shape)});
+    d.caches.push_back(
+        {take(arena, text("cache.layer.", l, ".keys"), type, shape), take(arena, text("cache.layer.", l, ".values"), type, shape)});
   }
   d.cos = take(arena, "tables.rope", wide(type), Shape{C, config_.rope.head_size / 2});
   d.sin = take(arena, "tables.rope", wide(type), Shape{C, config_.rope.head_size / 2});
@@ -118,7 +128,9 @@ CausalLm::Decoder CausalLm::take_decoder(Arena& arena, std::int64_t B, std::int6
   return d;
 }
 
-void CausalLm::prepare(Decoder& decoder) const { rope_tables(config_.rope, decoder.cos, decoder.sin); }
+void CausalLm::prepare(Decoder& decoder) const {
+  rope_tables(config_.rope, decoder.cos, decoder.sin);
+}
 
 void CausalLm::prefill(Context& context, Activations& a, Decoder& decoder, std::int64_t slot) const {
   const View normed = blocks_forward(context, a, &decoder, slot);
@@ -131,7 +143,8 @@ void CausalLm::decode(Context& context, Decoder& d, std::int64_t B) const {
     for (std::int64_t b = 0; b < B; ++b) d.lengths.as<std::int32_t>()[b] = d.positions.as<std::int32_t>()[b] + 1;
   const PositionViews positions{d.cos, d.sin, first(d.positions), ConstView()};
   embedding_forward(context.stream, first(d.ids), context.weights.parameter(embedding_), first(d.x));
-  for (std::size_t l = 0; l < blocks_.size(); ++l) blocks_[l].decode(context, positions, first(d.lengths), first(d.x), d.scratch, d.caches[l]);
+  for (std::size_t l = 0; l < blocks_.size(); ++l)
+    blocks_[l].decode(context, positions, first(d.lengths), first(d.x), d.scratch, d.caches[l]);
   norm_->forward(context, first(d.x), first(d.scratch.normed), View());
   logits_of(context, first(d.scratch.normed), first(d.logits));
 }

@@ -10,7 +10,8 @@ namespace strata {
 
 class ConfigReader {
  public:
-  ConfigReader(const nlohmann::json& object, std::string origin, std::string prefix = "") : object_(object), origin_(std::move(origin)), prefix_(std::move(prefix)) {}
+  ConfigReader(const nlohmann::json& object, std::string origin, std::string prefix = "")
+      : object_(object), origin_(std::move(origin)), prefix_(std::move(prefix)) {}
 
   bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
   const nlohmann::json& at(const char* key) const { return object_[key]; }
@@ -23,7 +24,8 @@ class ConfigReader {
   std::int64_t positive(const char* key) const {
     require(key, "a positive whole number");
     const auto& value = object_[key];
-    if (!value.is_number_integer() || value.get<std::int64_t>() <= 0 || value.get<std::int64_t>() > (std::int64_t{1} << 31)) wrong(key, "a positive whole number");
+    if (!value.is_number_integer() || value.get<std::int64_t>() <= 0 || value.get<std::int64_t>() > (std::int64_t{1} << 31))
+      wrong(key, "a positive whole number");
     return value.get<std::int64_t>();
   }
   std::int64_t positive(const char* key, std::int64_t otherwise) const { return has(key) ? positive(key) : otherwise; }

@@ -11,7 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const char* torch_name(DType type) { return type == DType::bf16 ? "bfloat16" : "float32"; }
+const char* torch_name(DType type) {
+  return type == DType::bf16 ? "bfloat16" : "float32";
+}
 
 std::string config_text(const CausalConfig& config, DType type) {
   auto json = nlohmann::ordered_json::parse(config.json);
@@ -19,7 +21,9 @@ std::string config_text(const CausalConfig& config, DType type) {
   json.erase("torch_dtype");
   json["dtype"] = torch_name(type);
   if (!json.contains("architectures"))
-    json["architectures"] = {config.family == "qwen3" ? "Qwen3ForCausalLM" : config.family == "llama" ? "LlamaForCausalLM" : "MistralForCausalLM"};
+    json["architectures"] = {config.family == "qwen3"   ? "Qwen3ForCausalLM"
+                             : config.family == "llama" ? "LlamaForCausalLM"
+                                                        : "MistralForCausalLM"};
   return json.dump(2) + "\n";
 }
 
@@ -44,14 +48,17 @@ constexpr const char* sentencepiece_settings = R"({
 
 // A tokenizer is a folder, or one file of it whose companions lie beside it.
 void copy_tokenizer(const fs::path& from, const fs::path& folder) {
-  static const char* const names[] = {"tokenizer.json",  "tokenizer_config.json",   "vocab.json",        "merges.txt",         "tokenizer.model",
-                                      "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"};
+  static const char* const names[] = {
+      "tokenizer.json",          "tokenizer_config.json",  "vocab.json",         "merges.txt", "tokenizer.model", "added_tokens.json",
+      "special_tokens_map.json", "generation_config.json", "chat_template.jinja"};
   if (!fs::exists(from)) throw DataError(text("the tokenizer ", from.string(), " does not exist"));
   if (from.extension() == ".model") {
     copy_over(from, folder / "tokenizer.model");
     const fs::path settings = from.parent_path() / "tokenizer_config.json";
-    if (fs::exists(settings)) copy_over(settings, folder / "tokenizer_config.json");
-    else write_text_atomically(folder / "tokenizer_config.json", sentencepiece_settings);
+    if (fs::exists(settings))
+      copy_over(settings, folder / "tokenizer_config.json");
+    else
+      write_text_atomically(folder / "tokenizer_config.json", sentencepiece_settings);
     return;
   }
   const fs::path source = fs::is_directory(from) ? from : from.parent_path();
@@ -60,8 +67,10 @@ void copy_tokenizer(const fs::path& from, const fs::path& folder) {
 
 }  // namespace
 
-void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type, const fs::path& tokenizer) {
-  if (type != DType::f32 && type != DType::bf16) throw DeckError(text("convert.dtype = ", name_of(type), ": a Hugging Face folder is written in fp32 or bf16"));
+void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type,
+                    const fs::path& tokenizer) {
+  if (type != DType::f32 && type != DType::bf16)
+    throw DeckError(text("convert.dtype = ", name_of(type), ": a Hugging Face folder is written in fp32 or bf16"));
   make_folders(folder);
   std::vector<SafetensorsItem> items;
   for (const Parameter& p : set.parameters()) {

@@ -15,7 +15,10 @@ constexpr std::int64_t piece_elements = std::int64_t{1} << 18;
 
 // Calls work(parameter, first, count) for pieces of all parameters on the stream's threads.
 void for_pieces(Stream& stream, const ParameterSet& set, FunctionRef<void(int, std::int64_t, std::int64_t)> work) {
-  struct Piece { int parameter; std::int64_t first, count; };
+  struct Piece {
+    int parameter;
+    std::int64_t first, count;
+  };
   std::vector<Piece> pieces;
   for (std::size_t p = 0; p < set.parameters().size(); ++p)
     for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements)
@@ -53,13 +56,18 @@ float half_to_float(std::uint16_t h) {
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
 
-void read_as_float(const SafetensorsReader& file, const SafetensorsEntry& entry, std::int64_t first, std::int64_t count, std::vector<unsigned char>& raw, float* to) {
+void read_as_float(const SafetensorsReader& file, const SafetensorsEntry& entry, std::int64_t first, std::int64_t count,
+                   std::vector<unsigned char>& raw, float* to) {
   raw.resize(static_cast<std::size_t>(count) * size_of(entry.type));
   file.read(entry, first, count, raw.data());
   for (std::int64_t i = 0; i < count; ++i) {
-    if (entry.type == DType::f32) std::memcpy(to + i, raw.data() + 4 * i, 4);
-    else if (entry.type == DType::f64) { double d; std::memcpy(&d, raw.data() + 8 * i, 8); to[i] = static_cast<float>(d); }
-    else {
+    if (entry.type == DType::f32)
+      std::memcpy(to + i, raw.data() + 4 * i, 4);
+    else if (entry.type == DType::f64) {
+      double d;
+      std::memcpy(&d, raw.data() + 8 * i, 8);
+      to[i] = static_cast<float>(d);
+    } else {
       std::uint16_t bits;
       std::memcpy(&bits, raw.data() + 2 * i, 2);
       to[i] = entry.type == DType::bf16 ? static_cast<float>(BFloat16::from_bits(bits)) : half_to_float(bits);
@@ -83,10 +91,14 @@ Shape shape_of(const SafetensorsEntry& entry) {
   return shape;
 }
 
-bool known_type(DType type) { return type == DType::f32 || type == DType::bf16 || type == DType::f16 || type == DType::f64; }
+bool known_type(DType type) {
+  return type == DType::f32 || type == DType::bf16 || type == DType::f16 || type == DType::f64;
+}
 
 // Rotary frequencies that older files carry; they follow from the configuration.
-bool derived(const std::string& name) { return name.size() > 9 && name.compare(name.size() - 9, 9, ".inv_freq") == 0; }
+bool derived(const std::string& name) {
+  return name.size() > 9 && name.compare(name.size() - 9, 9, ".inv_freq") == 0;
+}
 
 void compare_tied_head(const SafetensorsReader& file, const SafetensorsEntry& embedding, const SafetensorsEntry& head) {
   std::vector<unsigned char> raw;
@@ -97,7 +109,8 @@ void compare_tied_head(const SafetensorsReader& file, const SafetensorsEntry& em
     read_as_float(file, head, first, count, raw, b.data());
     const auto differs = std::mismatch(a.begin(), a.begin() + count, b.begin());
     if (differs.first != a.begin() + count)
-      throw DataError(text(head.file.string(), ": tie_word_embeddings is true, but ", head_name, " differs from ", embedding_name, " at element ", first + (differs.first - a.begin()),
+      throw DataError(text(head.file.string(), ": tie_word_embeddings is true, but ", head_name, " differs from ", embedding_name,
+                           " at element ", first + (differs.first - a.begin()),
                            "; set tie_word_embeddings to false in config.json, or remove ", head_name));
   }
 }
@@ -114,8 +127,14 @@ WeightStore WeightStore::take(Arena& arena, DType compute, const ParameterSet& s
 void WeightStore::store(int parameter, std::int64_t first, std::span<const float> values) const {
   const View all = weight.parameter(parameter);
   const View to = all.reshaped(Shape{all.elements()}).rows(first, static_cast<std::int64_t>(values.size()));
-  if (to.type() == DType::f32) { std::copy(values.begin(), values.end(), to.as<float>()); return; }
-  if (to.type() == DType::f64) { std::copy(values.begin(), values.end(), to.as<double>()); return; }
+  if (to.type() == DType::f32) {
+    std::copy(values.begin(), values.end(), to.as<float>());
+    return;
+  }
+  if (to.type() == DType::f64) {
+    std::copy(values.begin(), values.end(), to.as<double>());
+    return;
+  }
   std::int16_t* low = remainder.given() ? remainder.parameter(parameter).as<std::int16_t>() + first : nullptr;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const BFloat16 high(values[i]);
@@ -127,14 +146,18 @@ void WeightStore::store(int parameter, std::int64_t first, std::span<const float
 void WeightStore::load(int parameter, std::int64_t first, std::span<float> values) const {
   const View all = weight.parameter(parameter);
   const View from = all.reshaped(Shape{all.elements()}).rows(first, static_cast<std::int64_t>(values.size()));
-  if (from.type() == DType::f32) { std::copy_n(from.as<float>(), values.size(), values.begin()); return; }
+  if (from.type() == DType::f32) {
+    std::copy_n(from.as<float>(), values.size(), values.begin());
+    return;
+  }
   if (from.type() == DType::f64) {
     std::transform(from.as<double>(), from.as<double>() + values.size(), values.begin(), [](double d) { return static_cast<float>(d); });
     return;
   }
   const std::int16_t* low = remainder.given() ? remainder.parameter(parameter).as<std::int16_t>() + first : nullptr;
   for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = std::bit_cast<float>((std::uint32_t{from.as<BFloat16>()[i].bits} << 16) + static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));
+    values[i] = std::bit_cast<float>((std::uint32_t{from.as<BFloat16>()[i].bits} << 16) +
+                                     static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));
 }
 
 void random_weights(Stream& stream, const ParameterSet& set, double range, std::uint64_t seed, const WeightStore& store) {
@@ -159,20 +182,25 @@ std::vector<std::string> check_weights(const SafetensorsReader& file, const Caus
     if (entry.shape.size() > static_cast<std::size_t>(Shape::max_rank) || !(shape_of(entry) == shape)) {
       std::string found;
       for (std::int64_t size : entry.shape) found += (found.empty() ? "" : ", ") + std::to_string(size);
-      findings.push_back(text(entry.file.string(), ": ", name, " has shape [", found, "], the model's configuration asks for ", shape.str()));
+      findings.push_back(
+          text(entry.file.string(), ": ", name, " has shape [", found, "], the model's configuration asks for ", shape.str()));
     }
-    if (!known_type(entry.type)) findings.push_back(text(entry.file.string(), ": ", name, " is of type ", name_of(entry.type), "; expected f32, bf16, f16 or f64"));
+    if (!known_type(entry.type))
+      findings.push_back(text(entry.file.string(), ": ", name, " is of type ", name_of(entry.type), "; expected f32, bf16, f16 or f64"));
   };
   for (const Parameter& parameter : set.parameters()) {
     const SafetensorsEntry* entry = find_entry(file, parameter.name);
-    if (entry) check(parameter.name, *entry, parameter.shape);
-    else findings.push_back(text("the weights lack ", parameter.name, " ", parameter.shape.str()));
+    if (entry)
+      check(parameter.name, *entry, parameter.shape);
+    else
+      findings.push_back(text("the weights lack ", parameter.name, " ", parameter.shape.str()));
   }
   for (const auto& [name, entry] : file.tensors()) {
     const bool ours = set.find(name) >= 0 || set.find("model." + name) >= 0;
     const bool tied_head = config.tied && name == head_name;
     if (tied_head) check(name, entry, Shape{config.V, config.H});
-    if (!ours && !tied_head && !derived(name)) findings.push_back(text(entry.file.string(), ": ", name, " is not a parameter of this ", config.family, " model"));
+    if (!ours && !tied_head && !derived(name))
+      findings.push_back(text(entry.file.string(), ": ", name, " is not a parameter of this ", config.family, " model"));
   }
   return findings;
 }
@@ -189,7 +217,8 @@ void require_weights(const SafetensorsReader& file, const CausalConfig& config, 
   if (head) compare_tied_head(file, *find_entry(file, embedding_name), *head);
 }
 
-void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set, const WeightStore& store) {
+void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set,
+                  const WeightStore& store) {
   require_weights(file, config, set);
   for_pieces(stream, set, [&](int p, std::int64_t first, std::int64_t count) {
     std::vector<unsigned char> raw;

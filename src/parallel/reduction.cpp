@@ -7,8 +7,12 @@
 namespace strata {
 namespace {
 
-std::int64_t blocks_of(std::int64_t leaves, std::int64_t block) { return (leaves + block - 1) / block; }
-std::int64_t first_block(std::int64_t blocks, int rank, int ranks) { return blocks * rank / ranks; }
+std::int64_t blocks_of(std::int64_t leaves, std::int64_t block) {
+  return (leaves + block - 1) / block;
+}
+std::int64_t first_block(std::int64_t blocks, int rank, int ranks) {
+  return blocks * rank / ranks;
+}
 
 // Pieces every rank brings to a reduction over `blocks` blocks, rank by rank.
 std::vector<std::vector<TreeNode>> pieces_by_rank(std::int64_t blocks, int ranks) {
@@ -55,13 +59,15 @@ int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
   return static_cast<int>(most);
 }
 
-GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves, std::int64_t block, bool fast)
+GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves,
+                                     std::int64_t block, bool fast)
     : set_(set), type_(type), rank_(comm.rank()), ranks_(comm.size()), block_(block), fast_(fast) {
   // Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
   int buffers = 1;
   std::size_t pieces = 1;
   for (std::int64_t blocks = 1; blocks <= blocks_of(most_leaves, block); ++blocks) {
-    for (int r = 0; r < ranks_; ++r) buffers = std::max(buffers, counter_buffers(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_), block));
+    for (int r = 0; r < ranks_; ++r)
+      buffers = std::max(buffers, counter_buffers(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_), block));
     std::size_t of_all = 0;
     for (int r = 0; r < ranks_; ++r) of_all += subtree_count(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_));
     pieces = std::max(pieces, of_all);
@@ -100,13 +106,17 @@ const FlatBuffer& GradientReduction::leaf() {
 void GradientReduction::leaf_done(Stream& stream) {
   STRATA_ASSERT(next_ < last_, "leaf ", next_, " of ", last_);
   if (fast_) {  // one running sum
-    if (pieces_.empty()) pieces_.push_back({TreeNode{0, 0}, leaf_buffer_});
-    else add_into(stream, buffers_[pieces_[0].buffer].flat(), buffers_[leaf_buffer_].flat());
+    if (pieces_.empty())
+      pieces_.push_back({TreeNode{0, 0}, leaf_buffer_});
+    else
+      add_into(stream, buffers_[pieces_[0].buffer].flat(), buffers_[leaf_buffer_].flat());
     ++next_;
     return;
   }
-  if (block_buffer_ < 0) block_buffer_ = static_cast<std::int64_t>(leaf_buffer_);
-  else add_into(stream, buffers_[static_cast<std::size_t>(block_buffer_)].flat(), buffers_[leaf_buffer_].flat());
+  if (block_buffer_ < 0)
+    block_buffer_ = static_cast<std::int64_t>(leaf_buffer_);
+  else
+    add_into(stream, buffers_[static_cast<std::size_t>(block_buffer_)].flat(), buffers_[leaf_buffer_].flat());
   ++next_;
   if (next_ % block_ != 0 && next_ != leaves_) return;
   const auto done = static_cast<std::size_t>(block_buffer_);
@@ -133,8 +143,10 @@ const FlatBuffer& GradientReduction::finish(Stream& stream, Communicator& comm) 
     if (pieces_.empty()) fill(stream, leaf().flat(), 0.0), pieces_.push_back({TreeNode{0, 0}, leaf_buffer_});
     const View sum = buffers_[pieces_[0].buffer].flat();
     if (stream.planning() || ranks_ == 1) return buffers_[pieces_[0].buffer];
-    if (type_ == DType::f32) comm.all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));
-    else comm.all_reduce_sum_fast(sum.as<double>(), static_cast<std::size_t>(sum.elements()));
+    if (type_ == DType::f32)
+      comm.all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));
+    else
+      comm.all_reduce_sum_fast(sum.as<double>(), static_cast<std::size_t>(sum.elements()));
     return buffers_[pieces_[0].buffer];
   }
   if (ranks_ == 1) {
@@ -154,7 +166,8 @@ void GradientReduction::fold_local(Stream& stream) {
 }
 
 // Sum of a subtree of one chunk; pieces that travelled are taken as they are.
-View GradientReduction::fold_slices(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& slices, TreeNode node) const {
+View GradientReduction::fold_slices(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& slices,
+                                    TreeNode node) const {
   const auto found = std::find(nodes.begin(), nodes.end(), node);
   if (found != nodes.end()) return slices[static_cast<std::size_t>(found - nodes.begin())];
   STRATA_ASSERT(node.level > 0, "block ", node.index, " of the reduction is missing");
@@ -171,7 +184,8 @@ void GradientReduction::exchange_and_fold(Stream& stream, Communicator& comm) {
   int top = 0;
   while (std::int64_t{1} << top < blocks_) ++top;
 
-  const std::int64_t align = ParameterSet::unit_alignment, total = set_.padded_elements(), element = static_cast<std::int64_t>(size_of(type_));
+  const std::int64_t align = ParameterSet::unit_alignment, total = set_.padded_elements(),
+                     element = static_cast<std::int64_t>(size_of(type_));
   const auto begin_of = [&](int r) { return total / align * r / ranks_ * align; };
   const View result = buffers_[pieces_.empty() ? 0 : pieces_[0].buffer].flat();
   std::int64_t longest = 0;
@@ -183,7 +197,8 @@ void GradientReduction::exchange_and_fold(Stream& stream, Communicator& comm) {
     std::vector<Message> sends, receives;
     for (int owner = 0; owner < ranks_; ++owner)
       for (const Piece& piece : pieces_) {
-        const View slice = buffers_[piece.buffer].flat().rows(begin_of(owner) + std::min(at, begin_of(owner + 1) - begin_of(owner)), stretch(owner));
+        const View slice =
+            buffers_[piece.buffer].flat().rows(begin_of(owner) + std::min(at, begin_of(owner + 1) - begin_of(owner)), stretch(owner));
         sends.push_back({owner, slice.data(), static_cast<std::size_t>(stretch(owner) * element)});
       }
     std::vector<View> slices;
@@ -199,7 +214,8 @@ void GradientReduction::exchange_and_fold(Stream& stream, Communicator& comm) {
     for (int other = 0; other < ranks_; ++other) {
       if (mine) sends.push_back({other, sum.data(), static_cast<std::size_t>(mine * element)});
       if (!stretch(other)) continue;
-      receives.push_back({other, result.rows(begin_of(other) + at, stretch(other)).data(), static_cast<std::size_t>(stretch(other) * element)});
+      receives.push_back(
+          {other, result.rows(begin_of(other) + at, stretch(other)).data(), static_cast<std::size_t>(stretch(other) * element)});
     }
     comm.exchange(sends, receives);
   }

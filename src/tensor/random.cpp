@@ -7,14 +7,17 @@
 
 namespace strata {
 namespace {
-double to_unit(std::uint32_t high, std::uint32_t low) { return static_cast<double>((std::uint64_t{high} << 21) | (low >> 11)) * 0x1p-53; }
+double to_unit(std::uint32_t high, std::uint32_t low) {
+  return static_cast<double>((std::uint64_t{high} << 21) | (low >> 11)) * 0x1p-53;
+}
 }  // namespace
 
 std::array<std::uint32_t, 4> random_bits(std::uint64_t seed, RandomPurpose purpose, std::uint64_t a, std::uint64_t b) {
   // The purpose is mixed into the key's high word by an odd constant, so that seeds that differ in few bits do not meet other purposes.
-  const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(purpose) * 0x9E3779B9u)}};
-  const r123::Philox4x32::ctr_type counter{
-      {static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(a >> 32), static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(b >> 32)}};
+  const r123::Philox4x32::key_type key{
+      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32) ^ (static_cast<std::uint32_t>(purpose) * 0x9E3779B9u)}};
+  const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(a >> 32),
+                                            static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(b >> 32)}};
   const auto r = r123::Philox4x32()(counter, key);
   return {r[0], r[1], r[2], r[3]};
 }

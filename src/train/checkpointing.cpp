@@ -53,7 +53,8 @@ void Checkpointing::committed(double waited) {
     if (comm_.rank() == 0) update_catalogue(folder_, pending_path_.filename().string(), pending_best_, config_);
   });
   newest_ = pending_path_;
-  log_info(text("Checkpoint ", newest_.string(), " written", pending_best_ ? ", best so far" : "", waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));
+  log_info(text("Checkpoint ", newest_.string(), " written", pending_best_ ? ", best so far" : "",
+                waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));
 }
 
 }  // namespace strata

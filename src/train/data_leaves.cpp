@@ -15,18 +15,25 @@ struct DataLeaves::State {
   std::int64_t position(std::int64_t leaf) const { return cursor + leaf * loader.rows(); }
 };
 
-DataLeaves::DataLeaves(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro) : state_(std::make_unique<State>(file, data, seed, micro)) {}
+DataLeaves::DataLeaves(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
+    : state_(std::make_unique<State>(file, data, seed, micro)) {}
 DataLeaves::~DataLeaves() = default;
 
-std::int64_t DataLeaves::samples() const { return state_->samples.samples(); }
+std::int64_t DataLeaves::samples() const {
+  return state_->samples.samples();
+}
 
 void DataLeaves::read_ahead(std::function<std::optional<std::int64_t>()> next_position, std::int64_t end) {
   state_->ahead = std::make_unique<ReadAhead>(state_->loader, end, std::move(next_position));
 }
 
-void DataLeaves::begin(std::int64_t cursor, std::int64_t sequences) { state_->cursor = cursor, state_->end = cursor + sequences; }
+void DataLeaves::begin(std::int64_t cursor, std::int64_t sequences) {
+  state_->cursor = cursor, state_->end = cursor + sequences;
+}
 
-std::int64_t DataLeaves::counted(std::int64_t leaf) { return state_->loader.counted_labels(state_->position(leaf), state_->end); }
+std::int64_t DataLeaves::counted(std::int64_t leaf) {
+  return state_->loader.counted_labels(state_->position(leaf), state_->end);
+}
 
 void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
   TokenBatch& batch = state_->batch;

@@ -20,7 +20,13 @@ namespace {
 class RankPositions {
  public:
   RankPositions(const StepPlan& plan, const BatchConfig& batch, const RunRecord& record, int rank, int ranks)
-      : plan_(plan), micro_(batch.micro), block_(batch.block), steps_left_(plan.total_steps() - record.step), cursor_(record.cursor), rank_(rank), ranks_(ranks) {
+      : plan_(plan),
+        micro_(batch.micro),
+        block_(batch.block),
+        steps_left_(plan.total_steps() - record.step),
+        cursor_(record.cursor),
+        rank_(rank),
+        ranks_(ranks) {
     begin_step();
   }
   std::optional<std::int64_t> operator()() {
@@ -50,7 +56,10 @@ constexpr double none = std::numeric_limits<double>::quiet_NaN();
 class Loop {
  public:
   explicit Loop(LoopParts& parts)
-      : p_(parts), record_(parts.record), leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro), checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
+      : p_(parts),
+        record_(parts.record),
+        leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro),
+        checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
     leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.comm.rank(), p_.comm.size()), p_.plan.end());
     if (p_.validation_data) {
       DataConfig in_order = p_.data;
@@ -88,7 +97,9 @@ class Loop {
       report();
       if (due(p_.checkpoint.every) || end || improved) checkpointing_.save(record_, p_.launch, improved);
     }
-    if (result.stopped_early) log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ", p_.train.min_delta));
+    if (result.stopped_early)
+      log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ",
+                    p_.train.min_delta));
     // A run that is stopped before its first step leaves its initial state, so that 75 always means: there is a checkpoint.
     if (done_ > 0 || (result.interrupted && record_.step == 0)) checkpointing_.save_if_new(record_, p_.launch);
     checkpointing_.finish();
@@ -112,7 +123,8 @@ class Loop {
     const Stopwatch watch;
     leaves_.begin(record_.cursor, sequences);
     const double lr = p_.schedule.lr(record_.step + 1);
-    const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_, p_.plan.leaves(sequences), lr, record_.step + 1);
+    const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_,
+                                                  p_.plan.leaves(sequences), lr, record_.step + 1);
     record_.step += 1;
     record_.cursor += sequences;
     record_.tokens += sequences * p_.data.sequence;
@@ -121,26 +133,41 @@ class Loop {
     record_.validation_loss = none;  // belongs to the steps that were validated
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
-    metrics_now_ = {record_.step, p_.plan.total_steps(), record_.epoch, record_.tokens, result.loss, result.grad_norm, lr, none,
-                    static_cast<double>(sequences * p_.data.sequence) / seconds, static_cast<double>(sequences) / seconds, peak_memory_bytes(), 0};
+    metrics_now_ = {record_.step,
+                    p_.plan.total_steps(),
+                    record_.epoch,
+                    record_.tokens,
+                    result.loss,
+                    result.grad_norm,
+                    lr,
+                    none,
+                    static_cast<double>(sequences * p_.data.sequence) / seconds,
+                    static_cast<double>(sequences) / seconds,
+                    peak_memory_bytes(),
+                    0};
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
   }
 
-  // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in the record: a run that
-  // goes on from here is then the run that never stopped.
+  // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
+  // the record: a run that goes on from here is then the run that never stopped.
   bool validate_now(bool counts) {
     const Stopwatch watch;
-    const std::int64_t samples = p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
+    const std::int64_t samples =
+        p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
     validation_->begin(0, samples);
-    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.state().weights().weight, p_.setup.activations(), *validation_, p_.plan.leaves(samples));
+    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.state().weights().weight, p_.setup.activations(),
+                                             *validation_, p_.plan.leaves(samples));
     last_validation_ = result.loss;
     if (counts) metrics_now_.validation_loss = record_.validation_loss = result.loss;
     const bool improved = counts && (std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric);
-    if (improved) record_.best_metric = result.loss, record_.best_step = record_.step, record_.bad_validations = 0;
-    else if (counts) record_.bad_validations += 1;
+    if (improved)
+      record_.best_metric = result.loss, record_.best_step = record_.step, record_.bad_validations = 0;
+    else if (counts)
+      record_.bad_validations += 1;
     char line[160];
-    std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)%s", static_cast<long long>(record_.step), result.loss, std::exp(result.loss),
-                  static_cast<long long>(result.counted), duration_text(watch.seconds()).c_str(), improved ? "  best so far" : "");
+    std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)%s",
+                  static_cast<long long>(record_.step), result.loss, std::exp(result.loss), static_cast<long long>(result.counted),
+                  duration_text(watch.seconds()).c_str(), improved ? "  best so far" : "");
     pending_line_ = line;
     return improved;
   }
@@ -148,8 +175,10 @@ class Loop {
   void report() {
     const bool shown = due(p_.train.log_every) || record_.step == p_.plan.total_steps();
     if (p_.moving_line) Log::progress_line(step_line(metrics_now_));
-    if (shown && p_.moving_line) Log::record(step_line(metrics_now_));
-    else if (shown) log_info(step_line(metrics_now_));
+    if (shown && p_.moving_line)
+      Log::record(step_line(metrics_now_));
+    else if (shown)
+      log_info(step_line(metrics_now_));
     if (!pending_line_.empty()) log_info(pending_line_);
     if (metrics_) metrics_->append(metrics_now_);
     pending_line_.clear();
@@ -170,6 +199,8 @@ class Loop {
 
 }  // namespace
 
-LoopResult run_training(LoopParts& parts) { return Loop(parts).run(); }
+LoopResult run_training(LoopParts& parts) {
+  return Loop(parts).run();
+}
 
 }  // namespace strata

@@ -25,8 +25,9 @@ std::string exact(double value) {
 
 std::string step_line(const StepMetrics& m) {
   char buffer[256];
-  std::snprintf(buffer, sizeof buffer, "Step %lld/%lld  Loss %.4f  norm %.2f  lr %.2e  %.0f tok/s  %.1f seq/s  %s  eta %s", static_cast<long long>(m.step), static_cast<long long>(m.max_steps),
-                m.loss, m.grad_norm, m.lr, m.tokens_per_s, m.sequences_per_s, bytes_text(static_cast<double>(m.memory_bytes)).c_str(), duration_text(m.eta).c_str());
+  std::snprintf(buffer, sizeof buffer, "Step %lld/%lld  Loss %.4f  norm %.2f  lr %.2e  %.0f tok/s  %.1f seq/s  %s  eta %s",
+                static_cast<long long>(m.step), static_cast<long long>(m.max_steps), m.loss, m.grad_norm, m.lr, m.tokens_per_s,
+                m.sequences_per_s, bytes_text(static_cast<double>(m.memory_bytes)).c_str(), duration_text(m.eta).c_str());
   return buffer;
 }
 
@@ -45,8 +46,8 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t resumed
 
 void MetricsFile::append(const StepMetrics& m) {
   std::ofstream out(path_, std::ios::app);
-  out << m.step << ',' << exact(m.epoch) << ',' << m.tokens << ',' << exact(m.loss) << ',' << exact(m.grad_norm) << ',' << exact(m.lr) << ',' << exact(m.validation_loss) << ','
-      << exact(m.tokens_per_s) << ',' << m.memory_bytes << '\n';
+  out << m.step << ',' << exact(m.epoch) << ',' << m.tokens << ',' << exact(m.loss) << ',' << exact(m.grad_norm) << ',' << exact(m.lr)
+      << ',' << exact(m.validation_loss) << ',' << exact(m.tokens_per_s) << ',' << m.memory_bytes << '\n';
   if (!out.flush()) throw DataError(text("cannot write ", path_.string(), "; is the disk full?"));
 }
 

@@ -8,7 +8,8 @@ namespace strata {
 
 TrainSetup::TrainSetup(Arena& arena, const Communicator& comm, const CausalLm& model, const TrainShape& shape)
     : state_(arena, model.parameters(), shape.compute),
-      reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, comm, shape.most_leaves, shape.block, shape.fast_reduction),
+      reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, comm, shape.most_leaves, shape.block,
+                 shape.fast_reduction),
       activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask)),
       step_(arena, model, state_, shape.step) {}
 
@@ -40,10 +41,12 @@ std::string memory_table(const TrainPlan& plan) {
   std::string table = "Memory of one rank\n";
   char line[128];
   for (const ArenaEntry& group : plan.groups) {
-    std::snprintf(line, sizeof line, "  %-24s %16lld bytes  %10s\n", group.name.c_str(), static_cast<long long>(group.bytes), bytes_text(static_cast<double>(group.bytes)).c_str());
+    std::snprintf(line, sizeof line, "  %-24s %16lld bytes  %10s\n", group.name.c_str(), static_cast<long long>(group.bytes),
+                  bytes_text(static_cast<double>(group.bytes)).c_str());
     table += line;
   }
-  std::snprintf(line, sizeof line, "  %-24s %16lld bytes  %10s", "arena", static_cast<long long>(plan.bytes), bytes_text(static_cast<double>(plan.bytes)).c_str());
+  std::snprintf(line, sizeof line, "  %-24s %16lld bytes  %10s", "arena", static_cast<long long>(plan.bytes),
+                bytes_text(static_cast<double>(plan.bytes)).c_str());
   return table + line;
 }
 

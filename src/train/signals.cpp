@@ -1,5 +1,5 @@
-// Signals are blocked in every thread and taken by one that waits for them: oneDNN's generated kernels use the memory below the stack pointer, so
-// a handler's frame on a computing thread destroys their data (seen with oneDNN 2.6: heap corruption and segmentation faults).
+// Signals are blocked in every thread and taken by one that waits for them: oneDNN's generated kernels use the memory below the stack
+// pointer, so a handler's frame on a computing thread destroys their data (seen with oneDNN 2.6: heap corruption and segmentation faults).
 #include "strata/train/signals.hpp"
 
 #include <atomic>
@@ -22,8 +22,12 @@ void catch_signals() {
   }).detach();
 }
 
-int pending_signal() { return received.load(); }
+int pending_signal() {
+  return received.load();
+}
 
-const char* signal_name(int signal) { return signal == SIGUSR1 ? "SIGUSR1" : signal == SIGTERM ? "SIGTERM" : "a signal"; }
+const char* signal_name(int signal) {
+  return signal == SIGUSR1 ? "SIGUSR1" : signal == SIGTERM ? "SIGTERM" : "a signal";
+}
 
 }  // namespace strata

@@ -19,15 +19,19 @@ CheckpointTensor tensor_of(std::string path, const View& view, int rank, int ran
   const std::int64_t n = view.elements(), blocks = (n + checksum_elements - 1) / checksum_elements;
   const std::int64_t first = blocks * rank / ranks * checksum_elements, last = std::min(n, blocks * (rank + 1) / ranks * checksum_elements);
   const auto* base = static_cast<const unsigned char*>(view.data());  // null when planning
-  if (first < last) tensor.pieces.push_back({base ? base + first * static_cast<std::int64_t>(size_of(view.type())) : nullptr, first, last - first});
+  if (first < last)
+    tensor.pieces.push_back({base ? base + first * static_cast<std::int64_t>(size_of(view.type())) : nullptr, first, last - first});
   return tensor;
 }
 
 void expect_tensor(const CheckpointReader& checkpoint, const std::string& path, DType type, const Shape& shape) {
-  if (!checkpoint.has(path)) throw DataError(text(checkpoint.path().string(), ": has no ", path, "; is it a checkpoint of another model or precision (", checkpoint.run().compute, ")?"));
+  if (!checkpoint.has(path))
+    throw DataError(text(checkpoint.path().string(), ": has no ", path, "; is it a checkpoint of another model or precision (",
+                         checkpoint.run().compute, ")?"));
   const h5::DatasetInfo info = checkpoint.info(path);
   if (info.shape != sizes_of(shape) || info.type != type)
-    throw DataError(text(checkpoint.path().string(), ": ", path, " has ", info.elements(), " elements of ", name_of(info.type), ", expected ", shape.str(), " of ", name_of(type)));
+    throw DataError(text(checkpoint.path().string(), ": ", path, " has ", info.elements(), " elements of ", name_of(info.type),
+                         ", expected ", shape.str(), " of ", name_of(type)));
 }
 
 }  // namespace
@@ -44,7 +48,9 @@ std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks
   for (std::size_t i = 0; i < set_.parameters().size(); ++i) {
     const int p = static_cast<int>(i);
     const std::string name = set_[p].name;
-    const auto add = [&](const std::string& path, const FlatBuffer& buffer) { tensors.push_back(tensor_of(path, buffer.parameter(p), rank, ranks)); };
+    const auto add = [&](const std::string& path, const FlatBuffer& buffer) {
+      tensors.push_back(tensor_of(path, buffer.parameter(p), rank, ranks));
+    };
     add("/model/" + name, weights_.weight);
     if (weights_.remainder.given()) add("/optimizer/" + name + "/remainder", weights_.remainder);
     add("/optimizer/" + name + "/exp_avg", exp_avg_);
@@ -55,7 +61,11 @@ std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks
 
 void TrainState::restore(const CheckpointReader& checkpoint) const {
   check_checkpoint_model(checkpoint, set_);
-  struct Piece { std::string path; std::int64_t first, count; unsigned char* to; };
+  struct Piece {
+    std::string path;
+    std::int64_t first, count;
+    unsigned char* to;
+  };
   std::vector<Piece> pieces;
   for (const CheckpointTensor& tensor : checkpoint_tensors(0, 1)) {
     Shape shape;
@@ -63,7 +73,8 @@ void TrainState::restore(const CheckpointReader& checkpoint) const {
     expect_tensor(checkpoint, tensor.path, tensor.type, shape);
     auto* base = static_cast<unsigned char*>(const_cast<void*>(tensor.pieces.at(0).data));
     for (std::int64_t first = 0; first < shape.elements(); first += piece_elements)
-      pieces.push_back({tensor.path, first, std::min(piece_elements, shape.elements() - first), base + first * static_cast<std::int64_t>(size_of(tensor.type))});
+      pieces.push_back({tensor.path, first, std::min(piece_elements, shape.elements() - first),
+                        base + first * static_cast<std::int64_t>(size_of(tensor.type))});
   }
   // HDF5 is not thread-safe: the pieces are read one after the other.
   for (const Piece& piece : pieces) checkpoint.read(piece.path, piece.first, piece.count, piece.to);
@@ -72,9 +83,11 @@ void TrainState::restore(const CheckpointReader& checkpoint) const {
 void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
   for (const Parameter& p : set.parameters()) {
     const std::string path = "/model/" + p.name;
-    if (!checkpoint.has(path)) throw DataError(text(checkpoint.path().string(), ": has no ", path, "; it is a checkpoint of another model"));
+    if (!checkpoint.has(path))
+      throw DataError(text(checkpoint.path().string(), ": has no ", path, "; it is a checkpoint of another model"));
     if (checkpoint.info(path).shape != sizes_of(p.shape))
-      throw DataError(text(checkpoint.path().string(), ": ", path, " has ", checkpoint.info(path).elements(), " elements in another shape, the model's configuration asks for ", p.shape.str()));
+      throw DataError(text(checkpoint.path().string(), ": ", path, " has ", checkpoint.info(path).elements(),
+                           " elements in another shape, the model's configuration asks for ", p.shape.str()));
   }
   for (const std::string& path : checkpoint.tensors())
     if (path.rfind("/model/", 0) == 0 && set.find(path.substr(7)) < 0)
@@ -92,7 +105,8 @@ void read_checkpoint_master(const CheckpointReader& checkpoint, const std::strin
     std::transform(wide.begin(), wide.end(), values.begin(), [](double d) { return static_cast<float>(d); });
     return;
   }
-  if (type != DType::bf16) throw DataError(text(checkpoint.path().string(), ": ", path, " is of type ", name_of(type), ", expected f32, bf16 or f64"));
+  if (type != DType::bf16)
+    throw DataError(text(checkpoint.path().string(), ": ", path, " is of type ", name_of(type), ", expected f32, bf16 or f64"));
   std::vector<std::uint16_t> high(values.size());
   std::vector<std::int16_t> low(values.size(), 0);
   checkpoint.read(path, first, count, high.data());

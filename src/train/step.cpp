@@ -11,7 +11,9 @@ namespace {
 constexpr std::int64_t chunk = ParameterSet::unit_alignment;
 }
 
-double fold_rows(const View& row_loss) { return fold(std::span<const double>(row_loss.as<double>(), static_cast<std::size_t>(row_loss.elements()))); }
+double fold_rows(const View& row_loss) {
+  return fold(std::span<const double>(row_loss.as<double>(), static_cast<std::size_t>(row_loss.elements())));
+}
 
 void gather_runs(Communicator& comm, std::vector<double>& values, const std::function<std::int64_t(int)>& begin) {
   std::vector<std::size_t> counts;
@@ -19,25 +21,29 @@ void gather_runs(Communicator& comm, std::vector<double>& values, const std::fun
   comm.all_gather_v(values.data() + begin(comm.rank()), counts, values.data());
 }
 
-TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings) : model_(model), state_(state), settings_(settings) {
+TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings)
+    : model_(model), state_(state), settings_(settings) {
   partials_ = take(arena, "workspace.norm", DType::f64, Shape{model.parameters().padded_elements() / chunk});
 }
 
-StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves, double lr,
-                          std::int64_t t) {
+StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations,
+                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t) {
   reduction.begin(leaves);
   std::vector<std::int64_t> counted;
   std::int64_t mine = 0;
-  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) counted.push_back(source.counted(leaf)), mine += counted.back();
+  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf)
+    counted.push_back(source.counted(leaf)), mine += counted.back();
   StepResult result;
   result.counted = comm.all_sum(mine);
-  if (result.counted == 0) throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
+  if (result.counted == 0)
+    throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
 
   leaf_loss_.assign(static_cast<std::size_t>(leaves), 0.0);
   for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
     // Every leaf is scaled by the step's own count, so that no mean of means is taken.
     const std::int64_t own = counted[static_cast<std::size_t>(leaf - reduction.first())];
-    const double weight = settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves) : 1.0 / static_cast<double>(result.counted);
+    const double weight = settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
+                                                    : 1.0 / static_cast<double>(result.counted);
     source.fill(leaf, activations);
     Context context{stream, state_.weights().weight, &reduction.leaf()};
     model_.forward_backward(context, activations, weight);
@@ -67,7 +73,8 @@ double TrainStep::gradient_norm(Stream& stream, Communicator& comm, const FlatBu
   comm.all_gather_v(sums + first, counts, sums);
   std::vector<double> units;
   for (const Unit& unit : model_.parameters().units())
-    units.push_back(fold(std::span<const double>(sums + unit.offset / chunk, static_cast<std::size_t>((unit.elements + chunk - 1) / chunk))));
+    units.push_back(
+        fold(std::span<const double>(sums + unit.offset / chunk, static_cast<std::size_t>((unit.elements + chunk - 1) / chunk))));
   return std::sqrt(fold(units));
 }
 
@@ -78,11 +85,14 @@ void TrainStep::check_finite(std::int64_t t, double loss, double norm, const Fla
     const View g = gradient.parameter(static_cast<int>(p));
     for (std::int64_t i = 0; i < g.elements() && where.empty(); ++i) {
       const double value = g.type() == DType::f32 ? static_cast<double>(g.as<float>()[i]) : g.as<double>()[i];
-      if (!std::isfinite(value)) where = text("; the first gradient that is not finite is ", model_.parameters()[static_cast<int>(p)].name, " at element ", i);
+      if (!std::isfinite(value))
+        where = text("; the first gradient that is not finite is ", model_.parameters()[static_cast<int>(p)].name, " at element ", i);
     }
   }
-  throw_error(ExitCode::diverged, text("step ", t, ": loss ", loss, ", gradient norm ", norm, where,
-                             ". The parameters are those of step ", t - 1, "; lower optimizer.lr, raise schedule.warmup_steps, or look at the data of this step"), true);
+  throw_error(ExitCode::diverged,
+              text("step ", t, ": loss ", loss, ", gradient norm ", norm, where, ". The parameters are those of step ", t - 1,
+                   "; lower optimizer.lr, raise schedule.warmup_steps, or look at the data of this step"),
+              true);
 }
 
 void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const {
@@ -91,9 +101,11 @@ void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep ste
     const int p = static_cast<int>(i);
     const Parameter& parameter = model_.parameters()[p];
     const Shape flat{parameter.elements()};
-    step.weight_decay = decay_applies(settings_.optimizer.decay, parameter.shape.rank(), parameter.name) ? settings_.optimizer.weight_decay : 0.0;
-    adamw_update(stream, weights.weight.parameter(p).reshaped(flat), weights.remainder.given() ? weights.remainder.parameter(p).reshaped(flat) : View(),
-                 gradient.parameter(p).reshaped(flat), state_.exp_avg().parameter(p).reshaped(flat), state_.exp_avg_sq().parameter(p).reshaped(flat), step);
+    step.weight_decay =
+        decay_applies(settings_.optimizer.decay, parameter.shape.rank(), parameter.name) ? settings_.optimizer.weight_decay : 0.0;
+    adamw_update(stream, weights.weight.parameter(p).reshaped(flat),
+                 weights.remainder.given() ? weights.remainder.parameter(p).reshaped(flat) : View(), gradient.parameter(p).reshaped(flat),
+                 state_.exp_avg().parameter(p).reshaped(flat), state_.exp_avg_sq().parameter(p).reshaped(flat), step);
   }
 }
 

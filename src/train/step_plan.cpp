@@ -6,7 +6,8 @@
 
 namespace strata {
 
-StepPlan::StepPlan(const BatchConfig& batch, const TrainConfig& train, std::int64_t samples, int ranks) : batch_(batch), samples_(samples), ranks_(ranks) {
+StepPlan::StepPlan(const BatchConfig& batch, const TrainConfig& train, std::int64_t samples, int ranks)
+    : batch_(batch), samples_(samples), ranks_(ranks) {
   STRATA_ASSERT(samples > 0 && batch.micro > 0, samples, " samples, micro ", batch.micro);
   limit_ = train.epochs > 0 ? train.epochs * samples : std::numeric_limits<std::int64_t>::max();
   const std::int64_t most = train.max_steps > 0 ? train.max_steps : std::numeric_limits<std::int64_t>::max();
@@ -30,7 +31,9 @@ std::int64_t StepPlan::global_at(std::int64_t cursor) const {
   return batch_.micro * factor * ranks_;
 }
 
-std::int64_t StepPlan::sequences_at(std::int64_t cursor) const { return std::max<std::int64_t>(0, std::min(global_at(cursor), limit_ - cursor)); }
+std::int64_t StepPlan::sequences_at(std::int64_t cursor) const {
+  return std::max<std::int64_t>(0, std::min(global_at(cursor), limit_ - cursor));
+}
 
 std::int64_t StepPlan::most_leaves() const {
   std::int64_t most = leaves(global_at(0));
@@ -38,6 +41,8 @@ std::int64_t StepPlan::most_leaves() const {
   return most;
 }
 
-std::int64_t StepPlan::steps_per_epoch() const { return (samples_ + global_at(0) - 1) / global_at(0); }
+std::int64_t StepPlan::steps_per_epoch() const {
+  return (samples_ + global_at(0) - 1) / global_at(0);
+}
 
 }  // namespace strata

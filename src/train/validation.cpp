@@ -5,7 +5,8 @@
 
 namespace strata {
 
-ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
+ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights,
+                          CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
                           const std::function<void(std::int64_t, std::int64_t)>& progress) {
   const auto begin = [&](int r) { return first_leaf(leaves, 1, r, comm.size()); };
   const std::int64_t first = begin(comm.rank()), last = begin(comm.rank() + 1);

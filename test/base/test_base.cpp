@@ -31,7 +31,9 @@ TEST(BFloat16, RemainderFitsSixteenBitsAndIsExact) {
 }
 
 TEST(DType, NamesGoBothWays) {
-  for (DType type : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32, DType::u32, DType::i16, DType::u16, DType::u8}) EXPECT_EQ(dtype_from_name(name_of(type)), type);
+  for (DType type :
+       {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32, DType::u32, DType::i16, DType::u16, DType::u8})
+    EXPECT_EQ(dtype_from_name(name_of(type)), type);
   EXPECT_EQ(dtype_from_name("fp32"), DType::f32);
   EXPECT_EQ(dtype_from_name("BFloat16"), DType::bf16);
   EXPECT_THROW(dtype_from_name("fp8"), DataError);

@@ -14,7 +14,8 @@ TEST(Communicator, GathersInOrderOfRanks) {
   const auto texts = all_gather_text(*comm, mine);
 
   ASSERT_EQ(texts.size(), static_cast<std::size_t>(comm->size()));
-  for (int r = 0; r < comm->size(); ++r) EXPECT_EQ(texts[static_cast<std::size_t>(r)], std::string(static_cast<std::size_t>(r + 1), static_cast<char>('a' + r)));
+  for (int r = 0; r < comm->size(); ++r)
+    EXPECT_EQ(texts[static_cast<std::size_t>(r)], std::string(static_cast<std::size_t>(r + 1), static_cast<char>('a' + r)));
 }
 
 TEST(Communicator, ExchangePairsMessagesInOrder) {

@@ -12,16 +12,20 @@ std::string make_text() {
   static const char* const verbs[] = {"measures", "forgets", "repairs", "admires", "counts"};
   static const char* const objects[] = {"the tide", "seven ships", "a broken lamp", "the long road", "small numbers"};
   std::uint32_t state = 12345;
-  const auto pick = [&](const auto& words) { return std::string(words[(state = state * 1664525u + 1013904223u) >> 16 & 0xffff & 0x7fff ? (state >> 20) % 5 : 0]); };
+  const auto pick = [&](const auto& words) {
+    return std::string(words[(state = state * 1664525u + 1013904223u) >> 16 & 0xffff & 0x7fff ? (state >> 20) % 5 : 0]);
+  };
   std::string text;
   for (int document = 0; document < 300; ++document) {
-    for (int sentence = 0; sentence < 6; ++sentence) text += pick(subjects) + " " + pick(verbs) + " " + pick(objects) + (sentence % 3 == 2 ? ".\n" : ", and ");
+    for (int sentence = 0; sentence < 6; ++sentence)
+      text += pick(subjects) + " " + pick(verbs) + " " + pick(objects) + (sentence % 3 == 2 ? ".\n" : ", and ");
     text += "%\n";
   }
   return text;
 }
 
-constexpr const char* config = R"({"model_type": "qwen3", "vocab_size": 320, "hidden_size": 48, "intermediate_size": 112, "num_hidden_layers": 2, "num_attention_heads": 4,
+constexpr const char* config =
+    R"({"model_type": "qwen3", "vocab_size": 320, "hidden_size": 48, "intermediate_size": 112, "num_hidden_layers": 2, "num_attention_heads": 4,
  "num_key_value_heads": 2, "head_dim": 16, "hidden_act": "silu", "max_position_embeddings": 128, "rms_norm_eps": 1e-06, "tie_word_embeddings": true, "rope_theta": 10000, "eos_token_id": 2})";
 
 constexpr const char* deck = R"([model]

@@ -1,5 +1,6 @@
 #pragma once
-// A small, real set-up for tests of whole commands: a text, a vocabulary trained on it, token files, a model and a deck, in a temporary folder.
+// A small, real set-up for tests of whole commands: a text, a vocabulary trained on it, token files, a model and a deck, in a temporary
+// folder.
 #include <string>
 
 #include "support/support.hpp"

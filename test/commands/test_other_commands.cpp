@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 // A trained run all tests of this file share.
 const RunFolder& trained() {
   static const bool done = [] {
-    const CommandResult result = RunFolder::get().strata(2, "train", "--run.folder=trained --train.max_steps=30 --schedule.steps=30 --checkpoint.every=10");
+    const CommandResult result =
+        RunFolder::get().strata(2, "train", "--run.folder=trained --train.max_steps=30 --schedule.steps=30 --checkpoint.every=10");
     if (result.status != 0) throw std::runtime_error(result.err);
     return true;
   }();
@@ -40,7 +41,8 @@ TEST(Generate, GreedyIsTheSameWhateverTheBatch) {
   const RunFolder& folder = trained();
   write_file(folder / "prompts.txt", "the sailor\nmy neighbour counts\na quiet engineer repairs the\n");
   const auto run = [&](const std::string& options) {
-    const CommandResult result = folder.strata(0, "generate", "--run.folder=trained --generate.prompts=prompts.txt --generate.max_new_tokens=20 --json " + options);
+    const CommandResult result =
+        folder.strata(0, "generate", "--run.folder=trained --generate.prompts=prompts.txt --generate.max_new_tokens=20 --json " + options);
     EXPECT_EQ(result.status, 0) << result.err;
     return result.out;
   };
@@ -53,7 +55,10 @@ TEST(Generate, GreedyIsTheSameWhateverTheBatch) {
 
 TEST(Generate, SamplingRepeatsWithItsSeedAndStops) {
   const RunFolder& folder = trained();
-  const auto run = [&](const std::string& options) { return folder.strata(0, "generate", "--run.folder=trained --generate.prompts='the old clock' --generate.max_new_tokens=30 " + options).out; };
+  const auto run = [&](const std::string& options) {
+    return folder.strata(0, "generate", "--run.folder=trained --generate.prompts='the old clock' --generate.max_new_tokens=30 " + options)
+        .out;
+  };
 
   EXPECT_EQ(run("--run.seed=7"), run("--run.seed=7"));
   EXPECT_NE(run("--run.seed=7"), run("--run.seed=8"));
@@ -70,7 +75,8 @@ TEST(Convert, AModelSurvivesTheRoundTrip) {
   const CommandResult back = folder.strata(0, "convert", "--convert.from=hf --convert.to=back.h5 --convert.dtype=fp32");
   ASSERT_EQ(back.status, 0) << back.err;
 
-  const CommandResult diff = run_command("h5diff '" + folder.checkpoint("trained", 30).string() + "' '" + (folder / "back.h5").string() + "' /model");
+  const CommandResult diff =
+      run_command("h5diff '" + folder.checkpoint("trained", 30).string() + "' '" + (folder / "back.h5").string() + "' /model");
   EXPECT_EQ(diff.status, 0) << diff.out;
 }
 
@@ -94,7 +100,8 @@ TEST(Prepare, MakesTheSameFileOnAnyRanks) {
   const RunFolder& folder = RunFolder::get();
   for (int ranks : {1, 3}) {
     const std::string n = std::to_string(ranks);
-    const CommandResult result = folder.strata(ranks, "prepare", "--tokenizer.train=false --prepare.output=p" + n + ".h5 --prepare.validation_output=v" + n + ".h5");
+    const CommandResult result =
+        folder.strata(ranks, "prepare", "--tokenizer.train=false --prepare.output=p" + n + ".h5 --prepare.validation_output=v" + n + ".h5");
     ASSERT_EQ(result.status, 0) << result.err;
   }
   EXPECT_EQ(read_file(folder / "p1.h5"), read_file(folder / "p3.h5"));
@@ -106,7 +113,8 @@ TEST(CommandLine, HelpVersionAndMistakes) {
   EXPECT_EQ(run_command(strata + "--help").status, 0);
   EXPECT_EQ(run_command(strata + "--version").status, 0);
   EXPECT_EQ(run_command(strata + "").status, 2);
-  for (const char* command : {"prepare", "train", "evaluate", "generate", "convert", "inspect", "keys"}) EXPECT_EQ(run_command(strata + command + " --help").status, 0) << command;
+  for (const char* command : {"prepare", "train", "evaluate", "generate", "convert", "inspect", "keys"})
+    EXPECT_EQ(run_command(strata + command + " --help").status, 0) << command;
   const CommandResult typo = run_command(strata + "trian x.in");
   EXPECT_EQ(typo.status, 2);
   EXPECT_NE(typo.err.find("did you mean \"train\""), std::string::npos) << typo.err;

@@ -1,4 +1,5 @@
-// Whole training runs: the same bits on any number of ranks and threads and across restarts; wrong decks and data end with their exit codes.
+// Whole training runs: the same bits on any number of ranks and threads and across restarts; wrong decks and data end with their exit
+// codes.
 #include <gtest/gtest.h>
 
 #include "commands/run_fixture.hpp"
@@ -35,7 +36,8 @@ TEST(Train, SameBitsInBf16WithBlocksAndDocumentMask) {
   train("bf16-three", 3, options + "--device.threads=1 --checkpoint.asynchronous=false");
   // checkpoint.asynchronous is part of the deck and so of the record: compare the tensors and the metrics.
   const RunFolder& folder = RunFolder::get();
-  const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("bf16-one", 4).string() + "' '" + folder.checkpoint("bf16-three", 4).string() + "'");
+  const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("bf16-one", 4).string() + "' '" +
+                                         folder.checkpoint("bf16-three", 4).string() + "'");
   EXPECT_EQ(diff.status, 0) << diff.out;
   EXPECT_EQ(lasting_metrics(folder / "bf16-one" / "metrics.csv"), lasting_metrics(folder / "bf16-three" / "metrics.csv"));
 }
@@ -50,7 +52,9 @@ TEST(Train, FiveStepsARestartOnOtherRanksAndFiveEqualTen) {
 }
 
 TEST(Train, EpochsEndWithASmallerStepOnAnyRanks) {
-  const std::string options = "--train.max_steps=0 --train.epochs=1 --schedule.steps=auto --schedule.warmup_steps=0 --data.sequence=128 --batch.global=8 --batch.micro=4 --train.validate_every=0 --checkpoint.every=0 ";
+  const std::string options =
+      "--train.max_steps=0 --train.epochs=1 --schedule.steps=auto --schedule.warmup_steps=0 --data.sequence=128 --batch.global=8 "
+      "--batch.micro=4 --train.validate_every=0 --checkpoint.every=0 ";
   train("epoch-one", 1, options);
   train("epoch-three", 3, options);
 
@@ -64,7 +68,9 @@ TEST(Train, EpochsEndWithASmallerStepOnAnyRanks) {
 TEST(Train, LossFalls) {
   train("falls", 2, "--train.max_steps=40 --schedule.steps=40 --train.validate_every=10");
   const std::string metrics = lasting_metrics(RunFolder::get() / "falls" / "metrics.csv");
-  const auto loss_of = [&](const std::string& row) { return std::stod(row.substr(row.find(',', row.find(',', row.find(',') + 1) + 1) + 1)); };
+  const auto loss_of = [&](const std::string& row) {
+    return std::stod(row.substr(row.find(',', row.find(',', row.find(',') + 1) + 1) + 1));
+  };
   const std::size_t first = metrics.find('\n') + 1, last = metrics.rfind('\n', metrics.size() - 2) + 1;
 
   EXPECT_LT(loss_of(metrics.substr(last)), 0.6 * loss_of(metrics.substr(first)));
@@ -139,8 +145,9 @@ TEST(Train, AChangedDeckDoesNotContinueAnotherRun) {
 CommandResult train_and_signal(const std::string& run, const std::string& signal, const std::string& options) {
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / run / "log.txt").string();
-  return run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() + "' train test.in --run.folder=" + run + " " + options +
-                     " & pid=$!; for i in $(seq 300); do grep -qs 'Step 3/' '" + log + "' && break; sleep 0.02; done; kill -" + signal + " $pid; wait $pid");
+  return run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
+                     "' train test.in --run.folder=" + run + " " + options + " & pid=$!; for i in $(seq 300); do grep -qs 'Step 3/' '" +
+                     log + "' && break; sleep 0.02; done; kill -" + signal + " $pid; wait $pid");
 }
 
 TEST(Train, ASignalSavesLeavesWith75AndTheRunGoesOnToTheSameBits) {
@@ -159,8 +166,11 @@ TEST(Train, AStormOfSignalsDisturbsNoComputation) {
   // One save on the first of many; oneDNN's kernels must never see a signal's frame on their stack.
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / "storm" / "log.txt").string();
-  const CommandResult result = run_command("cd '" + (folder / "").string() + "' && '" + binary() + "' train test.in --run.folder=storm --train.max_steps=1000000 --schedule.steps=1000000 & pid=$!; " +
-                                           "for i in $(seq 300); do grep -qs 'Step 3/' '" + log + "' && break; sleep 0.02; done; while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
+  const CommandResult result =
+      run_command("cd '" + (folder / "").string() + "' && '" + binary() +
+                  "' train test.in --run.folder=storm --train.max_steps=1000000 --schedule.steps=1000000 & pid=$!; " +
+                  "for i in $(seq 300); do grep -qs 'Step 3/' '" + log +
+                  "' && break; sleep 0.02; done; while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
   EXPECT_EQ(result.status, 75) << result.err;
 }
 
@@ -168,10 +178,13 @@ TEST(Train, AKilledRankEndsTheJobAndTheRunGoesOn) {
   const std::string options = "--train.max_steps=400 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2";
   const RunFolder& folder = RunFolder::get();
   const std::string latest = (folder / "killed" / "checkpoints" / "latest").string();
-  const CommandResult result = run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() + "' train test.in --run.folder=killed " + options +
-                                           " & pid=$!; for i in $(seq 500); do test -e '" + latest + "' && break; sleep 0.02; done; pkill -9 -n -f run.folder=killed; wait $pid");
+  const CommandResult result =
+      run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
+                  "' train test.in --run.folder=killed " + options + " & pid=$!; for i in $(seq 500); do test -e '" + latest +
+                  "' && break; sleep 0.02; done; pkill -9 -n -f run.folder=killed; wait $pid");
   EXPECT_EQ(result.status, 137) << result.err;
-  const CommandResult resumed = folder.strata(3, "train", "--run.folder=killed --train.max_steps=20 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2");
+  const CommandResult resumed = folder.strata(
+      3, "train", "--run.folder=killed --train.max_steps=20 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2");
 
   EXPECT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_NE(resumed.err.find("Resuming from"), std::string::npos) << resumed.err;
@@ -183,7 +196,9 @@ struct Wrong {
   int status;
   const char* message;
 };
-std::ostream& operator<<(std::ostream& out, const Wrong& w) { return out << w.name; }
+std::ostream& operator<<(std::ostream& out, const Wrong& w) {
+  return out << w.name;
+}
 
 class WrongTrain : public ::testing::TestWithParam<Wrong> {};
 
@@ -197,9 +212,12 @@ TEST_P(WrongTrain, EndsEveryRankWithItsExitCodeAndMessage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, WrongTrain,
-                         ::testing::Values(Wrong{"key", "--optimizer.lrr=1", 2, "optimizer.lr"}, Wrong{"data", "--data.train=gone.h5", 3, "gone.h5"},
-                                           Wrong{"config", "--model.config=gone.json", 3, "gone.json"}, Wrong{"text_as_data", "--data.train=text.txt", 3, "text.txt"},
-                                           Wrong{"long_sequence", "--data.sequence=256", 3, "max_position_embeddings"}, Wrong{"diverges", "--optimizer.lr=1e30 --train.clip=0 --schedule.warmup_steps=0", 5, "step"}));
+                         ::testing::Values(Wrong{"key", "--optimizer.lrr=1", 2, "optimizer.lr"},
+                                           Wrong{"data", "--data.train=gone.h5", 3, "gone.h5"},
+                                           Wrong{"config", "--model.config=gone.json", 3, "gone.json"},
+                                           Wrong{"text_as_data", "--data.train=text.txt", 3, "text.txt"},
+                                           Wrong{"long_sequence", "--data.sequence=256", 3, "max_position_embeddings"},
+                                           Wrong{"diverges", "--optimizer.lr=1e30 --train.clip=0 --schedule.warmup_steps=0", 5, "step"}));
 
 }  // namespace
 }  // namespace strata::test

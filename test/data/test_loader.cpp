@@ -12,10 +12,10 @@
 
 namespace strata {
 namespace {
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using test::make_token_file;
 using test::message_of;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 constexpr std::int32_t no = ignored_label;
 
 struct Row {
@@ -34,7 +34,8 @@ Row row(const TokenSamples& samples, std::int64_t sample) {
 
 class Loader : public ::testing::Test {
  protected:
-  const TokenFileReader& open(const std::vector<std::vector<int>>& documents, const std::string& pack = "stream", std::int64_t sequence = 0, const std::string& separator = "none") {
+  const TokenFileReader& open(const std::vector<std::vector<int>>& documents, const std::string& pack = "stream", std::int64_t sequence = 0,
+                              const std::string& separator = "none") {
     make_token_file(folder_ / "t.h5", documents, pack, sequence, 1000, separator);
     file_.emplace(folder_ / "t.h5");
     return *file_;
@@ -96,8 +97,13 @@ TEST_F(Loader, PaddingCountsNothing) {
 }
 
 TEST_F(Loader, RefusesFilesThatDoNotFitTheSequence) {
-  EXPECT_THAT(message_of([&] { TokenSamples(open({{1, 2}}), 4, false); }), HasSubstr("the file has 2 tokens, fewer than one sequence of 4 (data.sequence)"));
-  EXPECT_THAT(message_of([&] { TokenSamples(open({{1, 2, 3, 4}}, "concat", 4), 2, false); }),
+  EXPECT_THAT(message_of([&] {
+                TokenSamples(open({{1, 2}}), 4, false);
+              }),
+              HasSubstr("the file has 2 tokens, fewer than one sequence of 4 (data.sequence)"));
+  EXPECT_THAT(message_of([&] {
+                TokenSamples(open({{1, 2, 3, 4}}, "concat", 4), 2, false);
+              }),
               HasSubstr("(prepare.pack = concat) into sequences of 4 tokens, and data.sequence is 2: set data.sequence = 4"));
 }
 
@@ -159,7 +165,10 @@ TEST_F(Loader, ReadAheadStopsAtOnceWhenDropped) {
   const TokenSamples samples(open(numbers(200)), 2, false);
   const TokenLoader loader(samples, DataOrder(100, 1, true), 4);
   std::int64_t next = 0;
-  { const ReadAhead unused(loader, INT64_MAX, [&]() -> std::optional<std::int64_t> { return next += 4; }, 2); }
+  {
+    const ReadAhead unused(
+        loader, INT64_MAX, [&]() -> std::optional<std::int64_t> { return next += 4; }, 2);
+  }
   EXPECT_LT(next, 100);
 }
 
@@ -171,7 +180,8 @@ TEST_F(Loader, ErrorsOfTheThreadComeOutOfNext) {
   const TokenSamples samples(file, 1000, false);
   const TokenLoader loader(samples, DataOrder(5000, 1, false), 1);
   std::int64_t next = 4190;  // the last piece begins in sample 4194
-  ReadAhead ahead(loader, INT64_MAX, [&]() -> std::optional<std::int64_t> { return next++; }, 8);
+  ReadAhead ahead(
+      loader, INT64_MAX, [&]() -> std::optional<std::int64_t> { return next++; }, 8);
   TokenBatch batch;
   int good = 0;
 
@@ -195,7 +205,9 @@ TEST_F(Loader, TellsTheFacts) {
   EXPECT_EQ(open_facts.separator_tokens, 4);
   EXPECT_EQ(open_facts.counted, 9);
   EXPECT_EQ(masked.counted, 7) << "the documents that start at 6 and 10 do so inside a sample";
-  EXPECT_THAT(facts_text(masked), HasSubstr("3 sequences of 4 tokens, 1.5 steps per epoch; 7 labels count; tokens: 9 text, 4 separators, 0 padding; the last 1 fill"));
+  EXPECT_THAT(
+      facts_text(masked),
+      HasSubstr("3 sequences of 4 tokens, 1.5 steps per epoch; 7 labels count; tokens: 9 text, 4 separators, 0 padding; the last 1 fill"));
 }
 
 TEST_F(Loader, FactsAgreeWithTheSamples) {

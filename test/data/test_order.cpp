@@ -76,11 +76,14 @@ TEST(DataOrder, NeverChanges) {
   EXPECT_THAT(epoch_of_samples(DataOrder(10, 42, true), 1), ::testing::ElementsAre(9, 7, 5, 4, 3, 1, 2, 6, 8, 0));
   const DataOrder large(1'000'000'007, 42, true);
   std::vector<std::int64_t> samples;
-  for (const std::int64_t position : {std::int64_t{0}, std::int64_t{1}, std::int64_t{999'999'999}, std::int64_t{123'456'789'012}}) samples.push_back(large.sample_at(position));
+  for (const std::int64_t position : {std::int64_t{0}, std::int64_t{1}, std::int64_t{999'999'999}, std::int64_t{123'456'789'012}})
+    samples.push_back(large.sample_at(position));
   EXPECT_THAT(samples, ::testing::ElementsAre(785877281, 298827330, 964706659, 723640211));
 }
 
-TEST(DataOrder, NeedsASample) { EXPECT_THROW(DataOrder(0, 1, true), DataError); }
+TEST(DataOrder, NeedsASample) {
+  EXPECT_THROW(DataOrder(0, 1, true), DataError);
+}
 
 TEST(Split, HoldsItsShareInEveryPrefix) {
   for (const double share : {0.001, 0.01, 0.1, 1.0 / 3, 0.4, 0.5, 0.7, 0.9, 0.99}) {

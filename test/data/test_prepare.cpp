@@ -18,9 +18,9 @@
 
 namespace strata {
 namespace {
+using test::FakeTokenizer;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using test::FakeTokenizer;
 namespace fs = std::filesystem;
 
 /// A folder that rank 0 makes and all ranks use.
@@ -115,7 +115,8 @@ TEST_F(Prepare, ReadsJsonLinesAndReadyIds) {
   EXPECT_THAT(tokens(), ElementsAre('x', 'y', 256, 'z', 256));
 
   write("ids.jsonl", "{\"input_ids\": [70000, 1]}\n{\"input_ids\": []}\n{\"input_ids\": [2]}\n");
-  config_.input = {(root_ / "ids.jsonl").string()}, config_.format = "ids", config_.field = "text", config_.vocabulary = 70001, config_.separator = "9";
+  config_.input = {(root_ / "ids.jsonl").string()}, config_.format = "ids", config_.field = "text", config_.vocabulary = 70001,
+  config_.separator = "9";
   tools_.tokenizer = nullptr;
   run();
   EXPECT_THAT(tokens(), ElementsAre(70000, 1, 9, 9, 2, 9));
@@ -261,7 +262,8 @@ TEST_F(Prepare, TellsItsProgress) {
 
 TEST_F(Prepare, SamplesSentencesOfTheTrainingShare) {
   write("in.txt", "one\ntwo\n\n" + std::string(9000, 'x') + "\n");
-  EXPECT_THAT(sample_sentences(config_, 42), ElementsAre("one", "two", std::string(4000, 'x'), std::string(4000, 'x'), std::string(1000, 'x')));
+  EXPECT_THAT(sample_sentences(config_, 42),
+              ElementsAre("one", "two", std::string(4000, 'x'), std::string(4000, 'x'), std::string(1000, 'x')));
 
   write("in.txt", corpus(1 << 20, 6));
   const std::vector<std::string> few = sample_sentences(config_, 42, 100000);

@@ -14,11 +14,11 @@
 
 namespace strata {
 namespace {
+using test::FakeTokenizer;
+using test::message_of;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using test::FakeTokenizer;
-using test::message_of;
 namespace fs = std::filesystem;
 
 class PrepareErrors : public ::testing::Test {
@@ -72,7 +72,8 @@ TEST_F(PrepareErrors, NamesTheFirstBadDocumentOnEveryRank) {
 
   const std::string message = failure();
 
-  EXPECT_THAT(message, AllOf(HasSubstr("in.txt:12345: the text is not UTF-8: byte 1246748 of the file, 0xff"), HasSubstr("prepare.on_error = skip")));
+  EXPECT_THAT(message, AllOf(HasSubstr("in.txt:12345: the text is not UTF-8: byte 1246748 of the file, 0xff"),
+                             HasSubstr("prepare.on_error = skip")));
   for (const std::string& other : all_gather_text(*comm_, message)) EXPECT_EQ(other, message);
 }
 
@@ -132,7 +133,8 @@ TEST_F(PrepareErrors, RefusesBadSettingsByName) {
   tools_.tokenizer = nullptr;
   EXPECT_THAT(with([] {}), HasSubstr("prepare.format = text needs tokenizer.path"));
   EXPECT_THAT(with([&] { config_.format = "ids"; }), HasSubstr("prepare.vocabulary"));
-  EXPECT_THAT(with([&] { config_.format = "ids", config_.vocabulary = 5, config_.separator = "5"; }), HasSubstr("prepare.separator = 5: without tokenizer.path expected none or a token id from 0 to 4"));
+  EXPECT_THAT(with([&] { config_.format = "ids", config_.vocabulary = 5, config_.separator = "5"; }),
+              HasSubstr("prepare.separator = 5: without tokenizer.path expected none or a token id from 0 to 4"));
 }
 
 TEST_F(PrepareErrors, TellsInputsThatGiveNoFile) {

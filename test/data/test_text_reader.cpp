@@ -11,10 +11,10 @@
 
 namespace strata {
 namespace {
+using test::message_of;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using test::message_of;
 namespace fs = std::filesystem;
 
 std::vector<std::string> texts(const std::vector<fs::path>& files, const RecordRules& rules) {
@@ -33,7 +33,8 @@ std::vector<std::string> cut(const std::string& content, const RecordRules& rule
 /// Text that is longer than the reader's buffer, so that lines cross it.
 std::string long_text() {
   std::string result;
-  for (int i = 0; result.size() < (3u << 20); ++i) result += "line " + std::to_string(i * 7919) + std::string(static_cast<std::size_t>(i % 90), 'x') + "\n";
+  for (int i = 0; result.size() < (3u << 20); ++i)
+    result += "line " + std::to_string(i * 7919) + std::string(static_cast<std::size_t>(i % 90), 'x') + "\n";
   return result;
 }
 
@@ -56,7 +57,9 @@ TEST(TextReader, TakesWholeFilesAlsoEmptyOnes) {
   EXPECT_THAT(cut("", {RecordKind::file, ""}), ElementsAre(""));
 }
 
-TEST(TextReader, LeavesOutAByteOrderMark) { EXPECT_THAT(cut("\xef\xbb\xbfone\ntwo", {RecordKind::line, ""}), ElementsAre("one", "two")); }
+TEST(TextReader, LeavesOutAByteOrderMark) {
+  EXPECT_THAT(cut("\xef\xbb\xbfone\ntwo", {RecordKind::line, ""}), ElementsAre("one", "two"));
+}
 
 TEST(TextReader, DoesNotJoinFiles) {
   const test::TemporaryFolder folder;
@@ -92,7 +95,10 @@ TEST(TextReader, ReadsGzipAndZstdOfSeveralParts) {
   const std::string content = long_text();
   test::write_file(folder / "a", content);
   const std::string cd = "cd " + folder.path().string() + " && ";
-  ASSERT_EQ(test::run_command(cd + "gzip -c a > one && cat one one > a.gz && zstd -q -c a > z1 && zstd -q --no-check -c a > z2 && cat z1 z2 > a.zst").status, 0);
+  ASSERT_EQ(test::run_command(
+                cd + "gzip -c a > one && cat one one > a.gz && zstd -q -c a > z1 && zstd -q --no-check -c a > z2 && cat z1 z2 > a.zst")
+                .status,
+            0);
 
   const std::string twice = content + content;
   EXPECT_EQ(texts({folder / "a.gz"}, {RecordKind::file, ""})[0], twice);
@@ -119,7 +125,10 @@ TEST(TextReader, TellsTruncatedAndDamagedCompression) {
   damaged[zst.size() / 2] = static_cast<char>(damaged[zst.size() / 2] ^ 0x10);
   EXPECT_THAT(read("bad.zst", damaged), HasSubstr("bad.zst"));
   EXPECT_THAT(read("junk.zst", zst + "junk"), HasSubstr("junk.zst"));
-  EXPECT_THAT(message_of([&] { texts({folder / "no.gz"}, {RecordKind::line, ""}); }), HasSubstr("expected gzip data because the name ends in .gz"));
+  EXPECT_THAT(message_of([&] {
+                texts({folder / "no.gz"}, {RecordKind::line, ""});
+              }),
+              HasSubstr("expected gzip data because the name ends in .gz"));
   EXPECT_THAT(message_of([&] { texts({folder / "empty.zst"}, {RecordKind::line, ""}); }), HasSubstr("found an empty file"));
 }
 
@@ -138,22 +147,26 @@ TEST(TextReader, ExpandsNamesAndGlobs) {
 }
 
 TEST(TextReader, RefusesRulesByName) {
-  EXPECT_THAT(message_of([] { record_rules("text", "page"); }), HasSubstr("prepare.documents = page: expected file, line, blank_line or between:TEXT"));
+  EXPECT_THAT(message_of([] { record_rules("text", "page"); }),
+              HasSubstr("prepare.documents = page: expected file, line, blank_line or between:TEXT"));
   EXPECT_THAT(message_of([] { record_rules("csv", "line"); }), HasSubstr("prepare.format = csv: expected text, jsonl or ids"));
   EXPECT_THAT(message_of([] { record_rules("text", "between:"); }), HasSubstr("between:%"));
 }
 
 TEST(Document, FindsTheFirstByteThatIsNotUtf8) {
   const auto npos = std::string_view::npos;
-  for (const char* good : {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) EXPECT_EQ(data::first_invalid_utf8(good), npos);
-  for (const char* bad : {"ab\x80", "ab\xc0\xaf", "ab\xc3", "ab\xe0\x80\xaf", "ab\xed\xa0\x80", "ab\xf4\x90\x80\x80", "ab\xf5\x80\x80\x80", "ab\xe2\x82", "ab\xff"})
+  for (const char* good : {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_EQ(data::first_invalid_utf8(good), npos);
+  for (const char* bad : {"ab\x80", "ab\xc0\xaf", "ab\xc3", "ab\xe0\x80\xaf", "ab\xed\xa0\x80", "ab\xf4\x90\x80\x80", "ab\xf5\x80\x80\x80",
+                          "ab\xe2\x82", "ab\xff"})
     EXPECT_EQ(data::first_invalid_utf8(bad), 2u) << bad;
 }
 
 TEST(Document, TellsLineAndByteOfInvalidUtf8) {
   PrepareConfig config;
   const Record record{"one\ntw\xffo", 0, 0, 10, 100};
-  EXPECT_THAT(message_of([&] { data::document_text(record, "f.txt", config); }), AllOf(HasSubstr("f.txt:11: "), HasSubstr("byte 106 of the file, 0xff")));
+  EXPECT_THAT(message_of([&] { data::document_text(record, "f.txt", config); }),
+              AllOf(HasSubstr("f.txt:11: "), HasSubstr("byte 106 of the file, 0xff")));
 }
 
 TEST(Document, ReadsJsonFieldsAndTellsWhatIsWrong) {
@@ -174,7 +187,8 @@ TEST(Document, ReadsIdsBelowTheVocabulary) {
   const auto read = [&](const std::string& line) { return data::document_ids({line, 0, 0, 3, 0}, "f.jsonl", config, 100); };
 
   EXPECT_THAT(read(R"({"input_ids": [0, 99, 5]})"), ElementsAre(0, 99, 5));
-  EXPECT_THAT(message_of([&] { read(R"({"input_ids": [1, 100]})"); }), HasSubstr("f.jsonl:3: input_ids[1] = 100: expected a token id from 0 to 99"));
+  EXPECT_THAT(message_of([&] { read(R"({"input_ids": [1, 100]})"); }),
+              HasSubstr("f.jsonl:3: input_ids[1] = 100: expected a token id from 0 to 99"));
   for (const char* bad : {"-1", "1.0", "\"1\"", "null", "18446744073709551615", "[1]"})
     EXPECT_THAT(message_of([&] { read(std::string(R"({"input_ids": [)") + bad + "]}"); }), HasSubstr("input_ids[0] = ")) << bad;
   EXPECT_THAT(message_of([&] { read(R"({"input_ids": 3})"); }), HasSubstr("expected to be a list of token ids and is number"));

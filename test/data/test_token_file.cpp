@@ -15,12 +15,12 @@
 
 namespace strata {
 namespace {
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using test::make_token_file;
 using test::message_of;
 using test::write_token_file;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 std::vector<std::int32_t> read(const TokenFileReader& file, std::int64_t first, std::int64_t count) {
@@ -48,7 +48,8 @@ TEST_F(TokenFile, ReadsAnyStretchAcrossPieces) {
   const TokenFileReader file(path_);
 
   constexpr std::int64_t piece = (4 << 20) / 2;
-  for (const auto& [first, count] : std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 5'000'000}, {piece - 3, 7}, {4'999'999, 1}, {piece, piece}, {17, 0}}) {
+  for (const auto& [first, count] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 5'000'000}, {piece - 3, 7}, {4'999'999, 1}, {piece, piece}, {17, 0}}) {
     const std::vector<std::int32_t> expected(tokens.begin() + first, tokens.begin() + first + count);
     EXPECT_EQ(read(file, first, count), expected) << first << " + " << count;
   }
@@ -75,7 +76,8 @@ TEST_F(TokenFile, ThreadsMayRead) {
 
 TEST_F(TokenFile, FindsDocumentsAnywhere) {
   std::vector<std::int64_t> documents{0};
-  for (std::uint64_t i = 0; documents.back() < 20000; ++i) documents.push_back(documents.back() + static_cast<std::int64_t>(random_uniform(5, RandomPurpose::test, i, 0) * 4));
+  for (std::uint64_t i = 0; documents.back() < 20000; ++i)
+    documents.push_back(documents.back() + static_cast<std::int64_t>(random_uniform(5, RandomPurpose::test, i, 0) * 4));
   write_token_file(path_, std::vector<std::uint16_t>(static_cast<std::size_t>(documents.back()), 1), documents);
   const TokenFileReader file(path_);
 
@@ -111,7 +113,8 @@ TEST_F(TokenFile, NamesTokensBeyondTheVocabularyWithTheirPosition) {
   const TokenFileReader file(path_);
 
   EXPECT_EQ(read(file, 0, 10).size(), 10u) << "found when its piece is first read";
-  EXPECT_THAT(message_of([&] { read(file, 4'000'000, 10); }), HasSubstr("/tokens[3000001] = 100 is no token: the file's vocabulary has 100 (ids from 0 to 99)"));
+  EXPECT_THAT(message_of([&] { read(file, 4'000'000, 10); }),
+              HasSubstr("/tokens[3000001] = 100 is no token: the file's vocabulary has 100 (ids from 0 to 99)"));
   EXPECT_THAT(verify_token_file(path_), ElementsAre(HasSubstr("/tokens[3000001]")));
 }
 
@@ -192,12 +195,14 @@ TEST_F(TokenFile, NamesTheDamagedPiece) {
   write_token_file(path_, many_tokens(), {0, 5'000'000});
   const std::int64_t offset = h5::File(path_).dataset("/tokens").offset;
   std::string content = test::read_file(path_);
-  content[static_cast<std::size_t>(offset + (4 << 20) + 1)] = static_cast<char>(content[static_cast<std::size_t>(offset + (4 << 20) + 1)] ^ 1);
+  content[static_cast<std::size_t>(offset + (4 << 20) + 1)] =
+      static_cast<char>(content[static_cast<std::size_t>(offset + (4 << 20) + 1)] ^ 1);
   test::write_file(path_, content);
   const TokenFileReader file(path_);
 
   EXPECT_EQ(read(file, 0, 2097152).size(), 2097152u);
-  EXPECT_THAT(message_of([&] { read(file, 2097152, 1); }), AllOf(HasSubstr("piece 1 of /tokens (tokens 2097152 to 4194303) is damaged"), HasSubstr("expected checksum")));
+  EXPECT_THAT(message_of([&] { read(file, 2097152, 1); }),
+              AllOf(HasSubstr("piece 1 of /tokens (tokens 2097152 to 4194303) is damaged"), HasSubstr("expected checksum")));
   EXPECT_THAT(file.verify(), ElementsAre(HasSubstr("piece 1 of /tokens")));
 }
 
@@ -215,8 +220,8 @@ TEST_F(TokenFile, DescribesItself) {
   const TokenFileReader file(path_);
   const std::string people = describe_token_file(file), json = token_file_json(file);
 
-  EXPECT_THAT(people, AllOf(HasSubstr("8 (2 separators, 2 padding), stored as u16"), HasSubstr("documents, 2 sequences of 4 tokens"), HasSubstr("7 (id 7) after each document"),
-                            HasSubstr("t.h5.jsonl"), HasSubstr(file.hash())));
+  EXPECT_THAT(people, AllOf(HasSubstr("8 (2 separators, 2 padding), stored as u16"), HasSubstr("documents, 2 sequences of 4 tokens"),
+                            HasSubstr("7 (id 7) after each document"), HasSubstr("t.h5.jsonl"), HasSubstr(file.hash())));
   EXPECT_THAT(json, AllOf(HasSubstr("\"tokens\": 8"), HasSubstr("\"padding_tokens\": 2"), HasSubstr("\"hash\": \"" + file.hash() + "\"")));
 }
 

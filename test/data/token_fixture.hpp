@@ -11,8 +11,9 @@
 namespace strata::test {
 
 /// A token file of these documents; no separator unless given.
-inline void make_token_file(const std::filesystem::path& path, const std::vector<std::vector<int>>& documents, const std::string& pack = "stream", std::int64_t sequence = 0,
-                            std::int64_t vocabulary = 1000, const std::string& separator = "none") {
+inline void make_token_file(const std::filesystem::path& path, const std::vector<std::vector<int>>& documents,
+                            const std::string& pack = "stream", std::int64_t sequence = 0, std::int64_t vocabulary = 1000,
+                            const std::string& separator = "none") {
   std::string lines;
   for (const auto& document : documents) {
     std::string ids;
@@ -22,14 +23,15 @@ inline void make_token_file(const std::filesystem::path& path, const std::vector
   const std::filesystem::path input = path.string() + ".jsonl";
   write_file(input, lines);
   PrepareConfig config;
-  config.input = {input.string()}, config.output = path.string(), config.format = "ids", config.pack = pack, config.sequence = sequence, config.vocabulary = vocabulary,
-  config.separator = separator;
+  config.input = {input.string()}, config.output = path.string(), config.format = "ids", config.pack = pack, config.sequence = sequence,
+  config.vocabulary = vocabulary, config.separator = separator;
   const auto comm = make_self_communicator();
   prepare(*comm, config, {}, {});
 }
 
 /// A token file with these contents, checksums right, whatever they say.
-inline void write_token_file(const std::filesystem::path& path, const std::vector<std::uint16_t>& tokens, const std::vector<std::int64_t>& documents, TokenFileInfo info = {}) {
+inline void write_token_file(const std::filesystem::path& path, const std::vector<std::uint16_t>& tokens,
+                             const std::vector<std::int64_t>& documents, TokenFileInfo info = {}) {
   info.tokens = static_cast<std::int64_t>(tokens.size()), info.documents = static_cast<std::int64_t>(documents.size()) - 1;
   info.vocabulary = info.vocabulary > 0 ? info.vocabulary : 100;
   info.sources = {{"by hand", 0, ""}};

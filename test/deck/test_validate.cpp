@@ -27,14 +27,15 @@ TEST(Validate, AGoodDeckServesEveryCommand) {
 TEST(Validate, OnlyWhatACommandNeedsIsDemanded) {
   const auto empty = [](const char* command) { return test::deck_error([&] { validate(Deck::parse({}), command); }); };
   EXPECT_EQ(empty("inspect"), "no error");
-  EXPECT_EQ(empty("train"),
-            "strata train: data.train is missing: Token file to train on, as prepare writes it.\n"
-            "strata train: model.config is missing: random weights need a config.json, or the folder that holds one\n"
-            "strata train: batch.global is missing: sequences per optimizer step; or give batch.accumulation, and it is micro * "
-            "accumulation * ranks\n"
-            "strata train: train.max_steps is missing: a run needs an end; give it, or train.epochs, or both\n"
-            "strata train: schedule.steps is missing: schedule.kind = cosine needs its length; give it, or train.max_steps or train.epochs\n"
-            "5 mistakes in the deck or on the command line");
+  EXPECT_EQ(
+      empty("train"),
+      "strata train: data.train is missing: Token file to train on, as prepare writes it.\n"
+      "strata train: model.config is missing: random weights need a config.json, or the folder that holds one\n"
+      "strata train: batch.global is missing: sequences per optimizer step; or give batch.accumulation, and it is micro * "
+      "accumulation * ranks\n"
+      "strata train: train.max_steps is missing: a run needs an end; give it, or train.epochs, or both\n"
+      "strata train: schedule.steps is missing: schedule.kind = cosine needs its length; give it, or train.max_steps or train.epochs\n"
+      "5 mistakes in the deck or on the command line");
   for (const auto* key : {"prepare.input is missing", "prepare.output is missing", "tokenizer.path is missing"})
     EXPECT_THAT(empty("prepare"), HasSubstr(key));
   EXPECT_THAT(empty("prepare"), HasSubstr("3 mistakes"));

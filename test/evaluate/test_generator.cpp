@@ -13,7 +13,9 @@ struct Case {
   DType compute;
   std::int64_t batch;
 };
-std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.folder << "/" << name_of(c.compute) << "/batch " << c.batch; }
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.folder << "/" << name_of(c.compute) << "/batch " << c.batch;
+}
 
 class Greedy : public ::testing::TestWithParam<Case> {};
 
@@ -39,11 +41,13 @@ TEST_P(Greedy, ContinuationsAgree) {
 
   const auto results = generator.run(prompts, nullptr, 1);
 
-  for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].ids, recorded[i].at("continuation").get<std::vector<TokenId>>()) << "prompt " << i;
+  for (std::size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(results[i].ids, recorded[i].at("continuation").get<std::vector<TokenId>>()) << "prompt " << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Greedy,
-                         ::testing::Values(Case{"qwen3-tied", DType::f64, 1}, Case{"qwen3-tied", DType::f32, 3}, Case{"llama3-scaled", DType::f32, 1}, Case{"llama3-scaled", DType::f64, 8},
+                         ::testing::Values(Case{"qwen3-tied", DType::f64, 1}, Case{"qwen3-tied", DType::f32, 3},
+                                           Case{"llama3-scaled", DType::f32, 1}, Case{"llama3-scaled", DType::f64, 8},
                                            Case{"stories260K", DType::f32, 2}, Case{"stories260K", DType::f64, 1}));
 
 }  // namespace

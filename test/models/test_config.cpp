@@ -15,14 +15,16 @@ using ::testing::HasSubstr;
 
 // The keys every family must give.
 Json least(const std::string& family) {
-  return {{"model_type", family},     {"vocab_size", 100},          {"hidden_size", 64},       {"num_hidden_layers", 2},
+  return {{"model_type", family},     {"vocab_size", 100},        {"hidden_size", 64},       {"num_hidden_layers", 2},
           {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"intermediate_size", 96}, {"max_position_embeddings", 128}};
 }
 Json with(Json json, const Json& changes) {
   json.update(changes);
   return json;
 }
-CausalConfig parse(const Json& json) { return parse_model_config(json.dump(), "here/config.json"); }
+CausalConfig parse(const Json& json) {
+  return parse_model_config(json.dump(), "here/config.json");
+}
 
 std::string refusal(const std::string& text) {
   try {
@@ -32,7 +34,9 @@ std::string refusal(const std::string& text) {
   }
   return "accepted";
 }
-std::string refusal(const Json& json) { return refusal(json.dump()); }
+std::string refusal(const Json& json) {
+  return refusal(json.dump());
+}
 
 TEST(ModelConfig, OlderFormHasThetaOnTop) {
   const CausalConfig c = parse(with(least("qwen3"), {{"rope_theta", 1000000}, {"rope_scaling", nullptr}}));
@@ -51,7 +55,9 @@ TEST(ModelConfig, NewerFormHasRopeParameters) {
   EXPECT_EQ(parse(with(least("llama"), {{"rope_theta", 2e4}, {"rope_parameters", {{"rope_type", "default"}}}})).rope.theta, 2e4);
 }
 
-TEST(ModelConfig, ThetaIsTenThousandWhereNothingIsSaid) { EXPECT_EQ(parse(least("llama")).rope.theta, 10000.0); }
+TEST(ModelConfig, ThetaIsTenThousandWhereNothingIsSaid) {
+  EXPECT_EQ(parse(least("llama")).rope.theta, 10000.0);
+}
 
 TEST(ModelConfig, Llama3ScalingInBothForms) {
   const Json scaling = {{"factor", 8.0}, {"low_freq_factor", 1.5}, {"high_freq_factor", 4.5}, {"original_max_position_embeddings", 64}};
@@ -103,8 +109,8 @@ TEST(ModelConfig, BiasesComeAndGoWithTheirFlags) {
   const CausalConfig biased = parse(with(least("llama"), {{"attention_bias", true}, {"mlp_bias", true}}));
   EXPECT_TRUE(biased.block.attention.qkv_bias && biased.block.attention.o_bias && biased.block.mlp_bias);
   const CausalLm with_bias(biased), without(plain);
-  for (const char* name : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
-                           "mlp.down_proj"}) {
+  for (const char* name :
+       {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}) {
     EXPECT_GE(with_bias.parameters().find(text("model.layers.1.", name, ".bias")), 0) << name;
     EXPECT_EQ(without.parameters().find(text("model.layers.1.", name, ".bias")), -1) << name;
   }
@@ -265,8 +271,8 @@ TEST(ModelConfig, RefusesRopeSettingsThatAreNoTable) {
 }
 
 TEST(ModelConfig, RefusesNumbersOutOfRange) {
-  for (const Json& change : {Json{{"rope_theta", 0}}, Json{{"rope_theta", -1}}, Json{{"rms_norm_eps", -1}}, Json{{"initializer_range", -3}}, Json{{"eos_token_id", -1}},
-                             Json{{"partial_rotary_factor", 0.5}}})
+  for (const Json& change : {Json{{"rope_theta", 0}}, Json{{"rope_theta", -1}}, Json{{"rms_norm_eps", -1}}, Json{{"initializer_range", -3}},
+                             Json{{"eos_token_id", -1}}, Json{{"partial_rotary_factor", 0.5}}})
     EXPECT_THAT(refusal(with(least("llama"), change)), HasSubstr(change.begin().key())) << change;
 }
 

@@ -16,7 +16,9 @@ struct Case {
   DType compute;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.folder << "/" << name_of(c.compute); }
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.folder << "/" << name_of(c.compute);
+}
 
 double norm(const Doubles& values) {
   double sum = 0;
@@ -106,9 +108,11 @@ TEST_P(Golden, GradientBitsDoNotDependOnThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          ::testing::Values(Case{"qwen3-tied", DType::f64}, Case{"qwen3-tied", DType::f32}, Case{"qwen3-tied", DType::bf16},
-                                           Case{"qwen3-untied-bias", DType::f64}, Case{"qwen3-untied-bias", DType::f32}, Case{"qwen3-untied-bias", DType::bf16},
-                                           Case{"qwen3-long", DType::f64}, Case{"qwen3-long", DType::f32}, Case{"qwen3-long", DType::bf16},
-                                           Case{"llama3-scaled", DType::f64}, Case{"llama3-scaled", DType::f32}, Case{"llama3-scaled", DType::bf16}));
+                                           Case{"qwen3-untied-bias", DType::f64}, Case{"qwen3-untied-bias", DType::f32},
+                                           Case{"qwen3-untied-bias", DType::bf16}, Case{"qwen3-long", DType::f64},
+                                           Case{"qwen3-long", DType::f32}, Case{"qwen3-long", DType::bf16},
+                                           Case{"llama3-scaled", DType::f64}, Case{"llama3-scaled", DType::f32},
+                                           Case{"llama3-scaled", DType::bf16}));
 
 }  // namespace
 }  // namespace strata::test

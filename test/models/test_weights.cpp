@@ -51,7 +51,9 @@ struct Kept {
   WeightStore store;
 };
 
-CausalConfig small() { return read_model_config(data_file("models") / "qwen3-long"); }
+CausalConfig small() {
+  return read_model_config(data_file("models") / "qwen3-long");
+}
 // Its embedding has 2^20 elements, which are drawn in several pieces.
 CausalConfig wide() {
   nlohmann::json json = read_json(data_file("models") / "qwen3-long" / "config.json");
@@ -304,7 +306,9 @@ TEST_F(WeightFile, OtherTypesAreConverted) {
     load(tensors);
     return kept.values(norm);
   };
-  const auto same = [](const std::vector<float>& a, const std::vector<float>& b) { return std::memcmp(a.data(), b.data(), 32 * sizeof(float)) == 0; };
+  const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
+    return std::memcmp(a.data(), b.data(), 32 * sizeof(float)) == 0;
+  };
   EXPECT_TRUE(same(loaded(made(DType::f16, {32}, f16)), expected));
   EXPECT_TRUE(same(loaded(made(DType::f64, {32}, f64)), expected));
   // binary64 is rounded to the nearest binary32.

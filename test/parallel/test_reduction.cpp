@@ -26,7 +26,8 @@ ParameterSet small_set() {
 }
 
 float leaf_value(std::int64_t leaf, std::int64_t element) {
-  return static_cast<float>(random_normals(1, RandomPurpose::test, static_cast<std::uint64_t>(leaf * leaf_element_salt), static_cast<std::uint64_t>(element))[0]);
+  return static_cast<float>(
+      random_normals(1, RandomPurpose::test, static_cast<std::uint64_t>(leaf * leaf_element_salt), static_cast<std::uint64_t>(element))[0]);
 }
 
 // The expression itself: leaves in order inside blocks, blocks by a tree whose left part is the largest power of two.

@@ -14,7 +14,8 @@ class RankPrinter : public ::testing::EmptyTestEventListener {
   RankPrinter(int rank, int size) : rank_(rank), size_(size) {}
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (result.failed())
-      std::fprintf(stderr, "[Rank %d/%d] %s:%d: %s\n", rank_, size_, result.file_name() ? result.file_name() : "?", result.line_number(), result.message());
+      std::fprintf(stderr, "[Rank %d/%d] %s:%d: %s\n", rank_, size_, result.file_name() ? result.file_name() : "?", result.line_number(),
+                   result.message());
   }
 
  private:

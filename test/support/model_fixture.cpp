@@ -8,9 +8,15 @@ Doubles values_of(const ConstView& view) {
   Doubles values(static_cast<std::size_t>(view.elements()));
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (view.type()) {
-      case DType::f64: values[i] = view.as<double>()[i]; break;
-      case DType::f32: values[i] = static_cast<double>(view.as<float>()[i]); break;
-      default: values[i] = static_cast<double>(static_cast<float>(view.as<BFloat16>()[i])); break;
+      case DType::f64:
+        values[i] = view.as<double>()[i];
+        break;
+      case DType::f32:
+        values[i] = static_cast<double>(view.as<float>()[i]);
+        break;
+      default:
+        values[i] = static_cast<double>(static_cast<float>(view.as<BFloat16>()[i]));
+        break;
     }
   }
   return values;

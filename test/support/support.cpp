@@ -27,7 +27,9 @@ fs::path source_dir() {
   return value;
 }
 
-fs::path data_file(const std::string& name) { return source_dir() / "test" / "data" / name; }
+fs::path data_file(const std::string& name) {
+  return source_dir() / "test" / "data" / name;
+}
 
 fs::path shared_dir() {
   const fs::path folder = source_dir().parent_path() / "shared";

@@ -38,7 +38,7 @@ void write_file(const std::filesystem::path& path, const std::string& content);
 double relative_error(const std::vector<double>& a, const std::vector<double>& b);
 
 struct CommandResult {
-  int status = -1;          // exit code, or 128 + signal
+  int status = -1;  // exit code, or 128 + signal
   std::string out, err;
 };
 /// Runs a shell command with the given standard input, and returns what it printed.

@@ -31,7 +31,9 @@ struct Case {
   DType compute;
   double bound;
 };
-std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.folder << "/" << name_of(c.compute); }
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.folder << "/" << name_of(c.compute);
+}
 
 class GoldenRun : public ::testing::TestWithParam<Case> {};
 
@@ -47,7 +49,8 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   shape.most_leaves = sample.size();
   shape.step.clip = run.at("clip");
   OptimizerConfig& o = shape.step.optimizer;
-  o.lr = run.at("lr"), o.beta1 = run.at("betas")[0], o.beta2 = run.at("betas")[1], o.eps = run.at("eps"), o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
+  o.lr = run.at("lr"), o.beta1 = run.at("betas")[0], o.beta2 = run.at("betas")[1], o.eps = run.at("eps"),
+  o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
   const TrainPlan plan = plan_training(*comm, model, shape, 2);
   ThreadPool pool(2);
   Arena arena(plan.bytes);
@@ -74,12 +77,16 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
 
   const SafetensorsReader after(folder / "after.safetensors");
   for (const Parameter& p : model.parameters().parameters())
-    EXPECT_LE(relative_error(values_of(setup.state().weights().weight.parameter(model.parameters().find(p.name))), read_tensor(after, p.name)), bound * 10) << p.name;
+    EXPECT_LE(
+        relative_error(values_of(setup.state().weights().weight.parameter(model.parameters().find(p.name))), read_tensor(after, p.name)),
+        bound * 10)
+        << p.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenRun,
-                         ::testing::Values(Case{"qwen3-tied", DType::f64, 1e-10}, Case{"qwen3-tied", DType::f32, 1e-5}, Case{"qwen3-untied-bias", DType::f64, 1e-10},
-                                           Case{"qwen3-untied-bias", DType::f32, 1e-5}, Case{"qwen3-long", DType::f64, 1e-10}, Case{"qwen3-long", DType::f32, 1e-5},
+                         ::testing::Values(Case{"qwen3-tied", DType::f64, 1e-10}, Case{"qwen3-tied", DType::f32, 1e-5},
+                                           Case{"qwen3-untied-bias", DType::f64, 1e-10}, Case{"qwen3-untied-bias", DType::f32, 1e-5},
+                                           Case{"qwen3-long", DType::f64, 1e-10}, Case{"qwen3-long", DType::f32, 1e-5},
                                            Case{"llama3-scaled", DType::f64, 1e-10}, Case{"llama3-scaled", DType::f32, 1e-5}));
 
 }  // namespace

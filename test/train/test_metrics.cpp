@@ -32,8 +32,10 @@ std::vector<std::string> lines_of(const std::filesystem::path& path) {
 std::vector<std::string> cells_of(const std::string& row) {
   std::vector<std::string> cells(1);
   for (char c : row)
-    if (c == ',') cells.emplace_back();
-    else cells.back() += c;
+    if (c == ',')
+      cells.emplace_back();
+    else
+      cells.back() += c;
   return cells;
 }
 std::vector<std::string> steps_of(const std::filesystem::path& path) {

@@ -31,19 +31,33 @@ class Error : public std::runtime_error {
 };
 
 /// The deck, the command line or a combination of settings is wrong. Exit code 2.
-struct DeckError : Error { explicit DeckError(const std::string& m) : Error(ExitCode::usage, m) {} };
+struct DeckError : Error {
+  explicit DeckError(const std::string& m) : Error(ExitCode::usage, m) {}
+};
 /// A file (data, weights, tokenizer, checkpoint) is missing, damaged or does not fit the run. Exit code 3.
-struct DataError : Error { explicit DataError(const std::string& m) : Error(ExitCode::data, m) {} };
+struct DataError : Error {
+  explicit DataError(const std::string& m) : Error(ExitCode::data, m) {}
+};
 /// Not enough memory, disk or ranks. Exit code 4.
-struct CapacityError : Error { explicit CapacityError(const std::string& m) : Error(ExitCode::capacity, m) {} };
+struct CapacityError : Error {
+  explicit CapacityError(const std::string& m) : Error(ExitCode::capacity, m) {}
+};
 /// Loss or gradient is not finite and the policy says stop. Exit code 5.
-struct DivergenceError : Error { explicit DivergenceError(const std::string& m) : Error(ExitCode::diverged, m) {} };
+struct DivergenceError : Error {
+  explicit DivergenceError(const std::string& m) : Error(ExitCode::diverged, m) {}
+};
 /// A rank, node or link is lost or hangs. Exit code 6.
-struct CommError : Error { explicit CommError(const std::string& m) : Error(ExitCode::lost, m) {} };
+struct CommError : Error {
+  explicit CommError(const std::string& m) : Error(ExitCode::lost, m) {}
+};
 /// A broken invariant: a defect of Strata itself. Exit code 1.
-struct InternalError : Error { explicit InternalError(const std::string& m) : Error(ExitCode::internal, m) {} };
+struct InternalError : Error {
+  explicit InternalError(const std::string& m) : Error(ExitCode::internal, m) {}
+};
 /// The feature exists, but this binary was built without it (CUDA, for example). Exit code 2.
-struct NotCompiled : Error { explicit NotCompiled(const std::string& m) : Error(ExitCode::usage, m) {} };
+struct NotCompiled : Error {
+  explicit NotCompiled(const std::string& m) : Error(ExitCode::usage, m) {}
+};
 
 /// Throws the class that belongs to `code`, marked as thrown on all ranks if so.
 [[noreturn]] void throw_error(ExitCode code, const std::string& message, bool on_all_ranks);
@@ -53,7 +67,7 @@ struct NotCompiled : Error { explicit NotCompiled(const std::string& m) : Error(
 }  // namespace strata
 
 /// Throws InternalError with the failed expression, file and line. For broken invariants, never for bad input.
-#define STRATA_ASSERT(expression, ...)                                                                    \
-  do {                                                                                                    \
+#define STRATA_ASSERT(expression, ...)                                                                           \
+  do {                                                                                                           \
     if (!(expression)) ::strata::assertion_failed(#expression, __FILE__, __LINE__, ::strata::text(__VA_ARGS__)); \
   } while (false)

@@ -20,8 +20,14 @@ class Log {
   static void record(const std::string& message);
 };
 
-inline void log_info(const std::string& message) { Log::say(LogLevel::info, message); }
-inline void log_warning(const std::string& message) { Log::say(LogLevel::warning, message); }
-inline void log_error(const std::string& message) { Log::say(LogLevel::error, message); }
+inline void log_info(const std::string& message) {
+  Log::say(LogLevel::info, message);
+}
+inline void log_warning(const std::string& message) {
+  Log::say(LogLevel::warning, message);
+}
+inline void log_error(const std::string& message) {
+  Log::say(LogLevel::error, message);
+}
 
 }  // namespace strata

@@ -70,7 +70,7 @@ struct RunRecord {
 /// What depends on ranks, strategy and host: /run/launch, left out of comparisons.
 struct LaunchRecord {
   std::int64_t ranks = 1, threads = 1;
-  std::string deck;  // the whole effective deck, with folders, threads and origins
+  std::string deck;                                        // the whole effective deck, with folders, threads and origins
   std::string strategy, hosts, processor, build, written;  // written: wall-clock time
 };
 

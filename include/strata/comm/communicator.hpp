@@ -60,8 +60,8 @@ std::string broadcast_text(Communicator& comm, const std::string& text, int root
 /// texts[r] = the text of rank r, on every rank.
 std::vector<std::string> all_gather_text(Communicator& comm, const std::string& text);
 
-/// Runs `work`, which must not communicate, on every rank. If it throws on any rank, every rank throws an error with the lowest failing rank's message
-/// and exit code, marked on_all_ranks(). So no rank is left waiting in a later collective.
+/// Runs `work`, which must not communicate, on every rank. If it throws on any rank, every rank throws an error with the lowest failing
+/// rank's message and exit code, marked on_all_ranks(). So no rank is left waiting in a later collective.
 void guarded(Communicator& comm, const std::function<void()>& work);
 
 }  // namespace strata

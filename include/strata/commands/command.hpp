@@ -19,11 +19,11 @@ struct Session {
 
 struct Command {
   const char* name;
-  const char* summary;  // one line for --help
-  const char* help;     // one page, with an example
-  bool reads_deck;      // words are deck files
-  bool parallel;        // may run on several ranks
-  bool saves_on_signal; // SIGUSR1 and SIGTERM are requests to it; others they end
+  const char* summary;   // one line for --help
+  const char* help;      // one page, with an example
+  bool reads_deck;       // words are deck files
+  bool parallel;         // may run on several ranks
+  bool saves_on_signal;  // SIGUSR1 and SIGTERM are requests to it; others they end
   int (*run)(Session&);
 };
 

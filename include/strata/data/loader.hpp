@@ -22,15 +22,16 @@ constexpr std::int32_t ignored_label = -100;  // semantics S6
 
 /// The samples of a token file: sample k is the tokens [k S, (k + 1) S), k < floor(tokens / S); what remains at the end is not used.
 ///
-/// labels[i] = inputs[i + 1] within the sample (Hugging Face: labels = input_ids, shifted in the model), so at most S - 1 labels count. The last
-/// position has no next token; padding (pack = documents) is neither predicted nor predicts: those labels are -100.
-/// mask_documents: first_key[i] is the index in the sample of the first token of i's document (0 for the document that the sample begins
-/// in), for attention; and the label across a border, the next document's first token, does not count: nothing the token may attend to says
-/// which document comes next. With separator eos the separator is predicted; with bos it is not. Padding is a document of its own.
-/// Without mask_documents first_key is 0 everywhere and labels across borders count, in padded sequences too.
+/// labels[i] = inputs[i + 1] within the sample (Hugging Face: labels = input_ids, shifted in the model), so at most S - 1 labels count. The
+/// last position has no next token; padding (pack = documents) is neither predicted nor predicts: those labels are -100. mask_documents:
+/// first_key[i] is the index in the sample of the first token of i's document (0 for the document that the sample begins in), for
+/// attention; and the label across a border, the next document's first token, does not count: nothing the token may attend to says which
+/// document comes next. With separator eos the separator is predicted; with bos it is not. Padding is a document of its own. Without
+/// mask_documents first_key is 0 everywhere and labels across borders count, in padded sequences too.
 class TokenSamples {
  public:
-  /// Throws DataError if the file holds no sample of `sequence` tokens, or is packed for sequences of another length. `file` must outlive this.
+  /// Throws DataError if the file holds no sample of `sequence` tokens, or is packed for sequences of another length. `file` must outlive
+  /// this.
   TokenSamples(const TokenFileReader& file, std::int64_t sequence, bool mask_documents);
   std::int64_t samples() const { return samples_; }
   std::int64_t sequence() const { return sequence_; }
@@ -50,11 +51,11 @@ class TokenSamples {
 
 /// M sequences of S tokens.
 struct TokenBatch {
-  std::int64_t position = -1;            // of the first row in the data order
-  std::int64_t counted = 0;              // labels that count
-  std::vector<std::int32_t> inputs;      // [M*S]
-  std::vector<std::int32_t> labels;      // [M*S] -100: does not count
-  std::vector<std::int32_t> first_key;   // [M*S]
+  std::int64_t position = -1;           // of the first row in the data order
+  std::int64_t counted = 0;             // labels that count
+  std::vector<std::int32_t> inputs;     // [M*S]
+  std::vector<std::int32_t> labels;     // [M*S] -100: does not count
+  std::vector<std::int32_t> first_key;  // [M*S]
 };
 
 /// Batches by position in the data order. Thread-safe. `samples` must outlive this.
@@ -78,8 +79,8 @@ class TokenLoader {
 /// A batch of filler rows only: nothing counts.
 void fill_empty(std::int64_t rows, std::int64_t sequence, TokenBatch& batch);
 
-/// Fills batches on a thread of its own, at most `depth` ahead. Batches come in the order in which `next_position` names them, so nothing of
-/// what next() returns depends on timing.
+/// Fills batches on a thread of its own, at most `depth` ahead. Batches come in the order in which `next_position` names them, so nothing
+/// of what next() returns depends on timing.
 class ReadAhead {
  public:
   /// next_position is called on the thread; nullopt ends it. `end` as in TokenLoader::fill. `loader` must outlive this.
@@ -87,8 +88,8 @@ class ReadAhead {
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
-  /// Swaps the next batch into `batch` (whose memory is used again); false when there are no more. An error of the thread is thrown here, after
-  /// the batches before it.
+  /// Swaps the next batch into `batch` (whose memory is used again); false when there are no more. An error of the thread is thrown here,
+  /// after the batches before it.
   bool next(TokenBatch& batch);
 
  private:
@@ -111,11 +112,11 @@ class ReadAhead {
 /// What the log says before the first step. One epoch.
 struct DatasetFacts {
   std::int64_t samples = 0;
-  double steps = 0;              // samples / global batch; the stream of epochs is endless, so a step may cross into the next
-  std::int64_t tokens = 0;       // in samples
+  double steps = 0;                // samples / global batch; the stream of epochs is endless, so a step may cross into the next
+  std::int64_t tokens = 0;         // in samples
   std::int64_t unused_tokens = 0;  // after the last sample
   std::int64_t text_tokens = 0, separator_tokens = 0, padding_tokens = 0;  // of the file: together tokens + unused_tokens
-  std::int64_t counted = 0;      // labels
+  std::int64_t counted = 0;                                                // labels
 };
 
 /// Reads the documents' offsets if documents are masked, otherwise nothing. global_batch [sequences]. Local.

@@ -4,9 +4,9 @@
 
 namespace strata {
 
-/// Epoch e covers the positions [e n, (e + 1) n) of n samples. Within an epoch every sample stands at exactly one position: a Feistel network
-/// of 8 rounds with Philox as round function over the smallest power of four that holds n, walked along its cycles until it falls below n
-/// (Black and Rogaway 2002). Nothing about ranks, threads or time enters; any position is found at once, so a cursor is one number.
+/// Epoch e covers the positions [e n, (e + 1) n) of n samples. Within an epoch every sample stands at exactly one position: a Feistel
+/// network of 8 rounds with Philox as round function over the smallest power of four that holds n, walked along its cycles until it falls
+/// below n (Black and Rogaway 2002). Nothing about ranks, threads or time enters; any position is found at once, so a cursor is one number.
 struct DataOrder {
   /// shuffle = false: file order. Throws DataError for samples < 1.
   DataOrder(std::int64_t samples, std::uint64_t seed, bool shuffle);

@@ -8,9 +8,9 @@
 
 namespace strata {
 
-/// Files that `patterns` (paths and globs with * ? [...]) name: patterns in the order given, the matches of a glob sorted by bytes, each file
-/// once. A name that exists is taken literally even if it holds glob characters. Throws DataError for a pattern that names no file, for a
-/// folder, and for an empty list. Local.
+/// Files that `patterns` (paths and globs with * ? [...]) name: patterns in the order given, the matches of a glob sorted by bytes, each
+/// file once. A name that exists is taken literally even if it holds glob characters. Throws DataError for a pattern that names no file,
+/// for a folder, and for an empty list. Local.
 std::vector<std::filesystem::path> expand_inputs(const std::vector<std::string>& patterns);
 
 /// How files are cut into records.
@@ -27,7 +27,8 @@ struct RecordRules {
   std::string between;  // the separating line, without its line ending
 };
 
-/// Rules for the deck's prepare.format (text | jsonl | ids) and prepare.documents (file | line | blank_line | between:TEXT). Throws DeckError.
+/// Rules for the deck's prepare.format (text | jsonl | ids) and prepare.documents (file | line | blank_line | between:TEXT). Throws
+/// DeckError.
 RecordRules record_rules(const std::string& format, const std::string& documents);
 
 /// One document as it stands in a file.

@@ -18,28 +18,28 @@ struct SourceFile {
 struct TokenFileInfo {
   std::int64_t version = 1;
   std::string tokenizer_kind, tokenizer_name, tokenizer_hash;  // hash empty: ids came from elsewhere
-  std::int64_t vocabulary = 0;     // every id is below
-  std::string separator = "none";  // its text, or none
-  std::int64_t separator_id = -1;  // -1: none
-  std::string separator_place = "none";  // after | before | none: where it stands in each document
-  std::string pack = "stream";     // stream | concat | documents
-  bool wrap = true;                // concat
-  std::int64_t sequence = 0;       // [tokens] concat, documents; 0 for stream
-  std::int64_t padding_id = -1;    // documents
-  std::int64_t truncate = 0;       // [tokens] of a document that were kept at most; 0: all
-  std::string part = "train";      // train | validation
-  double split = 0;                // share of documents that went to validation
+  std::int64_t vocabulary = 0;                                 // every id is below
+  std::string separator = "none";                              // its text, or none
+  std::int64_t separator_id = -1;                              // -1: none
+  std::string separator_place = "none";                        // after | before | none: where it stands in each document
+  std::string pack = "stream";                                 // stream | concat | documents
+  bool wrap = true;                                            // concat
+  std::int64_t sequence = 0;                                   // [tokens] concat, documents; 0 for stream
+  std::int64_t padding_id = -1;                                // documents
+  std::int64_t truncate = 0;                                   // [tokens] of a document that were kept at most; 0: all
+  std::string part = "train";                                  // train | validation
+  double split = 0;                                            // share of documents that went to validation
   std::uint64_t split_seed = 0;
   std::string format, documents_by, normalise;  // prepare.format, prepare.documents, prepare.normalise
-  std::int64_t tokens = 0;         // of the file, padding included
-  std::int64_t documents = 0;      // entries of /documents (mode documents: pieces)
+  std::int64_t tokens = 0;                      // of the file, padding included
+  std::int64_t documents = 0;                   // entries of /documents (mode documents: pieces)
   std::int64_t separator_tokens = 0, padding_tokens = 0;
   std::vector<SourceFile> sources;
 };
 
-/// Reads a token file and trusts nothing in it. Opening checks structure, the attributes' checksum, the documents' offsets (start at 0, never
-/// fall, end at the number of tokens) and the sequences' lengths with their checksums; each 4 MiB piece of /tokens is compared with its
-/// checksum and every id with the vocabulary when the piece is first read. Whatever is wrong is a DataError that names file, piece and
+/// Reads a token file and trusts nothing in it. Opening checks structure, the attributes' checksum, the documents' offsets (start at 0,
+/// never fall, end at the number of tokens) and the sequences' lengths with their checksums; each 4 MiB piece of /tokens is compared with
+/// its checksum and every id with the vocabulary when the piece is first read. Whatever is wrong is a DataError that names file, piece and
 /// position. Memory: 8 pieces, 16 bytes per piece, 8 bytes per 1,024 documents, 4 bytes per sequence of mode documents. Local; read(),
 /// starts_between() and used() are thread-safe.
 class TokenFileReader {

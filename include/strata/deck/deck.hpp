@@ -45,7 +45,8 @@ class Deck {
   std::string value(std::string_view key) const;
   /// Every section and key with its value, usable as a deck; behind each value a comment: (default), (command line) or deck:line.
   std::string echo() const;
-  /// What the run computes, as a deck: every key but those of the launch (folder, threads, strategy, ...), without origins. Equal for every launch of a run.
+  /// What the run computes, as a deck: every key but those of the launch (folder, threads, strategy, ...), without origins. Equal for every
+  /// launch of a run.
   std::string record() const;
   /// Old names in use, in the order of the lines: each with its place and the new name.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -65,7 +66,8 @@ struct Difference {
   std::string note;             // what else the change means; mostly empty
 };
 
-/// All keys that differ, in the order of `strata keys`, but for those of the launch. Paths of files are not marked as deciding: their contents are compared by hash.
+/// All keys that differ, in the order of `strata keys`, but for those of the launch. Paths of files are not marked as deciding: their
+/// contents are compared by hash.
 std::vector<Difference> differences(const Deck& stored, const Deck& now);
 
 /// Checks what concerns several keys at once, and that `command` (prepare, train, check, plan, evaluate, generate, convert; others need

@@ -15,8 +15,8 @@ const char* name_of(DeviceKind kind);
 std::int64_t available_memory_bytes();
 
 struct ArenaEntry {
-  std::string name;       // "activations.layer.3.attention"
-  std::int64_t bytes = 0; // rounded up to the alignment
+  std::string name;        // "activations.layer.3.attention"
+  std::int64_t bytes = 0;  // rounded up to the alignment
 };
 
 /// The code that takes memory runs twice: on a planning arena, which only counts, then on one of exactly that size. So what was planned is

@@ -10,7 +10,7 @@ struct DeviceConfig {
 };
 
 struct PrecisionConfig {
-  std::string compute = "bf16";  // fp32 | bf16 | fp64
+  std::string compute = "bf16";     // fp32 | bf16 | fp64
   std::string loss_scale = "none";  // none: only fp16 needs one
 };
 

@@ -13,17 +13,17 @@ struct EvaluateConfig {
 };
 
 struct GenerateConfig {
-  std::string checkpoint;               // checkpoint, folder of checkpoints, or empty: model.weights
-  std::string prompts;                  // a file with one prompt per line, or the text itself
+  std::string checkpoint;  // checkpoint, folder of checkpoints, or empty: model.weights
+  std::string prompts;     // a file with one prompt per line, or the text itself
   std::int64_t max_new_tokens = 128;
-  double temperature = 1.0;             // 0: greedy
-  std::int64_t top_k = 0;               // 0: off
+  double temperature = 1.0;  // 0: greedy
+  std::int64_t top_k = 0;    // 0: off
   double top_p = 1.0;
   double min_p = 0.0;
   double repetition_penalty = 1.0;
-  std::vector<std::string> stop;        // texts that end a continuation
-  std::int64_t batch = 8;               // [prompts] at a time
-  std::string output;                   // JSON lines; empty: samples/ in run.folder
+  std::vector<std::string> stop;  // texts that end a continuation
+  std::int64_t batch = 8;         // [prompts] at a time
+  std::string output;             // JSON lines; empty: samples/ in run.folder
 };
 
 }  // namespace strata

@@ -18,8 +18,9 @@ struct Generation {
   std::string reason;        // "eos", "stop" or "length"
 };
 
-/// Owns the memory of weights, caches and passes: planned, then allocated, once. Prompts run one by one through the model (no padding), then continue together;
-/// a place in the batch that falls free takes the next prompt. Random numbers are functions of seed, prompt and position. Local: no communication.
+/// Owns the memory of weights, caches and passes: planned, then allocated, once. Prompts run one by one through the model (no padding),
+/// then continue together; a place in the batch that falls free takes the next prompt. Random numbers are functions of seed, prompt and
+/// position. Local: no communication.
 class Generator {
  public:
   /// `longest_prompt` and config.max_new_tokens bound the caches; together they may not exceed the model's positions (DataError).
@@ -30,8 +31,8 @@ class Generator {
   Stream& stream();
   std::int64_t memory_bytes() const;
 
-  /// Continues every prompt (at least one token each). `tokenizer` may be null: then ids only, and no stop texts. finished(prompt, generation), if given, is called as
-  /// each one ends. Results in the order of the prompts.
+  /// Continues every prompt (at least one token each). `tokenizer` may be null: then ids only, and no stop texts. finished(prompt,
+  /// generation), if given, is called as each one ends. Results in the order of the prompts.
   std::vector<Generation> run(const std::vector<std::vector<TokenId>>& prompts, const Tokenizer* tokenizer, std::uint64_t seed,
                               const std::function<void(std::size_t, const Generation&)>& finished = {});
 

@@ -18,7 +18,8 @@ struct AttentionConfig {
   std::int64_t qkv_width() const { return q_width() + 2 * kv_width(); }
 };
 
-/// What a pass shares between layers: rotary tables [P, hd/2], the position of each row i32 [R], and the first key each row may see (or not given).
+/// What a pass shares between layers: rotary tables [P, hd/2], the position of each row i32 [R], and the first key each row may see (or not
+/// given).
 struct PositionViews {
   ConstView cos, sin, positions, first_key;
 };
@@ -33,10 +34,10 @@ class Attention {
  public:
   /// Kept from forward to backward.
   struct Saved {
-    View qkv;        // [R, q + 2 kv]: before the head norm with head_norm, otherwise after rotation
+    View qkv;             // [R, q + 2 kv]: before the head norm with head_norm, otherwise after rotation
     View rstd_q, rstd_k;  // [R,nh], [R,nkv], with head_norm
-    View o;          // [R, nh hd]
-    View lse;        // [B,nh,S]
+    View o;               // [R, nh hd]
+    View lse;             // [B,nh,S]
   };
   /// Scratch that all layers share.
   struct Scratch {
@@ -50,11 +51,15 @@ class Attention {
   Attention(ParameterSet& set, const AttentionConfig& config, const std::string& scope);
 
   /// With a cache (B = 1), rotated keys and values of the pass are also copied to its rows 0 .. S-1.
-  void forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, ConstView residual, Saved& saved, Scratch& scratch, View y, KeyValueCache* cache) const;
+  void forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, ConstView residual, Saved& saved, Scratch& scratch,
+               View y, KeyValueCache* cache) const;
   /// dx = gradient with respect to x (the residual's is dy itself).
-  void backward(Context& context, PassShape pass, const PositionViews& at, ConstView dy, ConstView x, const Saved& saved, Scratch& scratch, View dx) const;
-  /// One new token per sequence: x, y [B,H]; its keys and values go to row positions[b] of the cache, which it then reads up to there. `lengths` = positions + 1.
-  void decode(Context& context, const PositionViews& at, ConstView lengths, ConstView x, ConstView residual, View qkv, View o, View y, KeyValueCache& cache) const;
+  void backward(Context& context, PassShape pass, const PositionViews& at, ConstView dy, ConstView x, const Saved& saved, Scratch& scratch,
+                View dx) const;
+  /// One new token per sequence: x, y [B,H]; its keys and values go to row positions[b] of the cache, which it then reads up to there.
+  /// `lengths` = positions + 1.
+  void decode(Context& context, const PositionViews& at, ConstView lengths, ConstView x, ConstView residual, View qkv, View o, View y,
+              KeyValueCache& cache) const;
 
  private:
   struct Heads {

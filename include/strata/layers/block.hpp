@@ -35,7 +35,8 @@ class Block {
   static DecodeScratch take_decode_scratch(Arena& arena, const BlockConfig& config, std::int64_t B, DType type);
 
   Block(ParameterSet& set, const BlockConfig& config, const std::string& scope);
-  void forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y, KeyValueCache* cache = nullptr) const;
+  void forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y,
+               KeyValueCache* cache = nullptr) const;
   /// dy becomes dx in place: the residual stream's gradient, to which each branch adds.
   void backward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View dy) const;
   /// x becomes y in place; x [B,H].

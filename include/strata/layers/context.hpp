@@ -8,8 +8,8 @@ namespace strata {
 /// Layers own no memory: weights are read from, and gradients set in, the flat buffers named here.
 struct Context {
   Stream& stream;
-  const FlatBuffer& weights;               // compute type
-  const FlatBuffer* gradients = nullptr;   // f32 (f64); backward only. A backward call sets its parameters' gradients (it does not add).
+  const FlatBuffer& weights;              // compute type
+  const FlatBuffer* gradients = nullptr;  // f32 (f64); backward only. A backward call sets its parameters' gradients (it does not add).
 };
 
 /// Rows of a pass: B sequences of S tokens each, R = B S rows.

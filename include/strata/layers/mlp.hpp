@@ -10,9 +10,13 @@ namespace strata {
 class Mlp {
  public:
   /// Kept from forward to backward: gate and up [R,2F]; the backward pass turns it into their gradient.
-  struct Saved { View gate_up; };
+  struct Saved {
+    View gate_up;
+  };
   /// Shared by all layers: [R,F] twice (d_hidden in backward only).
-  struct Scratch { View hidden, d_hidden; };
+  struct Scratch {
+    View hidden, d_hidden;
+  };
   static Saved take_saved(Arena& arena, const std::string& scope, std::int64_t F, PassShape pass, DType type);
   static Scratch take_scratch(Arena& arena, std::int64_t F, PassShape pass, DType type, bool backward);
 

@@ -11,12 +11,14 @@ namespace strata {
 class Norm {
  public:
   /// Registers "<name>.weight" [size], ones.
-  Norm(ParameterSet& set, const std::string& name, std::int64_t size, double eps) : weight_(set.add(name + ".weight", Shape{size}, Init::ones)), eps_(eps) {}
+  Norm(ParameterSet& set, const std::string& name, std::int64_t size, double eps)
+      : weight_(set.add(name + ".weight", Shape{size}, Init::ones)), eps_(eps) {}
   void forward(Context& context, ConstView x, View y, View rstd) const {
     rms_norm_forward(context.stream, x, context.weights.parameter(weight_), eps_, y, rstd);
   }
   void backward(Context& context, ConstView dy, ConstView x, ConstView rstd, View dx, Write write_dx) const {
-    rms_norm_backward(context.stream, dy, x, context.weights.parameter(weight_), rstd, dx, write_dx, context.gradients->parameter(weight_), Write::set);
+    rms_norm_backward(context.stream, dy, x, context.weights.parameter(weight_), rstd, dx, write_dx, context.gradients->parameter(weight_),
+                      Write::set);
   }
 
  private:

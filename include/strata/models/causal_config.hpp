@@ -20,14 +20,14 @@ struct CausalConfig {
   bool tied = false;
   double initializer_range = 0.02;
   std::vector<std::int64_t> eos;  // eos_token_id, one or several; empty: none
-  std::string json;            // the file itself
+  std::string json;               // the file itself
 
   /// Throws DataError where a sequence of S tokens would need what is not supported (longer than the positions or than the window).
   void check_sequence(std::int64_t S) const;
 };
 
-/// Reads config.json (or the one in the folder `path`), in its older and newer form (semantics S8). Whatever it asks for that is not supported is
-/// refused by name. Throws DataError naming file and key. Local.
+/// Reads config.json (or the one in the folder `path`), in its older and newer form (semantics S8). Whatever it asks for that is not
+/// supported is refused by name. Throws DataError naming file and key. Local.
 CausalConfig read_model_config(const std::filesystem::path& path);
 /// The same from the text; `origin` names it in messages.
 CausalConfig parse_model_config(const std::string& json, const std::string& origin);

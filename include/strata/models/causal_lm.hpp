@@ -1,5 +1,6 @@
 #pragma once
-// Causal language model: embedding, blocks, norm and head; forward, backward, and generation with a cache. Qwen3, Llama and Mistral differ by configuration only.
+// Causal language model: embedding, blocks, norm and head; forward, backward, and generation with a cache. Qwen3, Llama and Mistral differ
+// by configuration only.
 #include <memory>
 #include <optional>
 #include <vector>
@@ -18,11 +19,11 @@ class CausalLm {
     View inputs, labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see
     View row_loss;                   // f64 [R], 0 where the label does not count
     View cos, sin, positions;
-    std::vector<View> x;             // residual stream before each block and after the last, [R,H] (evaluate: two that take turns)
-    std::vector<Block::Saved> saved; // one per block (evaluate: one)
-    View rstd;                       // of the last norm, [R]
+    std::vector<View> x;              // residual stream before each block and after the last, [R,H] (evaluate: two that take turns)
+    std::vector<Block::Saved> saved;  // one per block (evaluate: one)
+    View rstd;                        // of the last norm, [R]
     Block::Scratch scratch;
-    View dx;                         // train only
+    View dx;  // train only
     bool document_mask = false;
   };
   /// Keys, values and scratch for generating with up to B sequences of up to C tokens.
@@ -51,7 +52,8 @@ class CausalLm {
 
   Decoder take_decoder(Arena& arena, std::int64_t B, std::int64_t C, DType type) const;
   void prepare(Decoder& decoder) const;
-  /// Runs a prompt (pass.B = 1) through the model, fills row `slot` of the caches, and writes the last token's logits to row `slot` of decoder.logits. Local.
+  /// Runs a prompt (pass.B = 1) through the model, fills row `slot` of the caches, and writes the last token's logits to row `slot` of
+  /// decoder.logits. Local.
   void prefill(Context& context, Activations& activations, Decoder& decoder, std::int64_t slot) const;
   /// Feeds decoder.ids[b] at decoder.positions[b] for the first B sequences and writes their next logits. Local.
   void decode(Context& context, Decoder& decoder, std::int64_t B) const;

@@ -11,13 +11,15 @@
 
 namespace strata {
 
-/// The weights in the type of the computation. In bf16 training, `remainder` keeps what bf16 drops of the fp32 master (ops/elementwise.hpp), exactly.
+/// The weights in the type of the computation. In bf16 training, `remainder` keeps what bf16 drops of the fp32 master
+/// (ops/elementwise.hpp), exactly.
 struct WeightStore {
   FlatBuffer weight;     // f32, bf16 or f64
   FlatBuffer remainder;  // i16, with bf16 training only
 
   static WeightStore take(Arena& arena, DType compute, const ParameterSet& set, bool with_master);
-  /// Sets elements [first, first + values.size()) of a parameter from fp32 values, rounding where the type asks for it. Thread-safe for separate elements. Local.
+  /// Sets elements [first, first + values.size()) of a parameter from fp32 values, rounding where the type asks for it. Thread-safe for
+  /// separate elements. Local.
   void store(int parameter, std::int64_t first, std::span<const float> values) const;
   /// The fp32 master of elements [first, first + values.size()). Local.
   void load(int parameter, std::int64_t first, std::span<float> values) const;
@@ -26,19 +28,20 @@ struct WeightStore {
 /// Normal with standard deviation `range` (or ones, zeros), each element a function of seed, parameter name and position alone. Local.
 void random_weights(Stream& stream, const ParameterSet& set, double range, std::uint64_t seed, const WeightStore& store);
 
-/// Compares names, shapes and types in the file with the model's, headers only; one line per finding, empty if the weights fit. A tied head may be
-/// absent or a copy; names may lack or have the "model." prefix, as base models' files do. Local.
+/// Compares names, shapes and types in the file with the model's, headers only; one line per finding, empty if the weights fit. A tied head
+/// may be absent or a copy; names may lack or have the "model." prefix, as base models' files do. Local.
 std::vector<std::string> check_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
 /// Throws DataError with what check_weights finds, or where a tied head's copy differs from the embedding. Local.
 void require_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
 /// Loads the weights after require_weights. Throws DataError. Local.
-void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set, const WeightStore& store);
+void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set,
+                  const WeightStore& store);
 
 /// Source of a parameter's fp32 values for export.
 using WeightSource = std::function<void(int parameter, std::int64_t first, std::span<float> values)>;
-/// Writes config.json and model.safetensors (in `type`: f32, bf16) into `folder` (made if need be), as transformers' from_pretrained reads them; tokenizer
-/// files are copied from `tokenizer` when given. Nothing is left half-written. Local.
-void export_weights(const std::filesystem::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type,
-                    const std::filesystem::path& tokenizer);
+/// Writes config.json and model.safetensors (in `type`: f32, bf16) into `folder` (made if need be), as transformers' from_pretrained reads
+/// them; tokenizer files are copied from `tokenizer` when given. Nothing is left half-written. Local.
+void export_weights(const std::filesystem::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source,
+                    DType type, const std::filesystem::path& tokenizer);
 
 }  // namespace strata

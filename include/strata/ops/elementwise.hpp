@@ -11,13 +11,15 @@ void fill(Stream& stream, View y, double value);
 void cast(Stream& stream, ConstView x, View y);
 /// y += x, each rounded in the type of y.  f32 or f64, contiguous, equal types. Local.
 void add_into(Stream& stream, View y, ConstView x);
-/// weight = bf16(master) with ties upward, remainder = master bits - (weight bits << 16) as i16, so that join gives master back exactly (design.md, master weights). Local.
+/// weight = bf16(master) with ties upward, remainder = master bits - (weight bits << 16) as i16, so that join gives master back exactly
+/// (design.md, master weights). Local.
 void split_master(Stream& stream, ConstView master, View weight, View remainder);
 /// master f32 = (weight bits << 16) + remainder. Local.
 void join_master(Stream& stream, ConstView weight, ConstView remainder, View master);
 
-/// partials[i] = sum of squares of elements [4096 i, 4096 (i+1)) of the flat x, in f64 in a fixed order: the terms of the gradient norm, folded with
-/// fold() (tensor/fold.hpp).  [in] x f32 or f64, contiguous [n]  [out] partials f64 [ceil(n / 4096)]. Not finite where x is not. Local.
+/// partials[i] = sum of squares of elements [4096 i, 4096 (i+1)) of the flat x, in f64 in a fixed order: the terms of the gradient norm,
+/// folded with fold() (tensor/fold.hpp).  [in] x f32 or f64, contiguous [n]  [out] partials f64 [ceil(n / 4096)]. Not finite where x is
+/// not. Local.
 void sum_of_squares(Stream& stream, ConstView x, View partials);
 
 }  // namespace strata

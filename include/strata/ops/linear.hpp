@@ -7,8 +7,8 @@
 namespace strata {
 
 /// y = x W^T (+ bias) (+ residual).
-/// [in] x [R,K], rows may be strided  [in] weight [N,K]  [in] bias [N] or not given  [in] residual [R,N] or not given, may be y  [out] y [R,N]
-/// dtype: all f32, all bf16 or all f64; sums in f32 (f64), one rounding at the end. Same bits on every run. Local.
+/// [in] x [R,K], rows may be strided  [in] weight [N,K]  [in] bias [N] or not given  [in] residual [R,N] or not given, may be y  [out] y
+/// [R,N] dtype: all f32, all bf16 or all f64; sums in f32 (f64), one rounding at the end. Same bits on every run. Local.
 void linear_forward(Stream& stream, ConstView x, ConstView weight, ConstView bias, ConstView residual, View y);
 
 /// dx (=|+=) dy W.   [in] dy [R,N]  [in] weight [N,K]  [out] dx [R,K].  dtypes as forward. Local.

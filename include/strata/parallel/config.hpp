@@ -6,12 +6,12 @@
 namespace strata {
 
 struct ParallelConfig {
-  std::string strategy = "ddp";       // ddp (alias NO_SHARD)
+  std::string strategy = "ddp";         // ddp (alias NO_SHARD)
   std::string reduction = "canonical";  // canonical | fast
-  std::string recompute = "none";     // none: every activation is kept
-  std::vector<std::string> offload;   // empty: everything stays on the device
-  std::string gradient_type = "fp32"; // fp32 | bf16 on the way between ranks
-  double timeout = 600;               // [s] the longest a collective may take; not enforced by this version
+  std::string recompute = "none";       // none: every activation is kept
+  std::vector<std::string> offload;     // empty: everything stays on the device
+  std::string gradient_type = "fp32";   // fp32 | bf16 on the way between ranks
+  double timeout = 600;                 // [s] the longest a collective may take; not enforced by this version
 };
 
 }  // namespace strata

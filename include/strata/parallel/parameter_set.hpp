@@ -15,12 +15,12 @@ struct Parameter {
   Shape shape;               // global shape
   Init init = Init::normal;  // normal: standard deviation initializer_range
   int unit = 0;
-  std::int64_t offset = 0;   // [elements] in the unit
+  std::int64_t offset = 0;  // [elements] in the unit
   std::int64_t elements() const { return shape.elements(); }
 };
 
-/// Parameters that are gathered, reduced and updated together: the embedding, each block, the head. They lie end to end without gaps, in order
-/// of registration, so that neighbours (q, k, v; gate, up) form one matrix.
+/// Parameters that are gathered, reduced and updated together: the embedding, each block, the head. They lie end to end without gaps, in
+/// order of registration, so that neighbours (q, k, v; gate, up) form one matrix.
 struct Unit {
   std::string name;           // "embedding", "layer.3", "head"
   std::int64_t elements = 0;  // without padding

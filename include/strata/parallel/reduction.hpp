@@ -24,14 +24,15 @@ std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last);
 /// Buffers a rank needs at once while it folds the blocks [first, last) with a binary counter, the leaf being computed included.
 int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block);
 
-/// Sums the leaves' gradients of a step for strategies that reduce once a step (ddp, zero1): each rank folds its contiguous run of leaves, the
-/// pieces are exchanged and folded up the same tree by the owner of each stretch, and the sum is handed to all. The bits do not depend
+/// Sums the leaves' gradients of a step for strategies that reduce once a step (ddp, zero1): each rank folds its contiguous run of leaves,
+/// the pieces are exchanged and folded up the same tree by the owner of each stretch, and the sum is handed to all. The bits do not depend
 /// on the number of ranks.
 class GradientReduction {
  public:
-  /// Takes its buffers from the arena: "gradients.<k>" and "workspace.exchange". `type` is f32 or f64. `most_leaves` is the largest number of leaves of a step.
-  /// fast: the library's own sum over ranks instead (bits then depend on the ranks).
-  GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves, std::int64_t block, bool fast);
+  /// Takes its buffers from the arena: "gradients.<k>" and "workspace.exchange". `type` is f32 or f64. `most_leaves` is the largest number
+  /// of leaves of a step. fast: the library's own sum over ranks instead (bits then depend on the ranks).
+  GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves,
+                    std::int64_t block, bool fast);
 
   /// Begins a step of `leaves` leaves; this rank computes those in [first(), last()).
   void begin(std::int64_t leaves);
@@ -62,10 +63,10 @@ class GradientReduction {
   std::int64_t block_;
   bool fast_;
   std::vector<FlatBuffer> buffers_;
-  View exchange_;                // [pieces of all ranks, chunk]
-  std::int64_t chunk_ = 0;       // [elements] of each owner's stretch exchanged at a time
+  View exchange_;           // [pieces of all ranks, chunk]
+  std::int64_t chunk_ = 0;  // [elements] of each owner's stretch exchanged at a time
   std::int64_t leaves_ = 0, blocks_ = 0, first_ = 0, last_ = 0, next_ = 0;
-  std::size_t leaf_buffer_ = 0;  // being computed
+  std::size_t leaf_buffer_ = 0;     // being computed
   std::int64_t block_buffer_ = -1;  // holds the leaves of the current block so far
   std::vector<Piece> pieces_;
 };

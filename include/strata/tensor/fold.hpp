@@ -7,7 +7,9 @@
 namespace strata {
 
 /// Terms in the left part of a tree of n >= 2 terms: the largest power of two below n.
-inline std::int64_t left_part(std::int64_t n) { return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(n - 1))); }
+inline std::int64_t left_part(std::int64_t n) {
+  return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(n - 1)));
+}
 
 /// Sum of the terms by that tree; 0 for none. Same bits whoever computed the terms.
 inline double fold(std::span<const double> terms) {

@@ -1,5 +1,6 @@
 #pragma once
-// Random numbers as functions: Philox 4x32-10 (Salmon et al. 2011) keyed by seed and purpose, counted by what is drawn. No state, no streams.
+// Random numbers as functions: Philox 4x32-10 (Salmon et al. 2011) keyed by seed and purpose, counted by what is drawn. No state, no
+// streams.
 #include <array>
 #include <cstdint>
 

@@ -48,8 +48,10 @@ class BasicView {
   template <class T>
   auto* as() const {
     STRATA_ASSERT(dtype_of<std::remove_const_t<T>>::value == type_, "a view of ", name_of(type_), " used as another type");
-    if constexpr (std::is_const_v<std::remove_pointer_t<Pointer>>) return static_cast<const T*>(data_);
-    else return static_cast<T*>(data_);
+    if constexpr (std::is_const_v<std::remove_pointer_t<Pointer>>)
+      return static_cast<const T*>(data_);
+    else
+      return static_cast<T*>(data_);
   }
   /// The same memory in another shape; contiguous views only.
   BasicView reshaped(Shape shape) const {

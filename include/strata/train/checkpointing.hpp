@@ -14,8 +14,8 @@ class Checkpointing {
  public:
   Checkpointing(Communicator& comm, const TrainState& state, const RunConfig& run, const CheckpointConfig& config);
   ~Checkpointing();
-  /// Writes the state of record.step; in the background with checkpoint.asynchronous, after the one before is done. `best`: the best so far by validation.
-  /// Collective.
+  /// Writes the state of record.step; in the background with checkpoint.asynchronous, after the one before is done. `best`: the best so far
+  /// by validation. Collective.
   void save(const RunRecord& record, const LaunchRecord& launch, bool best);
   /// save() unless this step has been saved already. Collective.
   void save_if_new(const RunRecord& record, const LaunchRecord& launch);

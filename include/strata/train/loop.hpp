@@ -56,9 +56,9 @@ struct LoopParts {
   CheckpointConfig checkpoint;
   Schedule schedule;
   StepPlan plan;
-  RunRecord record;   // step 0, or that of the checkpoint resumed from
+  RunRecord record;  // step 0, or that of the checkpoint resumed from
   LaunchRecord launch;
-  bool moving_line;   // one progress line on the terminal
+  bool moving_line;  // one progress line on the terminal
 };
 
 struct LoopResult {

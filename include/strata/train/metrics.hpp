@@ -9,12 +9,12 @@ namespace strata {
 struct StepMetrics {
   std::int64_t step = 0, max_steps = 0;
   double epoch = 0;
-  std::int64_t tokens = 0;          // since the beginning of training
+  std::int64_t tokens = 0;  // since the beginning of training
   double loss = 0, grad_norm = 0, lr = 0;
-  double validation_loss = 0;       // NaN: not validated after this step
+  double validation_loss = 0;  // NaN: not validated after this step
   double tokens_per_s = 0, sequences_per_s = 0;
   std::int64_t memory_bytes = 0;
-  double eta = 0;                   // [s]
+  double eta = 0;  // [s]
 };
 
 /// "Step 120/1000  Loss 3.4121  norm 0.84  lr 4.98e-05  8123 tok/s  15.9 seq/s  2.31 GB  eta 12:05"

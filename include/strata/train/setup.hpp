@@ -12,7 +12,7 @@ namespace strata {
 
 /// What decides a run's memory.
 struct TrainShape {
-  PassShape pass;                // batch.micro x data.sequence
+  PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
   std::int64_t most_leaves = 1;  // of a step
@@ -40,10 +40,10 @@ class TrainSetup {
 
 /// What a rank will allocate, and what one leaf's passes cost.
 struct TrainPlan {
-  std::vector<ArenaEntry> entries;   // every region by name
-  std::vector<ArenaEntry> groups;    // by the first part of the name
-  std::int64_t bytes = 0;            // the arena
-  std::int64_t workspace_bytes = 0;  // the largest any op asked for
+  std::vector<ArenaEntry> entries;     // every region by name
+  std::vector<ArenaEntry> groups;      // by the first part of the name
+  std::int64_t bytes = 0;              // the arena
+  std::int64_t workspace_bytes = 0;    // the largest any op asked for
   std::map<std::string, OpCost> leaf;  // forward and backward of one leaf, by op
   double leaf_flops() const;
 };

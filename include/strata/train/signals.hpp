@@ -3,7 +3,8 @@
 
 namespace strata {
 
-/// From now on SIGUSR1 and SIGTERM end nothing and interrupt nothing: they are remembered. Call first in main, before MPI and any other thread starts.
+/// From now on SIGUSR1 and SIGTERM end nothing and interrupt nothing: they are remembered. Call first in main, before MPI and any other
+/// thread starts.
 void catch_signals();
 /// The signal that arrived last on this rank, or 0. Local.
 int pending_signal();

@@ -20,7 +20,8 @@ class TrainState {
 
   /// Every tensor with the pieces rank `rank` of `ranks` writes: an equal share of each, at multiples of the checksum's length. Local.
   std::vector<CheckpointTensor> checkpoint_tensors(int rank, int ranks) const;
-  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit. Local.
+  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit.
+  /// Local.
   void restore(const CheckpointReader& checkpoint) const;
 
  private:
@@ -32,7 +33,8 @@ class TrainState {
 
 /// Throws DataError unless every tensor under /model of the checkpoint is one of the model's, in its shape, and all are there.
 void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set);
-/// Loads the weights alone (the fp32 master where the checkpoint has it) into a store of any type. For evaluate, generate and convert. Local.
+/// Loads the weights alone (the fp32 master where the checkpoint has it) into a store of any type. For evaluate, generate and convert.
+/// Local.
 void load_checkpoint_weights(const CheckpointReader& checkpoint, const ParameterSet& set, const WeightStore& store);
 /// The fp32 values of elements of one parameter.
 void read_checkpoint_master(const CheckpointReader& checkpoint, const std::string& name, std::int64_t first, std::span<float> values);

@@ -24,22 +24,23 @@ class LeafSource {
 
 struct StepSettings {
   OptimizerConfig optimizer;
-  double clip = 0;                // 0: off
-  bool microbatch_mean = false;   // semantics S6: every leaf weighs the same, whatever it counts
+  double clip = 0;               // 0: off
+  bool microbatch_mean = false;  // semantics S6: every leaf weighs the same, whatever it counts
 };
 
 struct StepResult {
-  double loss = 0;        // mean over the step's counted tokens
-  double grad_norm = 0;   // before clipping
+  double loss = 0;           // mean over the step's counted tokens
+  double grad_norm = 0;      // before clipping
   std::int64_t counted = 0;  // [tokens] in the loss
 };
 
 class TrainStep {
  public:
   TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings);
-  /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or gradient that is not
-  /// finite, naming the first tensor). Collective over `comm`.
-  StepResult run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t);
+  /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
+  /// gradient that is not finite, naming the first tensor). Collective over `comm`.
+  StepResult run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source,
+                 std::int64_t leaves, double lr, std::int64_t t);
 
  private:
   double gradient_norm(Stream& stream, Communicator& comm, const FlatBuffer& gradient);

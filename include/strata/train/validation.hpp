@@ -10,14 +10,15 @@
 namespace strata {
 
 struct ValidationResult {
-  double loss = 0;            // mean over all counted tokens
-  std::int64_t counted = 0;   // [tokens]
+  double loss = 0;           // mean over all counted tokens
+  std::int64_t counted = 0;  // [tokens]
   std::int64_t sequences = 0;
 };
 
-/// Mean loss over `leaves` micro-batches of the source, dealt to ranks in contiguous runs; leaf sums are folded in the canonical order, whoever computed
-/// them. progress(done, mine), if given, is called after each leaf of this rank. Collective over `comm`.
-ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
+/// Mean loss over `leaves` micro-batches of the source, dealt to ranks in contiguous runs; leaf sums are folded in the canonical order,
+/// whoever computed them. progress(done, mine), if given, is called after each leaf of this rank. Collective over `comm`.
+ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights,
+                          CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
                           const std::function<void(std::int64_t, std::int64_t)>& progress = {});
 
 }  // namespace strata
