@@ -67,7 +67,7 @@ std::string describe_checkpoint(const CheckpointReader& checkpoint, bool verbose
   const auto model = groups.find("/model");
   std::ostringstream out;
   const auto line = [&](const std::string& name, const auto&... values) {
-    out << std::left << std::setw(18) << name << text(values...) << '\n';
+    out << std::left << std::setw(24) << name << text(values...) << '\n';
   };
 
   line("checkpoint", checkpoint.path().string());

@@ -27,13 +27,13 @@ TEST_F(Describe, InWords) {
   const CheckpointReader reader(write("a.h5"));
   const std::string all = describe_checkpoint(reader, false);
 
-  EXPECT_THAT(all, HasSubstr("model             qwen3, 37584 parameters, computed in bf16\n"));  // 130*257 + 64*64 + 77 + 0 + 1
-  EXPECT_THAT(all, HasSubstr("step              500\n"));
-  EXPECT_THAT(all, HasSubstr("epoch             1.25 (16000 sequences, 8192000 tokens)\n"));
-  EXPECT_THAT(all, HasSubstr("loss              2.71828183, validation none\n"));
-  EXPECT_THAT(all, HasSubstr("best              2.5 at step 400\n"));
-  EXPECT_THAT(all, HasSubstr("/optimizer exp_avg1 tensors, 33410 elements"));
-  EXPECT_THAT(all, HasSubstr("launch            1 ranks x 2 threads, fsdp, node01, a processor\n"));
+  EXPECT_THAT(all, HasSubstr("model                   qwen3, 37584 parameters, computed in bf16\n"));  // 130*257 + 64*64 + 77 + 0 + 1
+  EXPECT_THAT(all, HasSubstr("step                    500\n"));
+  EXPECT_THAT(all, HasSubstr("epoch                   1.25 (16000 sequences, 8192000 tokens)\n"));
+  EXPECT_THAT(all, HasSubstr("loss                    2.71828183, validation none\n"));
+  EXPECT_THAT(all, HasSubstr("best                    2.5 at step 400\n"));
+  EXPECT_THAT(all, HasSubstr("/optimizer exp_avg      1 tensors, 33410 elements"));
+  EXPECT_THAT(all, HasSubstr("launch                  1 ranks x 2 threads, fsdp, node01, a processor\n"));
   EXPECT_THAT(all, Not(HasSubstr("[run]")));
   const std::string verbose = describe_checkpoint(reader, true);
   EXPECT_THAT(verbose, HasSubstr("  /model/model.layers.0.mlp.up_proj.weight  bf16 [130, 257]\n"));
