@@ -146,7 +146,7 @@ CommandResult train_and_signal(const std::string& run, const std::string& signal
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / run / "log.txt").string();
   return run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
-                     "' train test.in --run.folder=" + run + " " + options + " & pid=$!; for i in $(seq 300); do grep -qs 'Step 3/' '" +
+                     "' train test.in --run.folder=" + run + " " + options + " & pid=$!; for i in $(seq 1500); do grep -qs 'Step 3/' '" +
                      log + "' && break; sleep 0.02; done; kill -" + signal + " $pid; wait $pid");
 }
 
@@ -169,7 +169,7 @@ TEST(Train, AStormOfSignalsDisturbsNoComputation) {
   const CommandResult result =
       run_command("cd '" + (folder / "").string() + "' && '" + binary() +
                   "' train test.in --run.folder=storm --train.max_steps=1000000 --schedule.steps=1000000 & pid=$!; " +
-                  "for i in $(seq 300); do grep -qs 'Step 3/' '" + log +
+                  "for i in $(seq 1500); do grep -qs 'Step 3/' '" + log +
                   "' && break; sleep 0.02; done; while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
   EXPECT_EQ(result.status, 75) << result.err;
 }
@@ -180,7 +180,7 @@ TEST(Train, AKilledRankEndsTheJobAndTheRunGoesOn) {
   const std::string latest = (folder / "killed" / "checkpoints" / "latest").string();
   const CommandResult result =
       run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
-                  "' train test.in --run.folder=killed " + options + " & pid=$!; for i in $(seq 500); do test -e '" + latest +
+                  "' train test.in --run.folder=killed " + options + " & pid=$!; for i in $(seq 1500); do test -e '" + latest +
                   "' && break; sleep 0.02; done; pkill -9 -n -f run.folder=killed; wait $pid");
   EXPECT_EQ(result.status, 137) << result.err;
   const CommandResult resumed = folder.strata(
