@@ -29,8 +29,7 @@ std::pair<std::int64_t, std::int64_t> plan_evaluation(const CausalLm& model, Pas
   Buffers buffers(arena, model, pass, compute, mask);
   Context context{stream, buffers.store.weight};
   model.forward(context, buffers.activations);
-  arena.take("workspace.threads", Stream::worker_scratch_bytes * threads);
-  arena.take("workspace.ops", stream.largest_workspace());
+  Stream::plan_memory(arena, threads, stream.largest_workspace());
   return {arena.used(), stream.largest_workspace()};
 }
 

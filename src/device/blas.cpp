@@ -1,8 +1,10 @@
-// The cutting of a matrix product into tiles, and what is added to a tile before it is stored.
+// The way a matrix product takes, and its cutting into tiles for oneDNN.
 #include "strata/device/blas.hpp"
 
 #include <algorithm>
 
+#include "device/amx_product.hpp"
+#include "device/product.hpp"
 #include "device/skinny.hpp"
 #include "strata/base/error.hpp"
 
@@ -40,84 +42,22 @@ Grid grid_of(Index m, Index n, DType in, bool a_transposed, bool b_transposed) {
   return grid;
 }
 
-struct Product {
-  Index k;
-  DType in;
-  MatrixRef a, b;
-  DType out;
-  void* c;
-  Index ldc;
-  const void* bias;
-  const void* old;  // added at the end: the residual, or what C held
-  Index ld_old;
-};
-
-const void* advanced(const void* data, DType type, Index elements) {
-  return data ? static_cast<const unsigned char*>(data) + elements * static_cast<Index>(size_of(type)) : nullptr;
-}
-void* advanced(void* data, DType type, Index elements) {
-  return static_cast<unsigned char*>(data) + elements * static_cast<Index>(size_of(type));
-}
-
-/// Element (row, column) of a stored matrix becomes the first of a part.
-MatrixRef part(const MatrixRef& matrix, DType type, Index row, Index column) {
-  const Index offset = matrix.transposed ? column * matrix.stride + row : row * matrix.stride + column;
-  return {advanced(matrix.data, type, offset), matrix.stride, matrix.transposed};
-}
-
-/// c = product + bias + old, in the type of the sums, rounded once into c.
-template <class Sum, class In, class Out>
-void finish(Index rows, Index columns, const Sum* product, const In* bias, const Out* old, Index ld_old, Out* c, Index ldc) {
-  for (Index i = 0; i < rows; ++i) {
-    const Sum* p = product + i * columns;
-    const Out* o = old + (old ? i * ld_old : 0);
-    Out* to = c + i * ldc;
-    if (bias && old)
-      for (Index j = 0; j < columns; ++j) to[j] = Out((p[j] + static_cast<Sum>(bias[j])) + static_cast<Sum>(o[j]));
-    else if (bias)
-      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j] + static_cast<Sum>(bias[j]));
-    else if (old)
-      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j] + static_cast<Sum>(o[j]));
-    else
-      for (Index j = 0; j < columns; ++j) to[j] = Out(p[j]);
-  }
-}
-
-template <class Sum, class In, class Out>
-void finish_tile(const Product& p, Index row, Index column, Index rows, Index columns, const void* product) {
-  const auto* old = static_cast<const Out*>(advanced(p.old, p.out, row * p.ld_old + column));
-  auto* c = static_cast<Out*>(advanced(p.c, p.out, row * p.ldc + column));
-  finish(rows, columns, static_cast<const Sum*>(product), static_cast<const In*>(advanced(p.bias, p.in, column)), old, p.ld_old, c, p.ldc);
-}
-
-/// All of a tile's sums become its stored elements.
-void finish_tile(const Product& p, Index row, Index column, Index rows, Index columns, const void* sums) {
-  if (p.in == DType::f64)
-    finish_tile<double, double, double>(p, row, column, rows, columns, sums);
-  else if (p.in == DType::f32)
-    finish_tile<float, float, float>(p, row, column, rows, columns, sums);
-  else if (p.out == DType::f32)
-    finish_tile<float, BFloat16, float>(p, row, column, rows, columns, sums);
-  else
-    finish_tile<float, BFloat16, BFloat16>(p, row, column, rows, columns, sums);
-}
-
 void tile(const Product& p, Index row, Index column, Index rows, Index columns, unsigned char* scratch) {
   const MatrixRef a = part(p.a, p.in, row, 0), b = part(p.b, p.in, 0, column);
   const bool direct = !p.bias && !p.old && p.out != DType::bf16;
   const DType sums = p.in == DType::f64 ? DType::f64 : DType::f32;
   const Index taken = direct ? 0 : (rows * columns * static_cast<Index>(size_of(sums)) + 63) / 64 * 64;
-  void* to = direct ? advanced(p.c, p.out, row * p.ldc + column) : scratch;
+  void* to = direct ? static_cast<unsigned char*>(p.c) + (row * p.ldc + column) * static_cast<Index>(size_of(p.out)) : scratch;
   gemm_tile(rows, columns, p.k, 1.0F, p.in, a, b, sums, to, direct ? p.ldc : columns, scratch + taken,
             Stream::worker_scratch_bytes - taken);
-  if (!direct) finish_tile(p, row, column, rows, columns, scratch);
+  if (!direct) finish_block(p, row, column, rows, columns, scratch, columns);
 }
 
 /// Columns [column, column + columns) of a product with few rows.
 void skinny_tile(const Product& p, Index m, Index column, Index columns, unsigned char* scratch) {
   auto* sums = reinterpret_cast<float*>(scratch);
   skinny_product(m, columns, p.k, p.in, p.a, part(p.b, p.in, 0, column), sums, sums + m * skinny_columns);
-  finish_tile(p, 0, column, m, columns, sums);
+  finish_block(p, 0, column, m, columns, sums, columns);
 }
 
 }  // namespace
@@ -135,6 +75,7 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
     });
     return;
   }
+  if (amx_takes(in, m, n, k)) return amx_product(stream, m, n, product);
   const Grid grid = grid_of(m, n, in, a.transposed, b.transposed);
   stream.pool().run(grid.tiles(), [&](Index task, int worker) {
     const Index row = task % grid.m.count * grid.m.size, column = task / grid.m.count * grid.n.size;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "device/amx_product.hpp"
 #include "device/onednn_matmul.hpp"
 #include "strata/base/error.hpp"
 #include "strata/device/blas.hpp"
@@ -87,14 +88,17 @@ unsigned char* own_buffer(Index bytes) {
   return reinterpret_cast<unsigned char*>((reinterpret_cast<std::uintptr_t>(buffer.memory.get()) + 63) / 64 * 64);
 }
 
-/// What a tile takes in scratch before oneDNN's own needs: the f32 sums of a bf16 output, and widened panels.
+/// What a tile takes in scratch before oneDNN's own needs: the f32 sums of a bf16 output, and packed or widened panels.
 struct TileNeeds {
   Index sums = 0, panels = 0;
 };
 TileNeeds needs_of(Index m, Index n, Index k, DType in, DType out) {
   TileNeeds needs;
   if (out == DType::bf16) needs.sums = (m * n * 4 + 63) / 64 * 64;
-  if (in == DType::bf16 && !onednn_has_bf16()) needs.panels = std::min(panel_depth, k) * (m + n) * 4 + 128;
+  if (amx_takes(in, m, n, k))
+    needs.panels = amx_tile_scratch(m, n, k);
+  else if (in == DType::bf16 && !onednn_has_bf16())
+    needs.panels = std::min(panel_depth, k) * (m + n) * 4 + 128;
   return needs;
 }
 
@@ -120,7 +124,9 @@ void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DTyp
   float* sums = rounded ? reinterpret_cast<float*>(room) : static_cast<float*>(c);
   const Index ld_sums = rounded ? n : ldc;
   const MatmulKey key{m, n, k, a.stride, b.stride, ld_sums, alpha, in, DType::f32, a.transposed, b.transposed};
-  if (needs.panels > 0)
+  if (amx_takes(in, m, n, k))
+    amx_tile(m, n, k, alpha, a, b, sums, ld_sums, rest);
+  else if (needs.panels > 0)
     tile_bf16_by_f32(key, a, b, sums, rest, rest_bytes);
   else
     onednn_matmul(key, a.data, b.data, sums, rest, rest_bytes);

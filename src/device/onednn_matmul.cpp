@@ -154,6 +154,11 @@ class OneThread {
   int before_;
 };
 
+bool isa_includes(dnnl::cpu_isa isa) {
+  const auto needed = static_cast<unsigned>(isa);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & needed) == needed;
+}
+
 }  // namespace
 
 void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, void* scratch, std::int64_t scratch_bytes) {
@@ -163,10 +168,12 @@ void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, 
 }
 
 bool onednn_has_bf16() {
-  static const bool has = [] {
-    constexpr auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-    return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & needed) == needed;
-  }();
+  static const bool has = isa_includes(dnnl::cpu_isa::avx512_core_bf16);
+  return has;
+}
+
+bool onednn_has_amx() {
+  static const bool has = isa_includes(dnnl::cpu_isa::avx512_core_amx);
   return has;
 }
 

@@ -25,6 +25,8 @@ void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, 
 
 /// Whether this processor multiplies bf16 (AVX-512 bf16 or AMX). DNNL_MAX_CPU_ISA can lower it.
 bool onednn_has_bf16();
+/// Whether oneDNN would use AMX tiles here, with the same limit.
+bool onednn_has_amx();
 
 /// oneDNN's name for the implementation of a key, for example "brg:avx512_core": for benchmarks and logs.
 const char* onednn_implementation(const MatmulKey& key);

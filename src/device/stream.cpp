@@ -22,17 +22,27 @@ Stream Stream::plan() {
 Stream Stream::cpu(ThreadPool& pool) {
   Stream stream(DeviceKind::cpu, &pool);
   stream.grown_ = std::make_unique<Grown>();
-  stream.grown_->scratch = std::make_unique<Arena>(worker_scratch_bytes * pool.threads());
-  stream.scratch_ = static_cast<unsigned char*>(stream.grown_->scratch->take("scratch", worker_scratch_bytes * pool.threads()));
+  stream.grown_->scratch = std::make_unique<Arena>(worker_scratch_bytes * pool.threads() + product_scratch_bytes);
+  stream.take_scratch(*stream.grown_->scratch, pool.threads());
   return stream;
 }
 
 Stream Stream::cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes) {
   Stream stream(DeviceKind::cpu, &pool);
-  stream.scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * pool.threads()));
+  stream.take_scratch(arena, pool.threads());
   stream.workspace_ = static_cast<unsigned char*>(arena.take("workspace.ops", workspace_bytes));
   stream.workspace_bytes_ = workspace_bytes;
   return stream;
+}
+
+void Stream::take_scratch(Arena& arena, int threads) {
+  scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * threads));
+  product_scratch_ = static_cast<unsigned char*>(arena.take("workspace.products", product_scratch_bytes));
+}
+
+void Stream::plan_memory(Arena& arena, int threads, std::int64_t workspace_bytes) {
+  plan().take_scratch(arena, threads);
+  arena.take("workspace.ops", workspace_bytes);
 }
 
 void* Stream::workspace(std::int64_t bytes) {

@@ -71,8 +71,7 @@ struct Generator::State {
     model.prefill(context, prefill, all.decoder, 0);
     model.decode(context, all.decoder, config.batch);
     workspace = planning.largest_workspace();
-    whole.take("workspace.threads", Stream::worker_scratch_bytes * pool.threads());
-    whole.take("workspace.ops", workspace);
+    Stream::plan_memory(whole, pool.threads(), workspace);
     bytes = whole.used();
   }
 

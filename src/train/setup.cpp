@@ -28,8 +28,7 @@ TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const T
   model.forward_backward(context, setup.activations(), 1.0);
   TrainPlan plan;
   plan.workspace_bytes = stream.largest_workspace();
-  arena.take("workspace.threads", Stream::worker_scratch_bytes * threads);
-  arena.take("workspace.ops", plan.workspace_bytes);
+  Stream::plan_memory(arena, threads, plan.workspace_bytes);
   plan.bytes = arena.used();
   plan.entries = arena.entries();
   plan.groups = arena.summary(1);

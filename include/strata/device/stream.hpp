@@ -21,13 +21,17 @@ class Stream {
  public:
   /// Scratch of each worker thread: room for a few tiles of a product. [bytes]
   static constexpr std::int64_t worker_scratch_bytes = std::int64_t{6} << 20;
+  /// Scratch that all threads share while one product is computed: a packed operand, and sums of deep products. [bytes]
+  static constexpr std::int64_t product_scratch_bytes = std::int64_t{24} << 20;
 
   /// Runs nothing; records costs and the largest workspace that was asked for.
   static Stream plan();
   /// Host processor with `pool`; the workspace grows as asked (tests, tools).
   static Stream cpu(ThreadPool& pool);
-  /// Host processor with fixed scratch and workspace from an arena: a step then allocates nothing. See planned_bytes().
+  /// Host processor with fixed scratch and workspace from an arena: a step then allocates nothing.
   static Stream cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
+  /// Takes from a planning arena what the function above takes for so many threads.
+  static void plan_memory(Arena& arena, int threads, std::int64_t workspace_bytes);
 
   Stream(Stream&&) noexcept;
   ~Stream();
@@ -40,6 +44,8 @@ class Stream {
   std::int64_t largest_workspace() const { return largest_workspace_; }
   /// worker_scratch_bytes bytes that belong to one worker of the pool.
   void* worker_scratch(int worker);
+  /// product_scratch_bytes bytes for the product that runs; used by gemm() only.
+  void* product_scratch() { return product_scratch_; }
 
   /// Called once by each op's front with its own name.
   void record(const char* op, double flops, double bytes);
@@ -48,10 +54,12 @@ class Stream {
 
  private:
   Stream(DeviceKind kind, ThreadPool* pool);
+  void take_scratch(Arena& arena, int threads);
   struct Grown;
   DeviceKind kind_;
   ThreadPool* pool_ = nullptr;
   unsigned char* scratch_ = nullptr;
+  unsigned char* product_scratch_ = nullptr;
   unsigned char* workspace_ = nullptr;
   std::int64_t workspace_bytes_ = 0, largest_workspace_ = 0;
   std::unique_ptr<Grown> grown_;

@@ -94,7 +94,7 @@ void for_each_chunk(Index R, Index V, const ConstView& labels, const View& row_l
 }  // namespace
 
 std::int64_t cross_entropy_chunk(std::int64_t V) {
-  return std::clamp<Index>((Index{1} << 25) / V / 64 * 64, 64, 1024);
+  return std::clamp<Index>((Index{1} << 27) / V / 64 * 64, 64, 1024);
 }
 
 std::int64_t cross_entropy_workspace(std::int64_t R, std::int64_t V, DType type) {
