@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "device/amx_product.hpp"
+#include "device/panel_product.hpp"
 #include "device/product.hpp"
 #include "device/skinny.hpp"
 #include "strata/base/error.hpp"
@@ -75,7 +75,7 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
     });
     return;
   }
-  if (amx_takes(in, m, n, k)) return amx_product(stream, m, n, product);
+  if (const PanelKernel* kernel = panel_kernel(in); kernel && k > 0) return panel_product(stream, *kernel, m, n, product);
   const Grid grid = grid_of(m, n, in, a.transposed, b.transposed);
   stream.pool().run(grid.tiles(), [&](Index task, int worker) {
     const Index row = task % grid.m.count * grid.m.size, column = task / grid.m.count * grid.n.size;

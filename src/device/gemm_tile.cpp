@@ -1,11 +1,11 @@
-// One tile of a matrix product on the calling thread: oneDNN for f32 and bf16, Eigen for f64.
+// One tile of a matrix product on the calling thread: our own kernels or oneDNN for f32 and bf16, Eigen for f64.
 #define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Core>
 #include <algorithm>
 #include <memory>
 
-#include "device/amx_product.hpp"
 #include "device/onednn_matmul.hpp"
+#include "device/panel_product.hpp"
 #include "strata/base/error.hpp"
 #include "strata/device/blas.hpp"
 
@@ -95,9 +95,9 @@ struct TileNeeds {
 TileNeeds needs_of(Index m, Index n, Index k, DType in, DType out) {
   TileNeeds needs;
   if (out == DType::bf16) needs.sums = (m * n * 4 + 63) / 64 * 64;
-  if (amx_takes(in, m, n, k))
-    needs.panels = amx_tile_scratch(m, n, k);
-  else if (in == DType::bf16 && !onednn_has_bf16())
+  if (const PanelKernel* kernel = panel_kernel(in))
+    needs.panels = panel_tile_scratch(*kernel, m, n, k);
+  else if (in == DType::bf16 && !onednn_has(Isa::avx512_bf16))
     needs.panels = std::min(panel_depth, k) * (m + n) * 4 + 128;
   return needs;
 }
@@ -124,8 +124,8 @@ void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, DTyp
   float* sums = rounded ? reinterpret_cast<float*>(room) : static_cast<float*>(c);
   const Index ld_sums = rounded ? n : ldc;
   const MatmulKey key{m, n, k, a.stride, b.stride, ld_sums, alpha, in, DType::f32, a.transposed, b.transposed};
-  if (amx_takes(in, m, n, k))
-    amx_tile(m, n, k, alpha, a, b, sums, ld_sums, rest);
+  if (const PanelKernel* kernel = panel_kernel(in))
+    panel_tile(*kernel, m, n, k, alpha, a, b, sums, ld_sums, rest);
   else if (needs.panels > 0)
     tile_bf16_by_f32(key, a, b, sums, rest, rest_bytes);
   else

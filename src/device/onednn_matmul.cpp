@@ -154,11 +154,6 @@ class OneThread {
   int before_;
 };
 
-bool isa_includes(dnnl::cpu_isa isa) {
-  const auto needed = static_cast<unsigned>(isa);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & needed) == needed;
-}
-
 }  // namespace
 
 void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, void* scratch, std::int64_t scratch_bytes) {
@@ -167,14 +162,12 @@ void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, 
   cache.execute(cache.find(key), a, b, c, scratch, scratch_bytes);
 }
 
-bool onednn_has_bf16() {
-  static const bool has = isa_includes(dnnl::cpu_isa::avx512_core_bf16);
-  return has;
-}
-
-bool onednn_has_amx() {
-  static const bool has = isa_includes(dnnl::cpu_isa::avx512_core_amx);
-  return has;
+bool onednn_has(Isa isa) {
+  static const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(isa == Isa::amx           ? dnnl::cpu_isa::avx512_core_amx
+                                            : isa == Isa::avx512_bf16 ? dnnl::cpu_isa::avx512_core_bf16
+                                                                      : dnnl::cpu_isa::avx512_core);
+  return (effective & needed) == needed;
 }
 
 const char* onednn_implementation(const MatmulKey& key) {

@@ -23,10 +23,9 @@ struct MatmulKey {
 /// made.
 void onednn_matmul(const MatmulKey& key, const void* a, const void* b, void* c, void* scratch, std::int64_t scratch_bytes);
 
-/// Whether this processor multiplies bf16 (AVX-512 bf16 or AMX). DNNL_MAX_CPU_ISA can lower it.
-bool onednn_has_bf16();
-/// Whether oneDNN would use AMX tiles here, with the same limit.
-bool onednn_has_amx();
+/// Instruction sets that matter here. Whether this processor has one as oneDNN sees it: DNNL_MAX_CPU_ISA can lower it.
+enum class Isa { avx512, avx512_bf16, amx };
+bool onednn_has(Isa isa);
 
 /// oneDNN's name for the implementation of a key, for example "brg:avx512_core": for benchmarks and logs.
 const char* onednn_implementation(const MatmulKey& key);

@@ -5,7 +5,7 @@
 
 namespace strata::cpu {
 
-/// Rows whose logits exist at once: about 2^25 logits, a multiple of 64 in 64 .. 1024, decided by V alone.
+/// Rows whose logits exist at once: about 2^27 logits, a multiple of 64 in 64 .. 1024, decided by V alone.
 std::int64_t cross_entropy_chunk(std::int64_t V);
 /// Bytes of workspace for R rows.
 std::int64_t cross_entropy_workspace(std::int64_t R, std::int64_t V, DType type);
