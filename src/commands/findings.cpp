@@ -12,14 +12,6 @@
 namespace strata {
 namespace {
 
-bool mentions(const std::string& text, const std::string& key) {
-  for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
-    const char after = at + key.size() < text.size() ? text[at + key.size()] : ' ';
-    if (std::isalnum(static_cast<unsigned char>(after)) == 0 && after != '_') return true;
-  }
-  return false;
-}
-
 int order_of(const Finding& finding) {
   return finding.severity == Severity::error ? static_cast<int>(finding.kind) : 1000 + static_cast<int>(finding.severity);
 }
@@ -30,7 +22,7 @@ const char* name_of(Severity severity) {
   return severity == Severity::error ? "error" : severity == Severity::warning ? "warning" : "note";
 }
 
-Findings::Findings(const Deck& deck, std::vector<std::string> undecided) : deck_(deck), undecided_(std::move(undecided)) {}
+Findings::Findings(const Deck& deck) : deck_(deck) {}
 
 void Findings::error(ExitCode kind, const std::string& code, const std::string& key, const std::string& message,
                      const std::string& remedy) {
@@ -46,23 +38,31 @@ void Findings::note(const std::string& code, const std::string& key, const std::
 }
 
 void Findings::add(Finding finding) {
-  for (const std::string& key : undecided_)
-    if (finding.key == key || mentions(finding.message, key)) return;
+  for (const std::string& key : deck_.undecided())
+    if (finding.key == key || finding.message.find(key) != std::string::npos) return;
   list_.push_back(std::move(finding));
 }
 
+std::string Findings::named(const std::string& key, std::string message) const {
+  if (key.empty() || message.find(key) != std::string::npos) return message;
+  const std::string value = deck_.value(key);
+  if (message.rfind(value + ": ", 0) == 0) message.erase(0, value.size() + 2);
+  return text(key, " = ", value, ": ", message);
+}
+
 bool Findings::attempt(const std::string& code, const std::string& key, const std::string& remedy, const std::function<void()>& work) {
+  const auto failed = [&](ExitCode kind, const std::string& message) { error(kind, code, key, named(key, message), remedy); };
   try {
     work();
     return true;
   } catch (const Error& e) {
-    error(e.code(), code, key, e.what(), remedy);
+    failed(e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    error(ExitCode::capacity, code, key, "out of memory", remedy);
+    failed(ExitCode::capacity, "out of memory");
   } catch (const std::filesystem::filesystem_error& e) {
-    error(ExitCode::data, code, key, e.what(), remedy);
+    failed(ExitCode::data, e.what());
   } catch (const std::exception& e) {
-    error(ExitCode::internal, code, key, e.what(), remedy);
+    failed(ExitCode::internal, e.what());
   }
   return false;
 }

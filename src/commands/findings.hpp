@@ -26,14 +26,16 @@ struct Finding {
 
 class Findings {
  public:
-  /// The deck says where each key was given. `undecided`: keys whose values are wrong themselves: what follows from them is no finding.
-  explicit Findings(const Deck& deck, std::vector<std::string> undecided = {});
+  /// The deck says where each key was given. What follows from a key whose own value is a mistake (Deck::undecided) is no finding.
+  explicit Findings(const Deck& deck);
 
   void error(ExitCode kind, const std::string& code, const std::string& key, const std::string& message, const std::string& remedy = "");
   void warning(const std::string& code, const std::string& key, const std::string& message, const std::string& remedy = "");
   void note(const std::string& code, const std::string& key, const std::string& message);
+  /// Leaves out what follows from a mistake; tell() does not.
   void add(Finding finding);
-  /// Runs `work`; an exception becomes an error of its kind. True if there was none.
+  void tell(Finding finding) { list_.push_back(std::move(finding)); }
+  /// Runs `work`; an exception becomes an error of its kind, whose message names the key and its value. True if there was none.
   bool attempt(const std::string& code, const std::string& key, const std::string& remedy, const std::function<void()>& work);
 
   /// Errors by kind (deck, data, capacity), then warnings, then notes; in each the order in which they were found.
@@ -46,8 +48,8 @@ class Findings {
   std::vector<std::string> error_texts() const;
 
  private:
+  std::string named(const std::string& key, std::string message) const;
   const Deck& deck_;
-  std::vector<std::string> undecided_;
   std::vector<Finding> list_;
 };
 

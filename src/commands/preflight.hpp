@@ -24,6 +24,7 @@ struct Preflight {
   const Settings& s;
   const Communicator& launch;
   const bool thorough;
+  int threads;  // of a rank
   Findings findings;
 
   std::optional<CausalConfig> config;
@@ -34,8 +35,12 @@ struct Preflight {
   std::optional<CheckpointReader> checkpoint;  // to resume from
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
   std::optional<TrainPlan> plan;
-  std::int64_t snapshot_bytes = 0;    // of a rank, beside the arena, for checkpoints in the background
-  std::int64_t checkpoint_bytes = 0;  // of one checkpoint on disk
+  std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background
+  std::int64_t checkpoint_bytes = 0;                     // of one checkpoint on disk
+  std::int64_t memory_needed = 0, memory_available = 0;  // [bytes] on this host
+  std::int64_t disk_needed = 0, disk_free = 0;           // [bytes] for all checkpoints kept
+  std::int64_t checkpoints_kept = 0;
+  bool elsewhere = false;  // a batch script starts the run: this machine may not be the one
 };
 
 /// Device, config.json, tokenizer.
@@ -50,6 +55,11 @@ void check_checkpoint(Preflight& p, const std::string& path);
 void check_weights_source(Preflight& p);
 /// The memory plan, and this host's memory against it.
 void check_memory(Preflight& p);
+
+/// Leaves, blocks and ranks: who has nothing to do, and what this number of ranks costs. Rank 0 looks.
+void check_batch(Preflight& p);
+/// The run's folder can be written, and its file system holds all checkpoints the run will keep. Rank 0 looks.
+void check_disk(Preflight& p);
 
 /// What decides a run's memory. Needs p.steps.
 TrainShape train_shape(const Preflight& p);

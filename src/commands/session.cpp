@@ -22,12 +22,16 @@ Session make_session(Communicator& comm, const CommandLine& line, const Command&
     for (std::size_t i = 0; i < line.words.size(); ++i) sources.push_back({line.words[i], broadcast_text(comm, texts[i])});
   }
   std::optional<Deck> deck;
+  std::vector<DeckMistake> mistakes;
   guarded(comm, [&] {
-    deck.emplace(Deck::parse(sources, line.overrides));
-    if (command.reads_deck) validate(*deck, command.name, comm.size());
+    deck.emplace(Deck::gather(sources, line.overrides, mistakes));
+    if (command.tells_mistakes) return;
+    if (command.reads_deck)
+      for (DeckMistake& mistake : contradictions(*deck, command.name, comm.size())) mistakes.push_back(std::move(mistake));
+    throw_mistakes(mistakes);
+    for (const std::string& warning : deck->warnings()) log_warning(warning);
   });
-  for (const std::string& warning : deck->warnings()) log_warning(warning);
-  return Session{comm, line, std::move(*deck)};
+  return Session{comm, line, std::move(*deck), std::move(mistakes)};
 }
 
 }  // namespace strata

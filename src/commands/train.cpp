@@ -66,6 +66,8 @@ class TrainCommand {
     check_checkpoint(run_, broadcast_text(comm_, comm_.rank() == 0 ? find_checkpoint(run_) : ""));
     check_weights_source(run_);
     check_memory(run_);
+    check_batch(run_);
+    check_disk(run_);
     require_start(comm_, run_.findings);
     log_info(text("Model: ", run_.config->family, ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
                   " tensors, ", name_of(compute_), " on cpu"));
