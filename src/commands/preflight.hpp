@@ -61,7 +61,7 @@ void check_batch(Preflight& p);
 /// The run's folder can be written, and its file system holds all checkpoints the run will keep. Rank 0 looks.
 void check_disk(Preflight& p);
 
-/// What decides a run's memory. Needs p.steps.
+/// What decides a run's memory.
 TrainShape train_shape(const Preflight& p);
 
 }  // namespace strata

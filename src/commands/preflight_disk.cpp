@@ -58,7 +58,8 @@ bool check_folder(Preflight& p, const fs::path& folder) {
 
 /// Checkpoints that lie on the disk at once at most: those that stay, and the one being written.
 std::int64_t most_at_once(const Preflight& p) {
-  const std::int64_t total = std::min<std::int64_t>(p.steps->total_steps(), std::int64_t{1} << 40), every = p.s.checkpoint.every;
+  const std::int64_t without_data = p.s.train.max_steps > 0 ? p.s.train.max_steps : 1, every = p.s.checkpoint.every;
+  const std::int64_t total = std::min<std::int64_t>(p.steps ? p.steps->total_steps() : without_data, std::int64_t{1} << 40);
   std::int64_t written = 1 + (every > 0 ? (total - 1) / every : 0);
   const std::int64_t validations = p.validation_data && p.s.train.validate_every > 0 ? total / p.s.train.validate_every : 0;
   if (p.s.checkpoint.keep > 0) return std::min(written + validations, p.s.checkpoint.keep + p.s.checkpoint.keep_best + 1);

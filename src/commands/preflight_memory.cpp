@@ -11,7 +11,9 @@ TrainShape train_shape(const Preflight& p) {
   shape.pass = {p.s.batch.micro, p.s.data.sequence};
   shape.compute = compute_type(p.session);
   shape.document_mask = p.s.data.mask_documents;
-  shape.most_leaves = p.steps->most_leaves();
+  TrainConfig one_step;  // the leaves of a step follow from the batch alone
+  one_step.max_steps = 1;
+  shape.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
   shape.block = p.s.batch.block;
   shape.fast_reduction = p.s.parallel.reduction == "fast";
   shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean"};
@@ -33,7 +35,7 @@ void make_plan(Preflight& p) {
 
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
 void check_memory(Preflight& p) {
-  if (!p.model || !p.steps) return;
+  if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
   if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
   const std::int64_t one = p.plan->bytes + p.snapshot_bytes;
   p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();

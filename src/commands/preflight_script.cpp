@@ -120,7 +120,7 @@ class ScriptCheck {
   // A step and a save have to end between signal and limit. 200 MB/s is a slow disk, read back at the same rate.
   void enough_time_to_save() {
     if (!p_.plan) return;
-    const double step = tokens_per_second() > 0 ? step_tokens() / tokens_per_second() : 0;
+    const double step = p_.steps && tokens_per_second() > 0 ? step_tokens() / tokens_per_second() : 0;
     const double save = static_cast<double>(p_.checkpoint_bytes) / 200e6 * (p_.s.checkpoint.verify ? 2 : 1);
     if (static_cast<double>(warned()) < step + save + 5)
       tell(
