@@ -17,8 +17,10 @@ Preflight::Preflight(const Session& of, const Communicator& ranks, bool look_lon
 void check_model(Preflight& p) {
   p.findings.attempt("device", "device.kind", "", [&] { check_device(p.session); });
   const std::string& config = p.s.model.config;
-  p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "",
-                     [&] { p.config = config.empty() ? named_weights(p.s.model.weights, "").config : read_model_config(config); });
+  p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
+    if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));
+    p.config = config.empty() ? p.weights->config : read_model_config(config);
+  });
   if (p.config) {
     p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.config->check_sequence(p.s.data.sequence); });
     p.findings.attempt("model.config", "model.config", "", [&] { p.model.emplace(*p.config); });
@@ -102,7 +104,7 @@ void add_mismatches(Preflight& p, const std::vector<std::string>& lines, const s
 void check_weights_source(Preflight& p) {
   if (p.checkpoint || p.s.model.weights == "random" || !p.model) return;
   p.findings.attempt("weights.unreadable", "model.weights", "", [&] {
-    p.weights.emplace(named_weights(p.s.model.weights, p.s.model.config));
+    if (!p.weights) p.weights.emplace(named_weights(p.s.model.weights, p.s.model.config));
     const ParameterSet& set = p.model->parameters();
     const std::string remedy = "use the config.json that belongs to these weights";
     if (p.weights->checkpoint) return add_mismatches(p, compare_checkpoint_model(*p.weights->checkpoint, set), remedy);

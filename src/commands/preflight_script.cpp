@@ -13,7 +13,8 @@ namespace {
 
 class ScriptCheck {
  public:
-  ScriptCheck(Preflight& p, const BatchScript& script) : p_(p), script_(script) {}
+  ScriptCheck(Preflight& p, const BatchScript& script)
+      : p_(p), script_(script), rate_(rate_of(std::filesystem::path(p.s.run.folder) / "metrics.csv")) {}
 
   void run() {
     for (int line : script_.ignored())
@@ -38,6 +39,11 @@ class ScriptCheck {
     if (script_.launcher().line == 0)
       tell(Severity::warning, "script.no_launcher", script_.path(), "no line with mpirun or srun starts strata train",
            "start it as in jobs/train.sbatch, or name the script that does");
+    const std::string& words = script_.launcher().words;
+    const bool mpirun = script_.launcher().line > 0 && script_.launcher().name != "srun";
+    if (mpirun && p_.threads > 1 && words.find("--bind-to") == std::string::npos && words.find("--map-by") == std::string::npos)
+      tell(Severity::warning, "script.binding", script_.at(script_.launcher().line),
+           text("Open MPI ties each of up to two ranks to one core, and a rank has ", p_.threads, " threads"), "mpirun --bind-to none");
   }
 
   void ranks() {
@@ -98,7 +104,7 @@ class ScriptCheck {
       return;
     }
     const std::string value = script_.options().at("signal").text, where = script_.where("signal");
-    static const std::regex form("(?:([RB]{1,2}):)?(?:SIG)?(USR1|TERM|10|15)(?:@([0-9]+))?");
+    static const std::regex form("(?:([RB]{1,2}):)?(?:SIG)?(USR1|TERM|10|15)(?:@([0-9]{1,9}))?");
     std::smatch match;
     if (!std::regex_match(value, match, form))
       return tell(Severity::warning, "script.signal", where, text("--signal=", value, ": Strata saves and leaves on USR1 and TERM only"),
@@ -120,7 +126,7 @@ class ScriptCheck {
   // A step and a save have to end between signal and limit. 200 MB/s is a slow disk, read back at the same rate.
   void enough_time_to_save() {
     if (!p_.plan) return;
-    const double step = p_.steps && tokens_per_second() > 0 ? step_tokens() / tokens_per_second() : 0;
+    const double step = p_.steps && rate_ > 0 ? step_tokens() / rate_ : 0;
     const double save = static_cast<double>(p_.checkpoint_bytes) / 200e6 * (p_.s.checkpoint.verify ? 2 : 1);
     if (static_cast<double>(warned()) < step + save + 5)
       tell(
@@ -132,11 +138,30 @@ class ScriptCheck {
 
   double step_tokens() const { return static_cast<double>(p_.steps->sequences_at(0) * p_.s.data.sequence); }
 
+  void time() {
+    const std::int64_t limit = script_.time_limit();
+    if (limit < 0)
+      return tell(Severity::warning, "script.time", script_.where("time"),
+                  text("--time=", script_.options().at("time").text, ": not a time that Slurm knows"), "minutes, or hours:minutes:seconds");
+    if (limit == 0 || rate_ <= 0 || !p_.steps) return;
+    const std::int64_t done = p_.checkpoint ? p_.checkpoint->run().step : 0,
+                       left = std::max<std::int64_t>(0, p_.steps->total_steps() - done);
+    const double seconds = static_cast<double>(left) * step_tokens() / rate_,
+                 usable = static_cast<double>(std::max<std::int64_t>(1, limit - warned()));
+    const std::string found = text(left, " steps are left; at the ", std::llround(rate_), " tokens/s of the last steps they take ",
+                                   duration_text(seconds), ", the limit is ", duration_text(static_cast<double>(limit)));
+    if (seconds <= usable) return tell(Severity::note, "script.time", script_.where("time"), found, "");
+    const bool goes_on = script_.has("signal") && (script_.has("requeue") || script_.requeues());
+    tell(goes_on ? Severity::note : Severity::warning, "script.time", script_.where("time"),
+         text(found, goes_on ? text(": the job is requeued about ", std::llround(std::ceil(seconds / usable)) - 1, " times") : ""),
+         goes_on ? "" : "a longer --time, or --signal and --requeue");
+  }
+
   /// The middle of the last 20 rows of metrics.csv; 0: the run has none yet.
-  double tokens_per_second() const {
+  static double rate_of(const std::filesystem::path& metrics) {
     std::vector<double> rates;
     try {
-      std::istringstream rows(read_text(std::filesystem::path(p_.s.run.folder) / "metrics.csv"));
+      std::istringstream rows(read_text(metrics));
       std::string row;
       for (std::getline(rows, row); std::getline(rows, row);) {
         const std::size_t memory = row.rfind(','), rate = memory == std::string::npos ? memory : row.rfind(',', memory - 1);
@@ -151,28 +176,9 @@ class ScriptCheck {
     return rates[rates.size() / 2];
   }
 
-  void time() {
-    const std::int64_t limit = script_.time_limit();
-    if (limit < 0)
-      return tell(Severity::warning, "script.time", script_.where("time"),
-                  text("--time=", script_.options().at("time").text, ": not a time that Slurm knows"), "minutes, or hours:minutes:seconds");
-    const double rate = tokens_per_second();
-    if (limit == 0 || rate <= 0 || !p_.steps) return;
-    const std::int64_t done = p_.checkpoint ? p_.checkpoint->run().step : 0,
-                       left = std::max<std::int64_t>(0, p_.steps->total_steps() - done);
-    const double seconds = static_cast<double>(left) * step_tokens() / rate,
-                 usable = static_cast<double>(std::max<std::int64_t>(1, limit - warned()));
-    const std::string found = text(left, " steps are left; at the ", std::llround(rate), " tokens/s of the last steps they take ",
-                                   duration_text(seconds), ", the limit is ", duration_text(static_cast<double>(limit)));
-    if (seconds <= usable) return tell(Severity::note, "script.time", script_.where("time"), found, "");
-    const bool goes_on = script_.has("signal") && (script_.has("requeue") || script_.requeues());
-    tell(goes_on ? Severity::note : Severity::warning, "script.time", script_.where("time"),
-         text(found, goes_on ? text(": the job is requeued about ", std::llround(std::ceil(seconds / usable)) - 1, " times") : ""),
-         goes_on ? "" : "a longer --time, or --signal and --requeue");
-  }
-
   Preflight& p_;
   const BatchScript& script_;
+  double rate_;  // [tokens/s], 0: not known
 };
 
 }  // namespace

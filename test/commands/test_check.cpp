@@ -360,6 +360,7 @@ TEST_F(Script, WarningsBeforeTheLimit) {
   warned("#SBATCH -n 2 --signal=B:USR1@2 --requeue\n" + commands, "script.signal_late");
   warned(directives + "echo begun\n#SBATCH --mem=1M\n" + commands, "script.ignored");
   warned("echo nothing\n", "script.no_launcher");
+  warned("#SBATCH -n 2 -c 4\nmpirun strata train x.in\n", "script.binding");
   EXPECT_TRUE(with("#SBATCH -n 2 --signal=USR1@60 --requeue\nsrun --mpi=pmix strata train x.in\n").first("script.signal_target").is_null());
 }
 
