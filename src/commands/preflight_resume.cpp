@@ -57,6 +57,10 @@ void check_checkpoint(Preflight& p, const std::string& path) {
   if (p.train_data && run.dataset_hash != p.train_data->hash())
     p.findings.error(ExitCode::data, "resume.data", "data.train",
                      text("data.train = ", p.s.data.train, " is not the file the run of ", path, " was trained on"), anew);
+  if (p.steps && run.step >= p.steps->total_steps())
+    p.findings.note("resume.finished", "train.max_steps",
+                    text("the run of ", path, " has done all its ", p.steps->total_steps(),
+                         " steps: nothing is left to do; a larger train.max_steps or train.epochs goes on"));
 }
 
 }  // namespace strata

@@ -295,6 +295,7 @@ TEST(Check, TheCheckpointItWouldGoOnFrom) {
   std::string config = read_file(folder / "config.json");
   write_file(folder / "renamed.json", config + "\n");
   expect_error(check(on + "--model.config=renamed.json"), "resume.model", 3, "is not the configuration");
+  EXPECT_EQ(check(on + "--train.max_steps=5").first("resume.finished").at("severity"), "note");
   EXPECT_EQ(check(on + "--train.max_steps=9").first("resume.changed").at("severity"), "note");
 
   std::string bytes = read_file(folder.checkpoint("going", 5));
