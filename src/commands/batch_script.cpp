@@ -179,7 +179,7 @@ std::int64_t slurm_bytes(const std::string& size) {
                     : unit == "K" || unit == "k"               ? 10
                     : unit == "G" || unit == "g"               ? 30
                                                                : 40;
-  return whole(m[1]) << power;
+  return std::min(whole(m[1]), (std::int64_t{1} << 62) >> power) << power;
 }
 
 }  // namespace strata
