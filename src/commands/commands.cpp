@@ -27,6 +27,17 @@ SIGUSR1 or SIGTERM: saves a checkpoint and exits with 75 (to mpirun send SIGUSR1
 
 Keys: strata keys
 )";
+constexpr const char* check_help = R"(strata check [deck ...] [--section.key=value ...] [--json]
+
+Says all that can be known before a training run, at once, worst first: deck, data, weights, tokenizer, batch, disk, memory, the checkpoint it would go on from, and the
+batch script that check.script names. One process, no GPU; reads, writes nothing but a probe in run.folder. Exit code 0 only if the run can start; otherwise that of the
+worst finding: 2 deck, 3 data or weights, 4 does not fit.
+
+  strata check input/qwen3-0.6b-wikitext.in --check.ranks=4
+  strata check input/qwen3-0.6b-wikitext.in --check.script=jobs/train.sbatch --json
+
+Keys: strata keys check; doc/check.md lists the findings
+)";
 constexpr const char* evaluate_help = R"(strata evaluate [deck ...] [--section.key=value ...] [--json]
 
 Loss and perplexity of a checkpoint (evaluate.checkpoint: a file, or a run's folder of checkpoints) or of model.weights on a token file (evaluate.data, by default
@@ -88,6 +99,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"prepare", "text, JSON lines or token ids -> token file, in parallel over ranks", prepare_help, true, true, false, run_prepare},
       {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, true, run_train},
+      {"check", "says what is wrong with a training run before it starts; exit code 0 only if it can", check_help, true, true, false,
+       run_check, true},
       {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},

@@ -222,10 +222,15 @@ std::int64_t TokenFileReader::used(std::int64_t number) const {
 }
 
 std::vector<std::string> TokenFileReader::verify() const {
-  constexpr std::size_t most = 20;
+  return verify_some(state_->pieces->pieces());
+}
+
+std::vector<std::string> TokenFileReader::verify_some(std::int64_t most) const {
+  constexpr std::size_t most_problems = 20;
+  const std::int64_t pieces = state_->pieces->pieces(), looked = std::min(most, pieces);
   std::vector<std::string> problems;
-  for (std::int64_t piece = 0; piece < state_->pieces->pieces() && problems.size() < most; ++piece) try {
-      state_->pieces->check(piece);
+  for (std::int64_t k = 0; k < looked && problems.size() < most_problems; ++k) try {
+      state_->pieces->check(looked == 1 ? 0 : k * (pieces - 1) / (looked - 1));
     } catch (const Error& error) {
       problems.emplace_back(error.what());
     }

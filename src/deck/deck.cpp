@@ -51,14 +51,18 @@ class DeckBuilder {
     problems_.next_source();
     const ScannedDeck scanned = scan_deck(source, environment_, problems_);
     for (const auto& heading : scanned.headings) {
-      if (!find_section(heading.name)) problems_.add(heading.where, unknown_section(heading.name), heading.line, heading.number);
+      if (!find_section(heading.name)) {
+        problems_.add(heading.where, unknown_section(heading.name), heading.line, heading.number);
+        leave_undecided(heading.name);
+      }
     }
     std::map<std::string, std::string> seen;  // full name -> where, within this deck
     for (const auto& entry : scanned.entries) {
       const Key* key = resolve(entry);
       if (!key) continue;
       const auto [first, fresh] = seen.emplace(key->full_name(), entry.where);
-      if (!fresh) problems_.add(entry.where, key->full_name() + " is given twice; first at " + first->second, entry.line, entry.number);
+      if (!fresh) complain(*key, entry, " is given twice; first at " + first->second);
+      if (!entry.usable) deck_.undecided_.push_back(key->full_name());
       if (fresh && entry.usable) apply(*key, entry);
     }
   }
@@ -71,13 +75,16 @@ class DeckBuilder {
     };
     const auto entry = scan_override(argument, one_text, environment_, problems_);
     if (!entry) return;
-    if (!find_section(entry->section)) problems_.add(entry->where, unknown_section(entry->section), entry->line, entry->number);
+    if (!find_section(entry->section)) {
+      problems_.add(entry->where, unknown_section(entry->section), entry->line, entry->number);
+      leave_undecided(entry->section);
+    }
     const Key* key = resolve(*entry);
     if (key && entry->usable) apply(*key, *entry);
   }
 
-  Deck finish() {
-    problems_.throw_if_any();
+  Deck finish(std::vector<DeckMistake>& mistakes) {
+    for (DeckMistake& mistake : problems_.sorted()) mistakes.push_back(std::move(mistake));
     return std::move(deck_);
   }
 
@@ -87,16 +94,29 @@ class DeckBuilder {
     const Section* section = find_section(entry.section);
     if (!section) return nullptr;
     const Key* key = find_key(entry.section, entry.key);
-    if (!key) problems_.add(entry.where, unknown_key(*section, entry.key), entry.line, entry.number);
+    if (!key) {
+      problems_.add(entry.where, unknown_key(*section, entry.key), entry.line, entry.number);
+      const std::string near = nearest(entry.key, key_names(*section));
+      if (!near.empty()) deck_.undecided_.push_back(section->name + "." + near);
+    }
     return key;
+  }
+
+  void complain(const Key& key, const Entry& entry, const std::string& complaint) {
+    problems_.add(entry.where, key.full_name() + complaint, entry.line, entry.number, key.full_name());
+    deck_.undecided_.push_back(key.full_name());
+  }
+
+  /// What stands in a section whose name is misspelt is not known.
+  void leave_undecided(const std::string& section) {
+    const Section* near = find_section(nearest(section, section_names()));
+    if (!near) return;
+    for (const Key& key : near->keys) deck_.undecided_.push_back(key.full_name());
   }
 
   void apply(const Key& key, const Entry& entry) {
     const std::string complaint = key.set(deck_.settings_, entry.items);
-    if (!complaint.empty()) {
-      problems_.add(entry.where, key.full_name() + (complaint[0] == '=' ? " " : ": ") + complaint, entry.line, entry.number);
-      return;
-    }
+    if (!complaint.empty()) return complain(key, entry, (complaint[0] == '=' ? " " : ": ") + complaint);
     deck_.where_[key.full_name()] = entry.where;
     if (entry.key != key.name) {
       deck_.warnings_.push_back(entry.where + ": " + entry.section + "." + entry.key + " is an old name; it is " + key.full_name() +
@@ -126,10 +146,18 @@ std::optional<std::string> process_environment(const std::string& name) {
 }
 
 Deck Deck::parse(const std::vector<DeckSource>& sources, const std::vector<std::string>& overrides, const Environment& environment) {
+  std::vector<DeckMistake> mistakes;
+  Deck deck = gather(sources, overrides, mistakes, environment);
+  throw_mistakes(mistakes);
+  return deck;
+}
+
+Deck Deck::gather(const std::vector<DeckSource>& sources, const std::vector<std::string>& overrides, std::vector<DeckMistake>& mistakes,
+                  const Environment& environment) {
   DeckBuilder builder(environment);
   for (const auto& source : sources) builder.add(source);
   for (const auto& argument : overrides) builder.add(argument);
-  return builder.finish();
+  return builder.finish(mistakes);
 }
 
 std::string Deck::where(std::string_view key) const {

@@ -1,4 +1,4 @@
-// Mistakes gathered from all lines and thrown together.
+// Mistakes gathered from all lines, put in order, and thrown together.
 #include "deck/problems.hpp"
 
 #include <algorithm>
@@ -6,24 +6,33 @@
 #include "deck/text_tools.hpp"
 #include "strata/base/error.hpp"
 
-namespace strata::deck {
+namespace strata {
+namespace deck {
 
-void Problems::add(const std::string& where, const std::string& message, std::string_view line, int number) {
-  std::string entry = where + ": " + message;
-  const auto shown = trimmed(line);
-  if (!shown.empty()) entry += "\n    " + printable(shown);
-  list_.push_back({source_, number, entry});
+void Problems::add(const std::string& where, const std::string& message, std::string_view line, int number, const std::string& key) {
+  list_.push_back({source_, number, {key, where, message, std::string(trimmed(line))}});
 }
 
-void Problems::throw_if_any() const {
-  if (list_.empty()) return;
-  std::string all;
-  std::vector<Problem> sorted = list_;
-  std::stable_sort(sorted.begin(), sorted.end(),
+std::vector<DeckMistake> Problems::sorted() const {
+  std::vector<Problem> all = list_;
+  std::stable_sort(all.begin(), all.end(),
                    [](const Problem& a, const Problem& b) { return a.source != b.source ? a.source < b.source : a.number < b.number; });
-  for (const auto& problem : sorted) all += problem.message + "\n";
-  throw DeckError(all + (list_.size() == 1 ? "1 mistake" : std::to_string(list_.size()) + " mistakes") +
+  std::vector<DeckMistake> mistakes;
+  for (const Problem& problem : all) mistakes.push_back(problem.mistake);
+  return mistakes;
+}
+
+}  // namespace deck
+
+void throw_mistakes(const std::vector<DeckMistake>& mistakes) {
+  if (mistakes.empty()) return;
+  std::string all;
+  for (const DeckMistake& mistake : mistakes) {
+    all += mistake.where + ": " + mistake.message + "\n";
+    if (!mistake.line.empty()) all += "    " + deck::printable(mistake.line) + "\n";
+  }
+  throw DeckError(all + (mistakes.size() == 1 ? "1 mistake" : std::to_string(mistakes.size()) + " mistakes") +
                   " in the deck or on the command line");
 }
 
-}  // namespace strata::deck
+}  // namespace strata

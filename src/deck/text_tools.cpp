@@ -68,6 +68,15 @@ std::string printable(std::string_view line) {
   return shown;
 }
 
+bool mentions(std::string_view text, std::string_view key) {
+  const auto in_name = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
+  for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
+    const std::size_t end = at + key.size();
+    if ((at == 0 || !in_name(text[at - 1])) && (end == text.size() || !in_name(text[end]))) return true;
+  }
+  return false;
+}
+
 std::string joined(const std::vector<std::string>& words, const char* between) {
   std::string all;
   for (const auto& word : words) all += (all.empty() ? "" : between) + word;

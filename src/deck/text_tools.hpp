@@ -16,6 +16,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& words
 std::string_view trimmed(std::string_view line);
 /// The line with control characters shown as '?' and cut at 160 bytes.
 std::string printable(std::string_view line);
+/// Whether `text` names the key ("batch.global"), and not only one that begins alike.
+bool mentions(std::string_view text, std::string_view key);
 /// "a | b | c"
 std::string joined(const std::vector<std::string>& words, const char* between);
 

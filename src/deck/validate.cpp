@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "deck/schema.hpp"
+#include "deck/text_tools.hpp"
 #include "strata/deck/deck.hpp"
 
 namespace strata {
@@ -22,13 +23,13 @@ bool is_empty(const Deck& deck, const Key& key) {
 }  // namespace
 
 void Validation::refuse(const std::string& key, const std::string& message) {
-  problems.add(deck.where(key), key + " = " + deck.value(key) + ": " + message);
+  problems.add(deck.where(key), key + " = " + deck.value(key) + ": " + message, {}, 0, key);
 }
 
 void Validation::missing(const std::string& key, const std::string& message) {
   // An empty value that is given has a place worth naming.
   const std::string place = deck.given(key) ? deck.where(key) : "strata " + std::string(command);
-  problems.add(place, key + " is missing: " + message);
+  problems.add(place, key + " is missing: " + message, {}, 0, key);
 }
 
 std::string Validation::quote(const std::string& key) const {
@@ -91,14 +92,23 @@ void validate_convert(Validation& v) {
 
 }  // namespace deck
 
-void validate(const Deck& deck, std::string_view command, std::int64_t ranks) {
+std::vector<DeckMistake> contradictions(const Deck& deck, std::string_view command, std::int64_t ranks) {
   deck::Validation v{deck, command, ranks, {}};
   for (const auto check :
        {deck::validate_required, deck::validate_model, deck::validate_tokenizer, deck::validate_prepare, deck::validate_batch,
         deck::validate_train, deck::validate_schedule, deck::validate_device, deck::validate_evaluate, deck::validate_convert}) {
     check(v);
   }
-  v.problems.throw_if_any();
+  std::vector<DeckMistake> found;
+  for (const DeckMistake& mistake : v.problems.sorted()) {
+    const auto concerned = [&](const std::string& key) { return mistake.key == key || deck::mentions(mistake.message, key); };
+    if (std::none_of(deck.undecided().begin(), deck.undecided().end(), concerned)) found.push_back(mistake);
+  }
+  return found;
+}
+
+void validate(const Deck& deck, std::string_view command, std::int64_t ranks) {
+  throw_mistakes(contradictions(deck, command, ranks));
 }
 
 }  // namespace strata

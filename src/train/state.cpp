@@ -80,18 +80,26 @@ void TrainState::restore(const CheckpointReader& checkpoint) const {
   for (const Piece& piece : pieces) checkpoint.read(piece.path, piece.first, piece.count, piece.to);
 }
 
-void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
+std::vector<std::string> compare_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
+  std::vector<std::string> findings;
+  const std::string file = checkpoint.path().string();
   for (const Parameter& p : set.parameters()) {
     const std::string path = "/model/" + p.name;
     if (!checkpoint.has(path))
-      throw DataError(text(checkpoint.path().string(), ": has no ", path, "; it is a checkpoint of another model"));
-    if (checkpoint.info(path).shape != sizes_of(p.shape))
-      throw DataError(text(checkpoint.path().string(), ": ", path, " has ", checkpoint.info(path).elements(),
-                           " elements in another shape, the model's configuration asks for ", p.shape.str()));
+      findings.push_back(text(file, ": has no ", path, "; it is a checkpoint of another model"));
+    else if (checkpoint.info(path).shape != sizes_of(p.shape))
+      findings.push_back(text(file, ": ", path, " has ", checkpoint.info(path).elements(),
+                              " elements in another shape, the model's configuration asks for ", p.shape.str()));
   }
   for (const std::string& path : checkpoint.tensors())
     if (path.rfind("/model/", 0) == 0 && set.find(path.substr(7)) < 0)
-      throw DataError(text(checkpoint.path().string(), ": ", path, " is not a parameter of this model"));
+      findings.push_back(text(file, ": ", path, " is not a parameter of this model"));
+  return findings;
+}
+
+void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
+  const std::vector<std::string> findings = compare_checkpoint_model(checkpoint, set);
+  if (!findings.empty()) throw DataError(findings.front() + (findings.size() > 1 ? text(" (and ", findings.size() - 1, " more)") : ""));
 }
 
 void read_checkpoint_master(const CheckpointReader& checkpoint, const std::string& name, std::int64_t first, std::span<float> values) {

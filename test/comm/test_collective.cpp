@@ -77,5 +77,17 @@ TEST(Guarded, SuccessReturns) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(Plan, HasSizesAndNoCollectives) {
+  const auto plan = make_plan_communicator(10, 4);
+  EXPECT_EQ(plan->size(), 10);
+  EXPECT_EQ(plan->rank(), 0);
+  EXPECT_EQ(plan->local_size(), 4);
+  EXPECT_EQ(plan->host_of(3), plan->host());
+  EXPECT_NE(plan->host_of(4), plan->host());
+  EXPECT_THROW(plan->barrier(), InternalError);
+  EXPECT_THROW(plan->all_sum(1), InternalError);
+  EXPECT_THROW(make_plan_communicator(2, 3), InternalError);
+}
+
 }  // namespace
 }  // namespace strata

@@ -204,6 +204,9 @@ TEST_F(TokenFile, NamesTheDamagedPiece) {
   EXPECT_THAT(message_of([&] { read(file, 2097152, 1); }),
               AllOf(HasSubstr("piece 1 of /tokens (tokens 2097152 to 4194303) is damaged"), HasSubstr("expected checksum")));
   EXPECT_THAT(file.verify(), ElementsAre(HasSubstr("piece 1 of /tokens")));
+  EXPECT_TRUE(file.verify_some(2).empty()) << "the first and the last of three pieces are sound";
+  EXPECT_EQ(file.verify_some(3).size(), 1u);
+  EXPECT_EQ(file.verify_some(100).size(), 1u);
 }
 
 TEST_F(TokenFile, TellsATruncatedFile) {

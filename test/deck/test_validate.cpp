@@ -50,6 +50,35 @@ TEST(Validate, AnEmptyValueThatIsGivenIsNamedByItsPlace) {
   EXPECT_THAT(findings({"--data.train="}), HasSubstr("command line: data.train is missing"));
 }
 
+// What gather() tells, then what contradictions() finds besides, one message each.
+std::vector<std::string> all_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  std::vector<DeckMistake> mistakes;
+  const Deck deck = Deck::gather({{"x.in", text}}, overrides, mistakes);
+  std::vector<std::string> messages;
+  for (const DeckMistake& mistake : mistakes) messages.push_back(mistake.where + ": " + mistake.message);
+  for (const DeckMistake& mistake : contradictions(deck, "check")) messages.push_back(mistake.where + ": " + mistake.message);
+  return messages;
+}
+
+TEST(Gather, MistakesAndContradictionsComeTogether) {
+  const auto all = all_of(good, {"--optimizer.lrr=1", "--schedule.warmup_steps=500", "--train.clip=much"});
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_THAT(all[0], HasSubstr("optimizer.lrr: unknown key"));
+  EXPECT_THAT(all[1], HasSubstr("train.clip"));
+  EXPECT_THAT(all[2], HasSubstr("schedule.warmup_steps = 500: longer than the whole schedule"));
+}
+
+TEST(Gather, WhatFollowsFromAMistakeIsNotToldAsAnother) {
+  std::string text = good;
+  text.replace(text.find("global"), 6, "gobal");
+  EXPECT_EQ(all_of(text).size(), 1u) << "batch.global is missing only because it is misspelt";
+  EXPECT_EQ(all_of(good, {"--batch.micro=three"}).size(), 1u);
+  EXPECT_EQ(all_of(good, {"--batch.micro=5"}).size(), 1u);
+  text = good;
+  text.replace(text.find("[batch]"), 7, "[bacth]");
+  EXPECT_EQ(all_of(text).size(), 1u) << "all of [batch] is missing only because it is misspelt";
+}
+
 TEST(Validate, BatchSizesFitTogether) {
   EXPECT_THAT(findings({"--batch.micro=5"}), HasSubstr("x.in:8: batch.global = 32: not a multiple of batch.micro = 5 (command line)"));
   EXPECT_THAT(findings({"--batch.block=3"}), HasSubstr("command line: batch.block = 3: no divisor of the 8 micro-batches of a step "

@@ -55,6 +55,10 @@ std::unique_ptr<Communicator> make_self_communicator();
 /// All ranks of MPI_COMM_WORLD, on a duplicate of it. MPI must be initialised, and stay so while the object lives.
 std::unique_ptr<Communicator> make_mpi_communicator();
 
+/// Rank 0 of `ranks` that are not there, `per_host` of them on this host: sizes for planning. Everything collective is an InternalError.
+/// Throws InternalError unless 1 <= per_host <= ranks.
+std::unique_ptr<Communicator> make_plan_communicator(int ranks, int per_host);
+
 /// The text of rank `root`, on every rank.
 std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);
 /// texts[r] = the text of rank r, on every rank.

@@ -14,6 +14,7 @@ struct Session {
   Communicator& comm;
   const CommandLine& line;
   Deck deck;
+  std::vector<DeckMistake> mistakes;  // of a command that tells them itself; otherwise none are left
   const Settings& settings() const { return deck.settings(); }
 };
 
@@ -25,6 +26,7 @@ struct Command {
   bool parallel;         // may run on several ranks
   bool saves_on_signal;  // SIGUSR1 and SIGTERM are requests to it; others they end
   int (*run)(Session&);
+  bool tells_mistakes = false;  // runs with a deck that has mistakes, and tells them with all else it finds
 };
 
 /// All commands, in the order of the help page.
@@ -33,11 +35,12 @@ const std::vector<Command>& commands();
 const Command& find_command(const std::string& name);
 /// The page of `strata --help`.
 std::string help_text();
-/// Reads the decks on rank 0, hands them round, parses and validates them for `command`. Collective.
+/// Reads the decks on rank 0, hands them round, parses and validates them for `command`; throws all mistakes together. Collective.
 Session make_session(Communicator& comm, const CommandLine& line, const Command& command);
 
 int run_prepare(Session& session);
 int run_train(Session& session);
+int run_check(Session& session);
 int run_evaluate(Session& session);
 int run_generate(Session& session);
 int run_convert(Session& session);

@@ -21,6 +21,16 @@ struct DeckSource {
 /// Reads a deck file; the name is the path as given. Throws DeckError when it cannot be read. Local.
 DeckSource read_deck_file(const std::filesystem::path& path);
 
+/// One thing that is wrong with a deck or the command line.
+struct DeckMistake {
+  std::string key;      // "batch.global"; empty: of no key that exists
+  std::string where;    // "input/x.in:12", "command line", or the command that misses the key
+  std::string message;  // what was expected, what was found
+  std::string line;     // as it stands there; may be empty
+};
+/// Nothing without mistakes; otherwise one DeckError with all of them, and their number at the end.
+void throw_mistakes(const std::vector<DeckMistake>& mistakes);
+
 /// Looks a name up for ${NAME}; nothing: the name is not set.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 /// The environment of this process.
@@ -35,6 +45,9 @@ class Deck {
   /// On a command line `#` starts no comment, and for a key that takes one text a comma is part of it.
   static Deck parse(const std::vector<DeckSource>& sources, const std::vector<std::string>& overrides = {},
                     const Environment& environment = process_environment);
+  /// The same, with the mistakes appended to `mistakes` instead of thrown, by source and line: keys that are wrong keep their defaults.
+  static Deck gather(const std::vector<DeckSource>& sources, const std::vector<std::string>& overrides, std::vector<DeckMistake>& mistakes,
+                     const Environment& environment = process_environment);
 
   const Settings& settings() const { return settings_; }
   /// Whether a deck or the command line gives "section.key" (true for every key when an effective deck is fed back).
@@ -48,6 +61,8 @@ class Deck {
   /// What the run computes, as a deck: every key but those of the launch (folder, threads, strategy, ...), without origins. Equal for every
   /// launch of a run.
   std::string record() const;
+  /// Keys that gather() found something wrong with, or whose names were missed by a letter or two: nothing can be said of their values.
+  const std::vector<std::string>& undecided() const { return undecided_; }
   /// Old names in use, in the order of the lines: each with its place and the new name.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -55,7 +70,7 @@ class Deck {
   friend class DeckBuilder;
   Settings settings_;
   std::map<std::string, std::string, std::less<>> where_;  // of the keys that were given
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, undecided_;
 };
 
 /// A key whose values differ between two decks.
@@ -72,7 +87,9 @@ std::vector<Difference> differences(const Deck& stored, const Deck& now);
 
 /// Checks what concerns several keys at once, and that `command` (prepare, train, check, plan, evaluate, generate, convert; others need
 /// nothing) has what it needs. `ranks` > 0 checks accumulation against the global batch exactly; 0: as far as possible without it.
-/// All findings, each with its place, are thrown as one DeckError. Opens no file.
+/// Leaves out what follows from mistakes that gather() told. Opens no file.
+std::vector<DeckMistake> contradictions(const Deck& deck, std::string_view command, std::int64_t ranks = 0);
+/// All contradictions thrown as one DeckError.
 void validate(const Deck& deck, std::string_view command, std::int64_t ranks = 0);
 
 }  // namespace strata

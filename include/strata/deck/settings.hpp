@@ -21,6 +21,12 @@ struct ConvertConfig {
   std::string dtype = "bf16";  // fp32 | bf16: element type of weights written to a Hugging Face folder
 };
 
+/// The deck's [check] section: what a run will be started by.
+struct CheckConfig {
+  std::string script;      // batch script; empty: none
+  std::int64_t ranks = 0;  // 0: the script's, or those that are started
+};
+
 /// One member per section of the deck, with the defaults of the structs themselves.
 struct Settings {
   RunConfig run;
@@ -39,6 +45,7 @@ struct Settings {
   EvaluateConfig evaluate;
   GenerateConfig generate;
   ConvertConfig convert;
+  CheckConfig check;
 };
 
 }  // namespace strata

@@ -31,6 +31,8 @@ class TrainState {
   FlatBuffer exp_avg_, exp_avg_sq_;
 };
 
+/// Compares names and shapes under /model with the model's; one line per finding, empty if they fit. Reads no tensor. Local.
+std::vector<std::string> compare_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set);
 /// Throws DataError unless every tensor under /model of the checkpoint is one of the model's, in its shape, and all are there.
 void check_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set);
 /// Loads the weights alone (the fp32 master where the checkpoint has it) into a store of any type. For evaluate, generate and convert.

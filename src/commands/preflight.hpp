@@ -1,0 +1,67 @@
+#pragma once
+// Preflight: what a training run begins with, opened and checked, one file of checks per subject; `check` tells all, `train` stops at
+// errors.
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "commands/findings.hpp"
+#include "commands/model_source.hpp"
+#include "strata/data/loader.hpp"
+#include "strata/train/loop.hpp"
+
+namespace strata {
+
+/// Filled by the checks below, in their order. What could not be opened stays empty, with a finding that says why, and the checks that need
+/// it do nothing. No check communicates: in a run every rank opens the same, and require_start() agrees on the findings.
+struct Preflight {
+  /// `ranks` says how many there are or would be; `look_longer`: `check` may take longer than the start of a run.
+  Preflight(const Session& of, const Communicator& ranks, bool look_longer);
+  Preflight(const Preflight&) = delete;
+  Preflight& operator=(const Preflight&) = delete;
+
+  const Session& session;
+  const Settings& s;
+  const Communicator& launch;
+  const bool thorough;
+  int threads;  // of a rank
+  Findings findings;
+
+  std::optional<CausalConfig> config;
+  std::optional<CausalLm> model;
+  std::unique_ptr<Tokenizer> tokenizer;  // null: none is named
+  std::optional<TokenFileReader> train_data, validation_data;
+  std::optional<StepPlan> steps;
+  std::optional<CheckpointReader> checkpoint;  // to resume from
+  std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
+  std::optional<TrainPlan> plan;
+  std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background
+  std::int64_t checkpoint_bytes = 0;                     // of one checkpoint on disk
+  std::int64_t memory_needed = 0, memory_available = 0;  // [bytes] on this host
+  std::int64_t disk_needed = 0, disk_free = 0;           // [bytes] for all checkpoints kept
+  std::int64_t checkpoints_kept = 0;
+  bool elsewhere = false;  // a batch script starts the run: this machine may not be the one
+};
+
+/// Device, config.json, tokenizer.
+void check_model(Preflight& p);
+/// The token files, their vocabulary and tokenizer, and how many steps they give.
+void check_data(Preflight& p);
+/// Looks for the checkpoint that run.resume names: its path, or nothing. Reads all of it, so one rank looks for all.
+std::string find_checkpoint(Preflight& p);
+/// Opens it and compares model, data and deck with the run's.
+void check_checkpoint(Preflight& p, const std::string& path);
+/// model.weights against the model, from headers alone; nothing to do when a run is resumed.
+void check_weights_source(Preflight& p);
+/// The memory plan, and this host's memory against it.
+void check_memory(Preflight& p);
+
+/// Leaves, blocks and ranks: who has nothing to do, and what this number of ranks costs. Rank 0 looks.
+void check_batch(Preflight& p);
+/// The run's folder can be written, and its file system holds all checkpoints the run will keep. Rank 0 looks.
+void check_disk(Preflight& p);
+
+/// What decides a run's memory.
+TrainShape train_shape(const Preflight& p);
+
+}  // namespace strata

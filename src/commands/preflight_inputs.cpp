@@ -1,0 +1,118 @@
+// Preflight of what a run reads: config.json, tokenizer, token files, weights.
+#include <algorithm>
+
+#include "commands/preflight.hpp"
+#include "strata/device/thread_pool.hpp"
+
+namespace strata {
+
+Preflight::Preflight(const Session& of, const Communicator& ranks, bool look_longer)
+    : session(of),
+      s(of.settings()),
+      launch(ranks),
+      thorough(look_longer),
+      threads(s.device.threads > 0 ? s.device.threads : default_threads(ranks.local_size())),
+      findings(of.deck) {}
+
+void check_model(Preflight& p) {
+  p.findings.attempt("device", "device.kind", "", [&] { check_device(p.session); });
+  const std::string& config = p.s.model.config;
+  p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
+    if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));
+    p.config = config.empty() ? p.weights->config : read_model_config(config);
+  });
+  if (p.config) {
+    p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.config->check_sequence(p.s.data.sequence); });
+    p.findings.attempt("model.config", "model.config", "", [&] { p.model.emplace(*p.config); });
+  }
+  p.findings.attempt("tokenizer", "tokenizer.path", "", [&] {
+    if (has_tokenizer(p.session)) p.tokenizer = tokenizer_of(p.session);
+  });
+  if (p.tokenizer && p.config && p.tokenizer->vocabulary() > p.config->V)
+    p.findings.error(ExitCode::data, "tokenizer.vocabulary", "tokenizer.path",
+                     text("the tokenizer has ids up to ", p.tokenizer->vocabulary() - 1, ", the model's vocabulary holds ", p.config->V),
+                     "use the model's own tokenizer, or a config.json with a vocab_size that holds it");
+}
+
+namespace {
+
+// A start has time for a few pieces, `check` for a gigabyte.
+void check_pieces(Preflight& p, const char* key, const TokenFileReader& file) {
+  if (p.launch.rank() != 0) return;
+  for (const std::string& problem : file.verify_some(p.thorough ? 256 : 2)) p.findings.error(ExitCode::data, "data.damaged", key, problem);
+}
+
+void check_token_file(Preflight& p, const char* key, const std::string& path, std::optional<TokenFileReader>& file) {
+  if (path.empty()) return;
+  const std::string remake = "make it with strata prepare, or correct the path";
+  if (!p.findings.attempt("data.unreadable", key, remake, [&] { file.emplace(path); })) return;
+  const TokenFileInfo& info = file->info();
+  if (p.config && info.vocabulary > p.config->V)
+    p.findings.error(ExitCode::data, "data.vocabulary", key,
+                     text(key, " = ", path, " has token ids up to ", info.vocabulary - 1, ", the model's vocabulary holds ", p.config->V),
+                     "prepare the text with the model's tokenizer");
+  if (p.tokenizer && !info.tokenizer_hash.empty() && info.tokenizer_hash != p.tokenizer->hash())
+    p.findings.error(ExitCode::data, "data.tokenizer", key,
+                     text(key, " = ", path, " was made with another tokenizer (", info.tokenizer_name, ", ", info.tokenizer_hash,
+                          ") than tokenizer.path = ", p.s.tokenizer.path, " (", p.tokenizer->hash(), ")"),
+                     "prepare the text again with this tokenizer, or name the other one");
+  p.findings.attempt("data.too_short", key, "give it more text, or lower data.sequence",
+                     [&] { TokenSamples(*file, p.s.data.sequence, p.s.data.mask_documents); });
+  check_pieces(p, key, *file);
+}
+
+// A step takes `global` sequences; a set with fewer repeats itself within a step.
+void check_amount(Preflight& p, std::int64_t samples) {
+  const std::int64_t global = p.steps->sequences_at(0);
+  if (samples < global)
+    p.findings.warning("data.few", "data.train",
+                       text("data.train holds ", samples, " sequences of ", p.s.data.sequence, " tokens, fewer than the ", global,
+                            " of one step: a step takes sequences more than once"),
+                       "lower batch.global or data.sequence, or prepare more text");
+  if (!p.validation_data || p.s.train.validation_sequences == 0) return;
+  const std::int64_t there = p.validation_data->info().tokens / p.s.data.sequence;
+  if (p.s.train.validation_sequences > there)
+    p.findings.note("data.validation_few", "train.validation_sequences",
+                    text("train.validation_sequences = ", p.s.train.validation_sequences, ", data.validation holds ", there));
+}
+
+}  // namespace
+
+void check_data(Preflight& p) {
+  check_token_file(p, "data.train", p.s.data.train, p.train_data);
+  check_token_file(p, "data.validation", p.s.data.validation, p.validation_data);
+  if (!p.train_data || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
+  const std::int64_t samples = p.train_data->info().tokens / p.s.data.sequence;
+  if (samples == 0) return;
+  p.steps.emplace(p.s.batch, p.s.train, samples, p.launch.size());
+  if (p.launch.rank() == 0) check_amount(p, samples);
+}
+
+namespace {
+
+// The first of many lines, each a finding of its own.
+void add_mismatches(Preflight& p, const std::vector<std::string>& lines, const std::string& remedy) {
+  constexpr std::size_t most = 20;
+  for (std::size_t i = 0; i < std::min(most, lines.size()); ++i)
+    p.findings.error(ExitCode::data, "weights.mismatch", "model.weights", lines[i], i == 0 ? remedy : "");
+  if (lines.size() > most)
+    p.findings.error(ExitCode::data, "weights.mismatch", "model.weights", text("and ", lines.size() - most, " more tensors do not fit"));
+}
+
+}  // namespace
+
+void check_weights_source(Preflight& p) {
+  if (p.checkpoint || p.s.model.weights == "random" || !p.model) return;
+  p.findings.attempt("weights.unreadable", "model.weights", "", [&] {
+    if (!p.weights) p.weights.emplace(named_weights(p.s.model.weights, p.s.model.config));
+    const ParameterSet& set = p.model->parameters();
+    const std::string remedy = "use the config.json that belongs to these weights";
+    if (p.weights->checkpoint) return add_mismatches(p, compare_checkpoint_model(*p.weights->checkpoint, set), remedy);
+    const SafetensorsReader file(p.weights->folder);
+    const auto lines = check_weights(file, p.weights->config, set);
+    add_mismatches(p, lines, remedy);
+    if (lines.empty() && p.thorough) require_weights(file, p.weights->config, set);  // a tied head's copy, value by value
+  });
+}
+
+}  // namespace strata

@@ -1,0 +1,55 @@
+// Preflight of memory: the arena's exact table, and what this host can give.
+#include "commands/preflight.hpp"
+#include "strata/base/clock.hpp"
+#include "strata/checkpoint/async_writer.hpp"
+#include "strata/checkpoint/writer.hpp"
+
+namespace strata {
+
+TrainShape train_shape(const Preflight& p) {
+  TrainShape shape;
+  shape.pass = {p.s.batch.micro, p.s.data.sequence};
+  shape.compute = compute_type(p.session);
+  shape.document_mask = p.s.data.mask_documents;
+  TrainConfig one_step;  // the leaves of a step follow from the batch alone
+  one_step.max_steps = 1;
+  shape.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
+  shape.block = p.s.batch.block;
+  shape.fast_reduction = p.s.parallel.reduction == "fast";
+  shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean"};
+  return shape;
+}
+
+namespace {
+
+void make_plan(Preflight& p) {
+  p.plan.emplace(plan_training(p.launch, *p.model, train_shape(p), p.threads));
+  Arena counting;
+  const TrainState state(counting, p.model->parameters(), compute_type(p.session));
+  p.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors(0, 1));
+  if (p.s.checkpoint.asynchronous)
+    p.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors(p.launch.rank(), p.launch.size()));
+}
+
+}  // namespace
+
+// Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
+void check_memory(Preflight& p) {
+  if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
+  if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
+  const std::int64_t one = p.plan->bytes + p.snapshot_bytes;
+  p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();
+  if (p.memory_needed <= p.memory_available) return;
+  const std::string found =
+      text("this run needs ", bytes_text(static_cast<double>(p.memory_needed)), " on ", p.launch.host(), " (", p.launch.local_size(),
+           p.launch.local_size() == 1 ? " rank of " : " ranks of ", bytes_text(static_cast<double>(one)), "), ",
+           bytes_text(static_cast<double>(p.memory_available)), " are free");
+  const std::string remedy =
+      "fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less";
+  if (p.elsewhere)
+    p.findings.warning("memory.here", "batch.micro", found + " here", "the batch script's hosts need that much; " + remedy);
+  else
+    p.findings.error(ExitCode::capacity, "memory", "batch.micro", found, remedy);
+}
+
+}  // namespace strata
