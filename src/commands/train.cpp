@@ -4,6 +4,7 @@
 
 #include "commands/model_source.hpp"
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
 #include "strata/checkpoint/async_writer.hpp"
@@ -25,13 +26,18 @@ class TrainCommand {
       : session_(session), s_(session.settings()), comm_(session.comm), threads_(threads_of(session)), compute_(compute_type(session)) {}
 
   int run() {
+    set_fault(s_.run.fault, comm_.rank());
+    STRATA_FAULT("start", 0);
     make_folder();
+    STRATA_FAULT("folder", 0);
     open_inputs();
+    STRATA_FAULT("inputs", 0);
     log_start();
     find_checkpoint();
     check_resumed_deck();
     find_weights_source();
     plan_and_allocate();
+    STRATA_FAULT("allocated", 0);
     fill_state();
     log_data();
     LoopParts parts = loop_parts();

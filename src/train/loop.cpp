@@ -59,7 +59,8 @@ class Loop {
       : p_(parts),
         record_(parts.record),
         leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro),
-        checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
+        checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint),
+        stop_(parts.comm) {
     leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.comm.rank(), p_.comm.size()), p_.plan.end());
     if (p_.validation_data) {
       DataConfig in_order = p_.data;
@@ -86,11 +87,7 @@ class Loop {
     while (record_.step < last && !(result.stopped_early = stops_early())) {
       const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
       if (sequences == 0) break;
-      if (signalled()) {
-        result.interrupted = true;
-        break;
-      }
-      step(sequences);
+      if ((result.interrupted = !step(sequences))) break;
       checkpointing_.poll();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
       const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
@@ -112,19 +109,18 @@ class Loop {
   bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }
   bool due(std::int64_t every) const { return every > 0 && record_.step % every == 0; }
 
-  // Ranks get signals at different times: they agree on the largest before each step.
-  bool signalled() {
-    const auto signal = static_cast<int>(p_.comm.all_max(pending_signal()));
-    if (signal) log_info(text("Received ", signal_name(signal), " after step ", record_.step, ": saving and leaving"));
-    return signal != 0;
-  }
-
-  void step(std::int64_t sequences) {
+  // False if a signal came: the step was dropped, and everything is as after the step before.
+  bool step(std::int64_t sequences) {
     const Stopwatch watch;
     leaves_.begin(record_.cursor, sequences);
     const double lr = p_.schedule.lr(record_.step + 1);
     const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_,
-                                                  p_.plan.leaves(sequences), lr, record_.step + 1);
+                                                  p_.plan.leaves(sequences), lr, record_.step + 1, &stop_);
+    if (result.stopped_by) {
+      log_info(text("Received ", signal_name(result.stopped_by), " in step ", record_.step + 1, ", which is dropped: saving step ",
+                    record_.step, " and leaving"));
+      return false;
+    }
     record_.step += 1;
     record_.cursor += sequences;
     record_.tokens += sequences * p_.data.sequence;
@@ -146,6 +142,7 @@ class Loop {
                     peak_memory_bytes(),
                     0};
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
+    return true;
   }
 
   // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
@@ -189,6 +186,7 @@ class Loop {
   DataLeaves leaves_;
   std::optional<DataLeaves> validation_;
   Checkpointing checkpointing_;
+  StopAgreement stop_;
   std::optional<MetricsFile> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;

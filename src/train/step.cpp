@@ -2,9 +2,12 @@
 
 #include <cmath>
 
+#include "strata/base/fault.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/optim/clip.hpp"
 #include "strata/tensor/fold.hpp"
+#include "strata/train/signals.hpp"
 
 namespace strata {
 namespace {
@@ -27,8 +30,10 @@ TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& stat
 }
 
 StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations,
-                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t) {
+                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop) {
   reduction.begin(leaves);
+  Phase::set_step(t);
+  Phase::enter("the count of tokens");
   std::vector<std::int64_t> counted;
   std::int64_t mine = 0;
   for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf)
@@ -40,6 +45,9 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
 
   leaf_loss_.assign(static_cast<std::size_t>(leaves), 0.0);
   for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
+    if (stop && stop->look(pending_signal())) break;
+    Phase::enter("micro-batch", leaf);
+    STRATA_FAULT("leaf", t);
     // Every leaf is scaled by the step's own count, so that no mean of means is taken.
     const std::int64_t own = counted[static_cast<std::size_t>(leaf - reduction.first())];
     const double weight = settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
@@ -50,12 +58,17 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
     reduction.leaf_done(stream);
     leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(activations.row_loss) * weight;
   }
+  STRATA_FAULT("exchange", t);
+  Phase::enter("the gradient exchange");
+  if (stop && (result.stopped_by = stop->decide(pending_signal()))) return result;
   gather_runs(comm, leaf_loss_, [&](int r) { return first_leaf(leaves, reduction.block(), r, comm.size()); });
   result.loss = fold(leaf_loss_);
   const FlatBuffer& gradient = reduction.finish(stream, comm);
   result.grad_norm = gradient_norm(stream, comm, gradient);
   check_finite(t, result.loss, result.grad_norm, gradient);
 
+  Phase::enter("the update");
+  STRATA_FAULT("update", t);
   const OptimizerConfig& o = settings_.optimizer;
   update(stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
   return result;

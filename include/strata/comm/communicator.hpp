@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,12 @@ class Communicator {
   /// The library's own floating-point sum over ranks: order, and so the last bits, are its own (parallel.reduction = fast).
   virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
   virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
+  /// Sends a number to another rank without waiting, which hears it in heard(). For what may come at any time. Local.
+  virtual void tell(int peer, int value) = 0;
+  /// A number that another rank has told this one; empty: none is there now. Does not wait. Local.
+  virtual std::optional<int> heard() = 0;
+  /// As all_max; `meanwhile` runs again and again until the others have come.
+  virtual std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) = 0;
   /// Ends the whole job now with this exit code; never returns. Local: the launcher ends the other ranks.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };

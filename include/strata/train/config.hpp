@@ -12,6 +12,7 @@ struct RunConfig {
   std::uint64_t seed = 42;
   std::string resume = "auto";    // auto | never | a checkpoint | a folder of checkpoints
   std::string progress = "auto";  // auto | on | off
+  std::string fault;              // a fault on purpose (base/fault.hpp), for tests; empty: none
 };
 
 struct BatchConfig {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "strata/comm/communicator.hpp"
+#include "strata/comm/stop_agreement.hpp"
 #include "strata/models/causal_lm.hpp"
 #include "strata/ops/adamw.hpp"
 #include "strata/optim/config.hpp"
@@ -32,15 +33,17 @@ struct StepResult {
   double loss = 0;           // mean over the step's counted tokens
   double grad_norm = 0;      // before clipping
   std::int64_t counted = 0;  // [tokens] in the loss
+  int stopped_by = 0;        // the signal for which the step was dropped before its update; 0: it was taken
 };
 
 class TrainStep {
  public:
   TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings);
   /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
-  /// gradient that is not finite, naming the first tensor). Collective over `comm`.
+  /// gradient that is not finite, naming the first tensor). With `stop`, a signal on any rank ends the step at the next leaf of each: all
+  /// drop it, and nothing has changed. Collective over `comm`.
   StepResult run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source,
-                 std::int64_t leaves, double lr, std::int64_t t);
+                 std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop = nullptr);
 
  private:
   double gradient_norm(Stream& stream, Communicator& comm, const FlatBuffer& gradient);
