@@ -10,10 +10,12 @@
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/checkpoint/writer.hpp"
+#include "strata/comm/watchdog.hpp"
 #include "strata/data/loader.hpp"
 #include "strata/io/file.hpp"
 #include "strata/train/loop.hpp"
 #include "strata/train/metrics.hpp"
+#include "strata/train/run_lock.hpp"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -51,8 +53,11 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (comm_.rank() != 0) return;
       make_folders(s_.run.folder);
+      lock_.emplace(s_.run.folder);
       Log::open_file((fs::path(s_.run.folder) / "log.txt").string());
+      if (!lock_->note().empty()) log_warning(lock_->note());
     });
+    watchdog_.emplace(comm_, s_.run.folder, s_.parallel.timeout, launched());
   }
 
   void open_inputs() {
@@ -173,7 +178,7 @@ class TrainCommand {
     shape.most_leaves = plan_steps_->most_leaves();
     shape.block = s_.batch.block;
     shape.fast_reduction = s_.parallel.reduction == "fast";
-    shape.step = {s_.optimizer, s_.train.clip, s_.train.loss == "microbatch_mean"};
+    shape.step = {s_.optimizer, s_.train.clip, s_.train.loss == "microbatch_mean", s_.train.non_finite == "skip"};
     return shape;
   }
 
@@ -323,6 +328,8 @@ class TrainCommand {
   std::optional<Arena> arena_;
   std::optional<TrainSetup> setup_;
   std::optional<Stream> stream_;
+  std::optional<RunLock> lock_;
+  std::optional<Watchdog> watchdog_;
 };
 
 }  // namespace

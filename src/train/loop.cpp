@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/train/checkpointing.hpp"
 #include "strata/train/data_leaves.hpp"
 #include "strata/train/metrics.hpp"
@@ -52,6 +55,11 @@ class RankPositions {
 };
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+// Steps skipped because they were not finite: names in RunRecord::extra, and how many in a row end the run.
+constexpr const char* skipped_in_a_row = "skipped_in_a_row";
+constexpr const char* skipped_in_all = "skipped";
+constexpr std::int64_t most_skipped = 10;
 
 class Loop {
  public:
@@ -125,8 +133,9 @@ class Loop {
     record_.cursor += sequences;
     record_.tokens += sequences * p_.data.sequence;
     record_.epoch = p_.plan.epoch_at(record_.cursor);
-    record_.loss = result.loss;
-    record_.validation_loss = none;  // belongs to the steps that were validated
+    if (result.not_finite.empty()) record_.loss = result.loss;  // of the last step that was taken
+    record_.validation_loss = none;                             // belongs to the steps that were validated
+    count_skipped(result);
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
     metrics_now_ = {record_.step,
@@ -145,10 +154,33 @@ class Loop {
     return true;
   }
 
+  // The record counts them, so that a run that is resumed stops where the undisturbed one does.
+  void count_skipped(const StepResult& result) {
+    if (result.not_finite.empty()) {
+      record_.extra.erase(skipped_in_a_row);
+      return;
+    }
+    const auto raise = [&](const char* name) { return std::stoll(record_.extra[name] = std::to_string(count_of(name) + 1)); };
+    const std::int64_t in_a_row = raise(skipped_in_a_row), all = raise(skipped_in_all);
+    const std::string what = text("step ", record_.step, ": loss ", result.loss, ", gradient norm ", result.grad_norm,
+                                  ". The first tensor that is not finite is ", result.not_finite);
+    if (in_a_row >= most_skipped)
+      throw_error(ExitCode::diverged,
+                  text(what, ". This was the ", in_a_row, "th step in a row to be skipped (train.non_finite = skip): the run has diverged"),
+                  true);
+    log_warning(text(what, ". The update is skipped (", in_a_row, " in a row, ", all, " in all)"));
+  }
+  std::int64_t count_of(const char* name) const {
+    const auto at = record_.extra.find(name);
+    return at == record_.extra.end() ? 0 : std::strtoll(at->second.c_str(), nullptr, 10);
+  }
+
   // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
   // the record: a run that goes on from here is then the run that never stopped.
   bool validate_now(bool counts) {
     const Stopwatch watch;
+    Phase::enter("the validation");
+    STRATA_FAULT("validation", record_.step);
     const std::int64_t samples =
         p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
     validation_->begin(0, samples);

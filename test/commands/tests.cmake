@@ -5,3 +5,6 @@ foreach(file train faults other_commands)
   add_dependencies(test_commands_${file} strata)
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
 endforeach()
+# A run that is killed a hundred times; test/torture.sh 1000 by hand.
+add_test(NAME torture.hundred COMMAND ${PROJECT_SOURCE_DIR}/test/torture.sh 100)
+set_tests_properties(torture.hundred PROPERTIES LABELS torture TIMEOUT 1200 PROCESSORS 2 ENVIRONMENT "STRATA_BINARY=${CMAKE_BINARY_DIR}/strata")

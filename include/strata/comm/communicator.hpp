@@ -62,6 +62,9 @@ std::unique_ptr<Communicator> make_self_communicator();
 /// All ranks of MPI_COMM_WORLD, on a duplicate of it. MPI must be initialised, and stay so while the object lives.
 std::unique_ptr<Communicator> make_mpi_communicator();
 
+/// Whether a launcher (mpirun, srun) started this process. Without one MPI is not needed, and starts a second faster.
+bool launched();
+
 /// The text of rank `root`, on every rank.
 std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);
 /// texts[r] = the text of rank r, on every rank.

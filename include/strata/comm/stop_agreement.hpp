@@ -4,8 +4,8 @@
 
 namespace strata {
 
-/// Wishes are numbers above 0 (signals). Between two decisions a rank looks as often as it likes; at decide() all ranks meet. A wish travels
-/// over rank 0, so that it costs two messages per rank however many ranks have it.
+/// Wishes are numbers above 0 (signals). Between two decisions a rank looks as often as it likes; at decide() all ranks meet. A wish
+/// travels over rank 0, so that it costs two messages per rank however many ranks have it.
 class StopAgreement {
  public:
   explicit StopAgreement(Communicator& comm) : comm_(comm) {}

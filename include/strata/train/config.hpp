@@ -31,6 +31,7 @@ struct TrainConfig {
   double min_delta = 0.0;                 // improvement that counts
   std::int64_t log_every = 1;             // [steps]
   double clip = 1.0;                      // global gradient norm; 0: off
+  std::string non_finite = "stop";        // stop | skip: a step whose loss or gradient is not finite
   std::string loss = "tokens";            // tokens | microbatch_mean (semantics S6)
 };
 
