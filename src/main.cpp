@@ -33,6 +33,7 @@ WatchdogSettings start_limits(const CommandLine& line) {
   } catch (const Error&) {  // said later, with everything else that is wrong
     settings.timeout = ParallelConfig().timeout;
   }
+  settings.timeout = std::max(settings.timeout, 30.0);  // a launcher on a busy machine takes its time
   settings.rank = std::max(0, launcher_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}));
   settings.size = std::max(1, launcher_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}));
   settings.launched = true;

@@ -79,14 +79,16 @@ DECK
 "$strata" prepare t.in >prepare.log 2>&1 || { cat prepare.log >&2; exit 1; }
 
 declare -A hit=([rank]=0 [mpirun]=0)
-pause=0.4
 for ((kill = 1; kill <= kills; ++kill)); do
   n=$((RANDOM % 4))
   # Half of the runs save while they train, half wait. The record of a checkpoint tells which: the last stretch decides that.
   ((RANDOM % 2)) && asynchronous=true || asynchronous=false
+  size=$(stat -c %s run.log 2>/dev/null || echo 0)
   start $n run --checkpoint.asynchronous=$asynchronous
-  # Up to 1.2 s after the start: start-up, steps and saves all take their share. When a start takes longer, so do the instants.
-  sleep "$(awk -v r=$RANDOM -v p=$pause 'BEGIN { printf "%.3f", p * 3 * r / 32768 }')"
+  # One kill in four falls into the start-up, the others into the half second after the first step: steps, validations and saves. Waiting for the
+  # step, not for a time, gives a busy machine the same kills.
+  ((RANDOM % 4 == 0)) || for ((i = 0; i < 1500; ++i)); do tail -c +$((size + 1)) run.log | grep -q '  Loss ' && break; sleep 0.02; done
+  sleep "$(awk -v r=$RANDOM 'BEGIN { printf "%.3f", 0.5 * r / 32768 }')"
   if ((n && RANDOM % 3 == 0)); then
     hit[mpirun]=$((hit[mpirun] + 1)); kill -9 $pid
   else

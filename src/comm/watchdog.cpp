@@ -2,7 +2,10 @@
 #include "strata/comm/watchdog.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +71,7 @@ struct Watchdog::Shared {
   void herald();
   void watch();
   std::vector<RankNews> ask_for_news();
+  void end_launcher() const;
   [[noreturn]] void end(const std::string& message) const;
   bool judge(double waited);
 };
@@ -149,6 +153,25 @@ std::vector<RankNews> Watchdog::Shared::ask_for_news() {
   return answer ? *answer : nothing;
 }
 
+// A launcher that has lost the link to another host waits for it for a quarter of an hour before it ends (Open MPI 4.1): a process that
+// outlives this one ends it after a while, so that the job does not hold its nodes for nothing. Only calls that are safe after fork() in a
+// program with threads.
+void Watchdog::Shared::end_launcher() const {
+  if (parent <= 1 || getppid() != parent) return;
+  // A handle on this very process: its number may be another's by then.
+  const auto launcher = static_cast<int>(::syscall(SYS_pidfd_open, parent, 0));
+  if (launcher < 0 || getppid() != parent || ::fork() != 0) return;
+  ::setsid();
+  for (int descriptor = 0; descriptor < 1024; ++descriptor)
+    if (descriptor != launcher) ::close(descriptor);
+  pollfd ended{launcher, POLLIN, 0};
+  for (const auto& [signal, seconds] : {std::pair{SIGTERM, 15}, std::pair{SIGKILL, 5}}) {
+    if (::poll(&ended, 1, seconds * 1000) != 0) ::_exit(0);
+    ::syscall(SYS_pidfd_send_signal, launcher, signal, nullptr, 0);
+  }
+  ::_exit(0);
+}
+
 void Watchdog::Shared::end(const std::string& message) const {
   // Printing may block on a terminal or a file system that is lost: the end does not wait for it.
   std::thread([] {
@@ -156,6 +179,7 @@ void Watchdog::Shared::end(const std::string& message) const {
     std::_Exit(static_cast<int>(ExitCode::lost));
   }).detach();
   log_error(message);
+  end_launcher();
   std::_Exit(static_cast<int>(ExitCode::lost));
 }
 
@@ -204,6 +228,7 @@ Watchdog::Watchdog(const WatchdogSettings& settings) : shared_(std::make_shared<
 namespace {
 WatchdogSettings settings_for(Communicator& comm, const fs::path& run_folder, double timeout, bool launched) {
   WatchdogSettings settings{timeout, comm.rank(), comm.size(), {}, run_folder / ".ranks", launched};
+  Phase::enter("the set-up of the run");
   for (int r = 0; r < comm.size(); ++r) settings.hosts.push_back(comm.host_of(r));
   guarded(comm, [&] {
     if (comm.rank() != 0) return;

@@ -51,7 +51,7 @@ std::string watchdog_verdict(const std::vector<RankNews>& news, const std::vecto
   if (missing) return text(named, ". ", name_of_rank(rank, hosts), " ", self);
   if (silent)
     return text(name_of_rank(rank, hosts), " ", self, " in vain, and there is no news of ", silent,
-                " of the other ranks: did they start, and do all hosts see the run folder?");
+                " of the other ranks (did all of them start, and do all hosts see the run's folder?)");
   return text(name_of_rank(rank, hosts), " ", self, " in vain: all other ranks are alive and wait too",
               others.empty() ? "" : text(" (", others, ")"), ": the link between their hosts is lost or does not get on");
 }

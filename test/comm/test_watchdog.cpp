@@ -16,6 +16,12 @@ RankNews waiting(int rank, const std::string& phase = exchange) {
   return {rank, true, true, 600, 1, phase};
 }
 
+RankNews unknown(int rank) {
+  RankNews news;
+  news.rank = rank;
+  return news;
+}
+
 TEST(WatchdogVerdict, NamesTheSilentRankItsHostAndItsLastPhase) {
   const std::string verdict =
       watchdog_verdict({waiting(0), waiting(1), {2, true, false, 601, 600, "micro-batch 3 of step 57"}}, hosts, 0, exchange, 600, 47);
@@ -40,7 +46,7 @@ TEST(WatchdogVerdict, WhenAllWaitItIsTheLink) {
 }
 
 TEST(WatchdogVerdict, WithoutNewsItSaysSo) {
-  EXPECT_THAT(watchdog_verdict({waiting(0), {1}, {2}}, {}, 0, "the meeting of the ranks", 600, 47),
+  EXPECT_THAT(watchdog_verdict({waiting(0), unknown(1), unknown(2)}, {}, 0, "the meeting of the ranks", 600, 47),
               HasSubstr("there is no news of 2 of the other ranks"));
 }
 
@@ -54,7 +60,7 @@ TEST(WatchdogBusy, OnlyARankThatGetsOnIsWaitedFor) {
   EXPECT_TRUE(watchdog_busy({waiting(0), {1, true, false, 20, 1, "micro-batch 9"}}, 600, 47));
   EXPECT_FALSE(watchdog_busy({waiting(0), {1, true, false, 700, 1, "micro-batch 9"}}, 600, 47)) << "stuck";
   EXPECT_FALSE(watchdog_busy({waiting(0), {1, true, false, 100, 99, "micro-batch 9"}}, 600, 47)) << "silent";
-  EXPECT_FALSE(watchdog_busy({waiting(0), {1}}, 600, 47)) << "never heard of";
+  EXPECT_FALSE(watchdog_busy({waiting(0), unknown(1)}, 600, 47)) << "never heard of";
   EXPECT_FALSE(watchdog_busy({waiting(0), waiting(1)}, 600, 47));
 }
 
