@@ -13,6 +13,7 @@ strata=${STRATA_BINARY:-$(ls -t "$PWD"/build*/strata 2>/dev/null | head -n 1)}
 [ -x "$strata" ] || { echo "no strata program: build it, or set STRATA_BINARY" >&2; exit 2; }
 . jobs/common.sh
 prepare_mpirun
+export OMPI_MCA_odls_base_sigkill_timeout=0  # mpirun would wait a second before it ends the ranks of a killed one
 folder=$(mktemp -d "${TMPDIR:-/tmp}/strata-torture-XXXXXX")
 trap 'kill -9 $(ranks) ${pid:-} 2>/dev/null; rm -rf "$folder"' EXIT
 RANDOM=$seed
