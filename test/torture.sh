@@ -29,7 +29,9 @@ ranks() {
 start() {
   local n=$1 run=$2
   shift 2
-  if ((n)); then "${mpi[@]}" -n "$n" "$strata" train t.in --run.folder="$run" "$@" >>"$run.log" 2>&1 & else "$strata" train t.in --run.folder="$run" "$@" >>"$run.log" 2>&1 & fi
+  local command=("$strata" train t.in --run.folder="$folder/$run" "$@")
+  ((n)) && command=("${mpi[@]}" -n "$n" "${command[@]}")
+  "${command[@]}" >>"$run.log" 2>&1 &
   pid=$!
 }
 give_up() {
@@ -93,7 +95,8 @@ for ((kill = 1; kill <= kills; ++kill)); do
   if ((n && RANDOM % 3 == 0)); then
     hit[mpirun]=$((hit[mpirun] + 1)); kill -9 $pid
   else
-    victims=($(ranks)); ((${#victims[@]})) || victims=($pid)
+    victims=($(ranks))
+    ((${#victims[@]})) || victims=($pid)  # mpirun has not started any yet
     hit[rank]=$((hit[rank] + 1)); kill -9 "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null
   fi
   wait $pid 2>/dev/null; status=$?

@@ -78,7 +78,7 @@ bool lock_holder_runs_here(const std::string& holder) {
   return pid > 0 && ::kill(static_cast<pid_t>(pid), 0) == 0 && start_of(pid) == field(fields, "start");
 }
 
-RunLock::RunLock(const fs::path& folder, double patience)
+RunLock::RunLock(const fs::path& folder, double grace, double patience)
     : path_(folder / "lock"), descriptor_(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) throw DataError(text(path_.string(), ": cannot make the run's lock file: ", std::strerror(errno)));
   std::string holder(4096, '\0');
@@ -86,9 +86,14 @@ RunLock::RunLock(const fs::path& folder, double patience)
   holder.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
   struct flock lock {};
   lock.l_type = F_WRLCK, lock.l_whence = SEEK_SET;
-  const int code = ::fcntl(descriptor_, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  const auto taken_by_other = [](int code) { return code == EAGAIN || code == EACCES; };
+  int code = ::fcntl(descriptor_, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  for (const Stopwatch watch; taken_by_other(code) && watch.seconds() < grace;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    code = ::fcntl(descriptor_, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  }
   try {
-    if (code == EAGAIN || code == EACCES) refuse(path_, holder);
+    if (taken_by_other(code)) refuse(path_, holder);
     if (code != 0) {
       note_ = text(path_.string(), ": this file system has no locks (", std::strerror(code),
                    "); whether another run is at work here is told from the file's text");

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "strata/base/error.hpp"
 #include "strata/train/run_lock.hpp"
 #include "support/support.hpp"
@@ -16,7 +18,7 @@ using ::testing::HasSubstr;
 
 std::string refusal(const std::filesystem::path& folder) {
   try {
-    const RunLock lock(folder);
+    const RunLock lock(folder, 0);
     return "";
   } catch (const DeckError& error) {
     return error.what();
@@ -49,6 +51,17 @@ TEST(RunLock, AKilledRunDoesNotBlock) {
   ::waitpid(child, nullptr, 0);
   EXPECT_NE(read_file(folder / "lock"), "") << "its text is still there";
   EXPECT_EQ(refusal(folder.path()), "");
+}
+
+TEST(RunLock, WaitsAMomentForARunThatIsEnding) {
+  const TemporaryFolder folder;
+  auto first = std::make_unique<RunLock>(folder.path());
+  std::thread ends([&] {
+    ::usleep(300000);
+    first.reset();
+  });
+  EXPECT_NO_THROW(RunLock(folder.path(), 30));
+  ends.join();
 }
 
 TEST(RunLock, KnowsWhetherAHolderRunsHere) {

@@ -9,11 +9,11 @@ namespace strata {
 /// blocks the next one; the file's text only tells people who holds it. Local: on one rank only.
 class RunLock {
  public:
-  /// Throws DeckError, naming host, process and time of the other run, if one is alive in the folder. Where the file system knows no locks,
-  /// the text decides: a process of this host is asked for, and a run of another host is given `patience` seconds to show, by the news its
-  /// ranks leave in <folder>/.ranks, that it is alive. What had to be assumed is said in note(). Throws DataError if the file cannot be
-  /// made.
-  explicit RunLock(const std::filesystem::path& folder, double patience = 40);
+  /// Throws DeckError, naming host, process and time of the other run, if one is alive in the folder and still is after `grace` seconds:
+  /// ranks whose launcher was killed need a moment to end. Where the file system knows no locks, the text decides: a process of this host
+  /// is asked for, and a run of another host is given `patience` seconds to show, by the news its ranks leave in <folder>/.ranks, that it
+  /// is alive. What had to be assumed is said in note(). Throws DataError if the file cannot be made.
+  explicit RunLock(const std::filesystem::path& folder, double grace = 5, double patience = 40);
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
