@@ -3,7 +3,13 @@ set(STRATA_ARCH native CACHE STRING "Value of -march; use x86-64-v3 or x86-64-v4
 option(STRATA_WERROR "Treat warnings as errors" ON)
 set(STRATA_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON, OFF")
 set(STRATA_SANITIZE "" CACHE STRING "Sanitizers for every target, as in address,undefined or thread")
+set(STRATA_FAULTS AUTO CACHE STRING "The key run.fault, which breaks runs on purpose for tests: AUTO (where tests are built), ON, OFF")
 option(STRATA_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+
+set(STRATA_HAS_FAULTS 0)
+if(STRATA_FAULTS STREQUAL "ON" OR (STRATA_FAULTS STREQUAL "AUTO" AND (NOT DEFINED BUILD_TESTING OR BUILD_TESTING)))
+  set(STRATA_HAS_FAULTS 1)
+endif()
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)

@@ -1,26 +1,22 @@
 // strata: starts the ranks' communicator, runs one command, turns errors into exit codes.
 #include <mpi.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
 #include "strata/base/error.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/base/version.hpp"
+#include "strata/comm/watchdog.hpp"
 #include "strata/commands/command.hpp"
 #include "strata/train/signals.hpp"
 
 namespace {
 
 using namespace strata;
-
-// Whether a launcher started this process as one of several. Without one MPI is not needed, and starts a second faster.
-bool launched() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "SLURM_STEP_ID"})
-    if (std::getenv(name)) return true;
-  return false;
-}
 
 // A number from the launcher's environment, before there is a communicator; -1: none.
 int launcher_number(std::initializer_list<const char*> names) {
@@ -29,10 +25,29 @@ int launcher_number(std::initializer_list<const char*> names) {
   return -1;
 }
 
-std::unique_ptr<Communicator> start_communicator(const Command& command, int* argc, char*** argv) {
+// How long ranks wait for each other where there is no deck yet, or none any more: the default, or what the command line says.
+WatchdogSettings start_limits(const CommandLine& line) {
+  WatchdogSettings settings;
+  try {
+    settings.timeout = Deck::parse({}, line.overrides).settings().parallel.timeout;
+  } catch (const Error&) {  // said later, with everything else that is wrong
+    settings.timeout = ParallelConfig().timeout;
+  }
+  settings.timeout = std::max(settings.timeout, 30.0);  // a launcher on a busy machine takes its time
+  settings.rank = std::max(0, launcher_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}));
+  settings.size = std::max(1, launcher_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}));
+  settings.launched = true;
+  return settings;
+}
+
+std::unique_ptr<Communicator> start_communicator(const Command& command, const CommandLine& line, int* argc, char*** argv) {
   if (!command.parallel && launcher_number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) > 1)
     throw DeckError(text("strata ", command.name, " runs on one rank: start it without mpirun"));
   if (!command.parallel || !launched()) return make_self_communicator();
+  // A rank that never comes would let the others wait here for ever.
+  Phase::enter("the meeting of the ranks");
+  const Watchdog watchdog(start_limits(line));
+  const Phase::Wait wait;
   int provided = 0;
   MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
   auto comm = make_mpi_communicator();
@@ -63,7 +78,7 @@ int run(int argc, char** argv, std::unique_ptr<Communicator>& comm) {
     return 0;
   }
   if (command.saves_on_signal) catch_signals();
-  comm = start_communicator(command, &argc, &argv);
+  comm = start_communicator(command, line, &argc, &argv);
   Log::configure(comm->rank() == 0, comm->rank() == 0 ? "" : text("[rank ", comm->rank(), " on ", comm->host(), "] "));
   Session session = make_session(*comm, line, command);
   return command.run(session);
@@ -87,6 +102,14 @@ int main(int argc, char** argv) {
   comm.reset();
   int initialized = 0;
   MPI_Initialized(&initialized);
-  if (initialized) MPI_Finalize();
+  if (initialized) {
+    Phase::enter("the end (MPI_Finalize)");
+    WatchdogSettings limits;
+    limits.rank = std::max(0, launcher_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}));
+    limits.size = 2;
+    const Watchdog watchdog(limits);
+    const Phase::Wait wait;
+    MPI_Finalize();
+  }
   return status;
 }

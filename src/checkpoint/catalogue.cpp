@@ -7,7 +7,9 @@
 
 #include "checkpoint/records.hpp"
 #include "strata/base/error.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/checkpoint/reader.hpp"
 #include "strata/io/file.hpp"
 
@@ -85,7 +87,33 @@ std::set<std::string> protected_names(const std::vector<CheckpointEntry>& entrie
   return names;
 }
 
+/// Moves the entry that `latest` names to the front of the entries (by falling step), behind later ones that were finished after it was
+/// written.
+void put_latest_first(std::vector<CheckpointEntry>& entries, const fs::path& pointer, const std::string& latest) {
+  const auto named = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.path.filename() == latest; });
+  if (named == entries.end()) return;
+  std::error_code code;
+  const fs::file_time_type written = fs::last_write_time(pointer, code);
+  const std::int64_t step = named->step;
+  const auto comes_first = [&](const CheckpointEntry& entry) {
+    std::error_code gone;
+    return entry.path.filename() == latest || (!code && entry.step > step && fs::last_write_time(entry.path, gone) > written && !gone);
+  };
+  std::stable_partition(entries.begin(), entries.end(), comes_first);
+}
+
 }  // namespace
+
+void remove_unfinished(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && is_unfinished(entry.path().filename().string())) found.push_back(entry.path());
+  for (const fs::path& path : found) {
+    std::error_code code;
+    fs::remove(path, code);
+    log_info(text(path.string(), ": left unfinished by an earlier run, ", code ? "cannot be removed: " + code.message() : "removed"));
+  }
+}
 
 std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
   std::vector<std::string> notes;
@@ -102,8 +130,7 @@ std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vect
   std::vector<CheckpointEntry> entries = scan(file_or_folder, notes);
   std::reverse(entries.begin(), entries.end());
   const std::string latest = named_by(file_or_folder / "latest", notes);
-  const auto is_latest = [&](const CheckpointEntry& entry) { return entry.path.filename() == latest; };
-  std::stable_partition(entries.begin(), entries.end(), is_latest);
+  put_latest_first(entries, file_or_folder / "latest", latest);
   if (!latest.empty() && !fs::exists(file_or_folder / latest))
     notes.push_back(text((file_or_folder / "latest").string(), " names ", latest, ", which is missing"));
   for (const CheckpointEntry& entry : entries) {
@@ -117,6 +144,7 @@ std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vect
 void update_catalogue(const fs::path& folder, const std::string& newest, bool is_best, const CheckpointConfig& config) {
   STRATA_ASSERT(is_plain_file_name(newest), "'", newest, "' is not a plain file name");
   write_text_atomically(folder / "latest", newest + "\n");
+  STRATA_FAULT("save.latest", Phase::step());
   if (is_best) write_text_atomically(folder / "best", newest + "\n");
 
   std::vector<std::string> notes;

@@ -8,6 +8,7 @@
 #include "checkpoint/records.hpp"
 #include "checkpoint/save_plan.hpp"
 #include "strata/base/error.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/io/file.hpp"
 
 namespace strata {
@@ -27,7 +28,7 @@ void make_room(const fs::path& path, const fs::path& temporary) {
 
 SaveJob::SaveJob(Communicator& comm, const fs::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,
                  const LaunchRecord& launch, bool verify)
-    : path_(path), temporary_(path.string() + unfinished_suffix), verify_(verify) {
+    : path_(path), temporary_(path.string() + unfinished_suffix), step_(run.step), verify_(verify) {
   const std::vector<const CheckpointTensor*> ordered = by_path(tensors);
   check_pieces(comm, ordered);
 
@@ -64,6 +65,7 @@ void SaveJob::take_snapshot(SnapshotBuffer& buffer) {
 }
 
 void SaveJob::write() const {
+  STRATA_FAULT("save.created", step_);
   const FileHandle file(temporary_, FileHandle::Mode::write_existing);
   std::vector<std::vector<unsigned char>> hashes;
   for (const Piece& piece : pieces_) {
@@ -76,8 +78,10 @@ void SaveJob::write() const {
       file.write_at(from, static_cast<std::size_t>(count * piece.element_bytes), piece.offset + at * piece.element_bytes);
     }
     file.write_at(hash.data(), hash.size(), piece.checksum_offset);
+    if (&piece == &pieces_[pieces_.size() / 2]) STRATA_FAULT("save.half", step_);
   }
   file.sync();
+  STRATA_FAULT("save.synced", step_);
   if (!verify_) return;
 
   file.drop_cache();
@@ -102,9 +106,11 @@ void SaveJob::write() const {
 }
 
 void SaveJob::commit(Communicator& comm) const {
+  STRATA_FAULT("save.verified", step_);
   guarded(comm, [&] {
     if (comm.rank() == 0) replace_file(temporary_, path_);
   });
+  STRATA_FAULT("save.renamed", step_);
 }
 
 void SaveJob::discard() const noexcept {

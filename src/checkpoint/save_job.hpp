@@ -54,6 +54,7 @@ class SaveJob {
   };
 
   std::filesystem::path path_, temporary_;
+  std::int64_t step_ = 0;
   std::vector<Piece> pieces_;
   bool verify_ = true;
 };

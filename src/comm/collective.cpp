@@ -1,10 +1,18 @@
 // Texts over ranks, and the guard that makes an error of one rank an error of all.
+#include <cstdlib>
 #include <numeric>
 
 #include "strata/base/error.hpp"
 #include "strata/comm/communicator.hpp"
 
 namespace strata {
+
+bool launched() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "SLURM_STEP_ID"})
+    if (std::getenv(name)) return true;
+  return false;
+}
+
 std::string broadcast_text(Communicator& comm, const std::string& text, int root) {
   std::uint64_t size = text.size();
   comm.broadcast(&size, sizeof size, root);

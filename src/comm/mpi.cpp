@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <numeric>
 
 #include "strata/base/error.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/comm/communicator.hpp"
 
 namespace strata {
@@ -14,6 +16,7 @@ namespace {
 
 // MPI counts are int: longer messages go in pieces.
 constexpr std::size_t piece_bytes = std::size_t{1} << 30;
+constexpr int exchange_tag = 1, tell_tag = 2;
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -45,7 +48,9 @@ class MpiCommunicator final : public Communicator {
   ~MpiCommunicator() override {
     int finalized = 0;
     MPI_Finalized(&finalized);
-    if (!finalized) MPI_Comm_free(&comm_);
+    if (finalized) return;
+    for (auto& note : notes_) MPI_Wait(&note.second, MPI_STATUS_IGNORE);
+    MPI_Comm_free(&comm_);
   }
 
   int rank() const override { return rank_; }
@@ -55,9 +60,13 @@ class MpiCommunicator final : public Communicator {
   std::string host() const override { return host_of(rank_); }
   std::string host_of(int rank) const override { return hosts_[static_cast<std::size_t>(rank)]; }
 
-  void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
+  void barrier() override {
+    const Phase::Wait wait;
+    check(MPI_Barrier(comm_), "MPI_Barrier");
+  }
 
   void broadcast(void* data, std::size_t bytes, int root) override {
+    const Phase::Wait wait;
     for (std::size_t at = 0; at < bytes; at += piece_bytes)
       check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_),
             "MPI_Bcast");
@@ -75,6 +84,7 @@ class MpiCommunicator final : public Communicator {
     char* own = base + begin[static_cast<std::size_t>(rank_)];
     if (own != mine && counts[static_cast<std::size_t>(rank_)]) std::memmove(own, mine, counts[static_cast<std::size_t>(rank_)]);
     if (size_ == 1) return;
+    const Phase::Wait wait;
     if (begin.back() <= piece_bytes) {
       std::vector<int> n(counts.begin(), counts.end()), at(begin.begin(), begin.end() - 1);
       check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, n.data(), at.data(), MPI_BYTE, comm_), "MPI_Allgatherv");
@@ -96,13 +106,13 @@ class MpiCommunicator final : public Communicator {
         own.push_back(&m);
       else
         in_pieces(m, [&](char* data, int bytes) {
-          check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Irecv");
+          check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, exchange_tag, comm_, &requests.emplace_back()), "MPI_Irecv");
         });
     std::size_t next_own = 0;
     for (const Message& m : sends) {
       if (m.peer != rank_) {
         in_pieces(m, [&](char* data, int bytes) {
-          check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, 1, comm_, &requests.emplace_back()), "MPI_Isend");
+          check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, exchange_tag, comm_, &requests.emplace_back()), "MPI_Isend");
         });
         continue;
       }
@@ -110,11 +120,39 @@ class MpiCommunicator final : public Communicator {
       if (own[next_own]->data != m.data && m.bytes) std::memmove(own[next_own]->data, m.data, m.bytes);
       ++next_own;
     }
+    const Phase::Wait wait;
     check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
   }
 
   void all_reduce_sum_fast(float* data, std::size_t count) override { reduce_fast(data, count, MPI_FLOAT); }
   void all_reduce_sum_fast(double* data, std::size_t count) override { reduce_fast(data, count, MPI_DOUBLE); }
+
+  void tell(int peer, int value) override {
+    // The number stays where it is until it has left; a few in a run's life.
+    auto& note = notes_.emplace_back(value, MPI_REQUEST_NULL);
+    check(MPI_Isend(&note.first, 1, MPI_INT, peer, tell_tag, comm_, &note.second), "MPI_Isend");
+  }
+
+  std::optional<int> heard() override {
+    MPI_Status status;
+    int there = 0, value = 0;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, tell_tag, comm_, &there, &status), "MPI_Iprobe");
+    if (!there) return std::nullopt;
+    check(MPI_Recv(&value, 1, MPI_INT, status.MPI_SOURCE, tell_tag, comm_, MPI_STATUS_IGNORE), "MPI_Recv");
+    return value;
+  }
+
+  std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) override {
+    std::int64_t result = 0;
+    MPI_Request request = MPI_REQUEST_NULL;
+    const Phase::Wait wait;
+    check(MPI_Iallreduce(&value, &result, 1, MPI_INT64_T, MPI_MAX, comm_, &request), "MPI_Iallreduce");
+    for (int done = 0; !done;) {
+      check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+      if (!done) meanwhile();
+    }
+    return result;
+  }
 
   [[noreturn]] void abort(int exit_code) override {
     MPI_Abort(MPI_COMM_WORLD, exit_code);
@@ -124,12 +162,14 @@ class MpiCommunicator final : public Communicator {
  private:
   std::int64_t reduce(std::int64_t value, MPI_Op op) {
     std::int64_t result = 0;
+    const Phase::Wait wait;
     check(MPI_Allreduce(&value, &result, 1, MPI_INT64_T, op, comm_), "MPI_Allreduce");
     return result;
   }
   template <class T>
   void reduce_fast(T* data, std::size_t count, MPI_Datatype type) {
     const std::size_t piece = piece_bytes / sizeof(T);
+    const Phase::Wait wait;
     for (std::size_t at = 0; at < count; at += piece)
       check(MPI_Allreduce(MPI_IN_PLACE, data + at, static_cast<int>(std::min(piece, count - at)), type, MPI_SUM, comm_), "MPI_Allreduce");
   }
@@ -142,6 +182,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::vector<std::string> hosts_;
+  std::deque<std::pair<int, MPI_Request>> notes_;
 };
 
 }  // namespace

@@ -38,6 +38,9 @@ class SelfCommunicator final : public Communicator {
   }
   void all_reduce_sum_fast(float*, std::size_t) override {}
   void all_reduce_sum_fast(double*, std::size_t) override {}
+  void tell(int, int) override { throw InternalError("there is no other rank to tell"); }
+  std::optional<int> heard() override { return std::nullopt; }
+  std::int64_t all_max_while(std::int64_t value, const std::function<void()>&) override { return value; }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:

@@ -20,7 +20,7 @@ Keys: strata keys prepare, strata keys tokenizer
 constexpr const char* train_help = R"(strata train [deck ...] [--section.key=value ...]
 
 Trains the model of the deck. Continues by itself from the newest sound checkpoint in run.folder (run.resume), on any number of ranks, bit for bit.
-SIGUSR1 or SIGTERM: saves a checkpoint and exits with 75 (to mpirun send SIGUSR1: after SIGTERM it gives its ranks a second only).
+SIGUSR1 or SIGTERM: drops the step at the next micro-batch, saves a checkpoint and exits with 75 (to mpirun send SIGUSR1: after SIGTERM it gives its ranks a second only).
 
   mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in
   mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in --train.max_steps=2000 --optimizer.lr=1e-5

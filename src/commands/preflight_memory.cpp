@@ -16,7 +16,7 @@ TrainShape train_shape(const Preflight& p) {
   shape.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
   shape.block = p.s.batch.block;
   shape.fast_reduction = p.s.parallel.reduction == "fast";
-  shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean"};
+  shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean", p.s.train.non_finite == "skip"};
   return shape;
 }
 

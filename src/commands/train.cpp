@@ -4,11 +4,14 @@
 
 #include "commands/preflight.hpp"
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
 #include "strata/checkpoint/catalogue.hpp"
+#include "strata/comm/watchdog.hpp"
 #include "strata/io/file.hpp"
 #include "strata/train/metrics.hpp"
+#include "strata/train/run_lock.hpp"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -26,11 +29,16 @@ class TrainCommand {
         run_(session, session.comm, false) {}
 
   int run() {
+    set_fault(s_.run.fault, comm_.rank());
+    STRATA_FAULT("start", 0);
     make_folder();
+    STRATA_FAULT("folder", 0);
     log_start();
     preflight();
+    STRATA_FAULT("inputs", 0);
     set_aside_later_checkpoints();
     allocate();
+    STRATA_FAULT("allocated", 0);
     fill_state();
     log_data();
     LoopParts parts = loop_parts();
@@ -44,8 +52,11 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (comm_.rank() != 0) return;
       make_folders(s_.run.folder);
+      lock_.emplace(s_.run.folder);
       Log::open_file((fs::path(s_.run.folder) / "log.txt").string());
+      if (!lock_->note().empty()) log_warning(lock_->note());
     });
+    watchdog_.emplace(comm_, s_.run.folder, s_.parallel.timeout, launched());
   }
 
   void log_start() {
@@ -222,6 +233,8 @@ class TrainCommand {
   std::optional<Arena> arena_;
   std::optional<TrainSetup> setup_;
   std::optional<Stream> stream_;
+  std::optional<RunLock> lock_;
+  std::optional<Watchdog> watchdog_;
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ Section schema_parallel() {
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a collective may take; recorded, but not enforced by this version.")
+  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a rank is waited for that does not get on; then the run ends with code 6. Longer than any micro-batch.")
       .launch();
   return table.done();
 }

@@ -1,7 +1,25 @@
 // Keys of [run]: the folder, the seed and how to go on.
 #include "deck/schema.hpp"
+#include "strata/base/fault.hpp"
 
 namespace strata::deck {
+namespace {
+
+/// The text of a fault, where this build knows faults.
+class FaultText {
+ public:
+  std::string parse(const Items& items, std::string& out) const {
+    std::string value;
+    std::string complaint = Text().parse(items, value);
+    if (complaint.empty()) complaint = fault_complaint(value);
+    if (complaint.empty()) out = value;
+    return complaint;
+  }
+  std::string print(const std::string& value) const { return quoted_if_needed(value); }
+  Description describe() const { return {"text", "kind:rank=R:step=S:at=POINT; empty: none", {}, {}, true}; }
+};
+
+}  // namespace
 
 Section schema_run() {
   using C = RunConfig;
@@ -14,6 +32,7 @@ Section schema_run() {
            "What to go on from: auto takes the newest sound checkpoint of the run's folder if there is one, a folder its newest sound one.")
       .launch();
   table.row("progress", &C::progress, Choice({{"auto", "on", "off"}}), "", "One moving line on the terminal.").launch();
+  table.row("fault", &C::fault, FaultText(), "", "Breaks the run on purpose; taken by test builds only (doc/faults.md).").launch();
   return table.done();
 }
 

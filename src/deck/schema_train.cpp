@@ -17,6 +17,12 @@ Section schema_train() {
   table.row("log_every", &C::log_every, Whole::at_least(1), "steps", "Steps between step lines in the log.");
   table.row("clip", &C::clip, Real::at_least(0), "1", "Largest global gradient norm; 0: no clipping.").fixed();
   table
+      .row(
+          "non_finite", &C::non_finite, Choice({{"stop", "skip"}}), "",
+          "A step whose loss or gradient is not finite ends the run with code 5, or leaves parameters and moments as they are and goes on; "
+          "ten such steps in a row end it.")
+      .fixed();
+  table
       .row("loss", &C::loss, Choice({{"tokens", "microbatch_mean"}}), "",
            "Mean over all tokens of the step, or mean of the micro-batches' means (semantics S6).")
       .fixed();

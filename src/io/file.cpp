@@ -16,6 +16,7 @@
 
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
+#include "strata/base/phase.hpp"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -102,6 +103,7 @@ void FileHandle::read_at(void* to, std::size_t bytes, std::int64_t offset) const
     if (n == 0)
       throw DataError(text(path_.string(), ": the file ends at byte ", offset, ", ", bytes, " bytes too early: it was cut short"));
     at += n, offset += n, bytes -= static_cast<std::size_t>(n);
+    Phase::tick();
   }
 }
 
@@ -112,6 +114,7 @@ void FileHandle::write_at(const void* from, std::size_t bytes, std::int64_t offs
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) throw_write_error(path_, text("cannot write ", bytes, " bytes at byte ", offset), n < 0 ? errno : ENOSPC);
     at += n, offset += n, bytes -= static_cast<std::size_t>(n);
+    Phase::tick();
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "io/h5_handle.hpp"
 #include "strata/base/error.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/io/h5.hpp"
 
 namespace strata::h5 {
@@ -243,6 +244,7 @@ void File::read(const DatasetInfo& info, std::int64_t first, std::int64_t count,
     if (n < 0) throw DataError(text(path_.string(), ": cannot read at byte ", offset, ": ", std::generic_category().message(errno)));
     if (n == 0) throw DataError(text(path_.string(), ": the file ends at byte ", offset, ", too early: it was cut short"));
     at += n, offset += n, left -= static_cast<std::size_t>(n);
+    Phase::tick();
   }
 }
 

@@ -1,7 +1,9 @@
 #include "strata/train/checkpointing.hpp"
 
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/checkpoint/writer.hpp"
 #include "strata/io/file.hpp"
 
@@ -10,7 +12,9 @@ namespace strata {
 Checkpointing::Checkpointing(Communicator& comm, const TrainState& state, const RunConfig& run, const CheckpointConfig& config)
     : comm_(comm), state_(state), config_(config), folder_(std::filesystem::path(run.folder) / "checkpoints") {
   guarded(comm, [&] {
-    if (comm.rank() == 0) make_folders(folder_);
+    if (comm.rank() != 0) return;
+    make_folders(folder_);
+    remove_unfinished(folder_);
   });
   if (config.asynchronous) writing_ = std::make_unique<AsyncCheckpointWriter>();
 }
@@ -19,6 +23,7 @@ Checkpointing::~Checkpointing() = default;
 
 void Checkpointing::save(const RunRecord& record, const LaunchRecord& launch, bool best) {
   finish();
+  Phase::enter("the save of the checkpoint");
   const auto tensors = state_.checkpoint_tensors(comm_.rank(), comm_.size());
   const auto path = folder_ / checkpoint_file_name(config_.name, record.step, record.epoch, record.loss);
   saved_step_ = record.step;
@@ -43,6 +48,7 @@ void Checkpointing::poll() {
 void Checkpointing::finish() {
   if (!writing_ || !writing_->active()) return;
   const Stopwatch watch;
+  Phase::enter("the end of the save in the background");
   writing_->finish(comm_);
   committed(watch.seconds());
 }
@@ -52,6 +58,7 @@ void Checkpointing::committed(double waited) {
   guarded(comm_, [&] {
     if (comm_.rank() == 0) update_catalogue(folder_, pending_path_.filename().string(), pending_best_, config_);
   });
+  STRATA_FAULT("save.done", saved_step_);
   newest_ = pending_path_;
   log_info(text("Checkpoint ", newest_.string(), " written", pending_best_ ? ", best so far" : "",
                 waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));

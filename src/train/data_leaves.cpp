@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace strata {
+namespace {
+
+void copy_into(const TokenBatch& batch, CausalLm::Activations& activations) {
+  std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
+  std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
+  if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());
+}
+
+}  // namespace
 
 struct DataLeaves::State {
   TokenSamples samples;
@@ -40,9 +49,13 @@ void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
   if (state_->ahead && !state_->ahead->next(batch)) state_->ahead.reset();  // it has come to its end
   if (!state_->ahead) state_->loader.fill(state_->position(leaf), state_->end, batch);
   STRATA_ASSERT(batch.position == state_->position(leaf), "a batch of position ", batch.position, ", expected ", state_->position(leaf));
-  std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
-  std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
-  if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());
+  copy_into(batch, activations);
+}
+
+void DataLeaves::fill_again(std::int64_t leaf, CausalLm::Activations& activations) {
+  TokenBatch batch;
+  state_->loader.fill(state_->position(leaf), state_->end, batch);
+  copy_into(batch, activations);
 }
 
 }  // namespace strata

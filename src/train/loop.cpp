@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/train/checkpointing.hpp"
 #include "strata/train/data_leaves.hpp"
 #include "strata/train/metrics.hpp"
@@ -53,13 +56,19 @@ class RankPositions {
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 
+// Steps skipped because they were not finite: names in RunRecord::extra, and how many in a row end the run.
+constexpr const char* skipped_in_a_row = "skipped_in_a_row";
+constexpr const char* skipped_in_all = "skipped";
+constexpr std::int64_t most_skipped = 10;
+
 class Loop {
  public:
   explicit Loop(LoopParts& parts)
       : p_(parts),
         record_(parts.record),
         leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro),
-        checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint) {
+        checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint),
+        stop_(parts.comm) {
     leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.comm.rank(), p_.comm.size()), p_.plan.end());
     if (p_.validation_data) {
       DataConfig in_order = p_.data;
@@ -86,11 +95,7 @@ class Loop {
     while (record_.step < last && !(result.stopped_early = stops_early())) {
       const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
       if (sequences == 0) break;
-      if (signalled()) {
-        result.interrupted = true;
-        break;
-      }
-      step(sequences);
+      if ((result.interrupted = !step(sequences))) break;
       checkpointing_.poll();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
       const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
@@ -112,25 +117,25 @@ class Loop {
   bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }
   bool due(std::int64_t every) const { return every > 0 && record_.step % every == 0; }
 
-  // Ranks get signals at different times: they agree on the largest before each step.
-  bool signalled() {
-    const auto signal = static_cast<int>(p_.comm.all_max(pending_signal()));
-    if (signal) log_info(text("Received ", signal_name(signal), " after step ", record_.step, ": saving and leaving"));
-    return signal != 0;
-  }
-
-  void step(std::int64_t sequences) {
+  // False if a signal came: the step was dropped, and everything is as after the step before.
+  bool step(std::int64_t sequences) {
     const Stopwatch watch;
     leaves_.begin(record_.cursor, sequences);
     const double lr = p_.schedule.lr(record_.step + 1);
     const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_,
-                                                  p_.plan.leaves(sequences), lr, record_.step + 1);
+                                                  p_.plan.leaves(sequences), lr, record_.step + 1, &stop_);
+    if (result.stopped_by) {
+      log_info(text("Received ", signal_name(result.stopped_by), " in step ", record_.step + 1, ", which is dropped: saving step ",
+                    record_.step, " and leaving"));
+      return false;
+    }
     record_.step += 1;
     record_.cursor += sequences;
     record_.tokens += sequences * p_.data.sequence;
     record_.epoch = p_.plan.epoch_at(record_.cursor);
-    record_.loss = result.loss;
-    record_.validation_loss = none;  // belongs to the steps that were validated
+    if (result.not_finite.empty()) record_.loss = result.loss;  // of the last step that was taken
+    record_.validation_loss = none;                             // belongs to the steps that were validated
+    count_skipped(result);
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
     metrics_now_ = {record_.step,
@@ -146,12 +151,36 @@ class Loop {
                     peak_memory_bytes(),
                     0};
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
+    return true;
+  }
+
+  // The record counts them, so that a run that is resumed stops where the undisturbed one does.
+  void count_skipped(const StepResult& result) {
+    if (result.not_finite.empty()) {
+      record_.extra.erase(skipped_in_a_row);
+      return;
+    }
+    const auto raise = [&](const char* name) { return std::stoll(record_.extra[name] = std::to_string(count_of(name) + 1)); };
+    const std::int64_t in_a_row = raise(skipped_in_a_row), all = raise(skipped_in_all);
+    const std::string what = text("step ", record_.step, ": loss ", result.loss, ", gradient norm ", result.grad_norm,
+                                  ". The first tensor that is not finite is ", result.not_finite);
+    if (in_a_row >= most_skipped)
+      throw_error(ExitCode::diverged,
+                  text(what, ". This was the ", in_a_row, "th step in a row to be skipped (train.non_finite = skip): the run has diverged"),
+                  true);
+    log_warning(text(what, ". The update is skipped (", in_a_row, " in a row, ", all, " in all)"));
+  }
+  std::int64_t count_of(const char* name) const {
+    const auto at = record_.extra.find(name);
+    return at == record_.extra.end() ? 0 : std::strtoll(at->second.c_str(), nullptr, 10);
   }
 
   // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
   // the record: a run that goes on from here is then the run that never stopped.
   bool validate_now(bool counts) {
     const Stopwatch watch;
+    Phase::enter("the validation");
+    STRATA_FAULT("validation", record_.step);
     const std::int64_t samples =
         p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
     validation_->begin(0, samples);
@@ -189,6 +218,7 @@ class Loop {
   DataLeaves leaves_;
   std::optional<DataLeaves> validation_;
   Checkpointing checkpointing_;
+  StopAgreement stop_;
   std::optional<MetricsFile> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;

@@ -2,9 +2,11 @@
 
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -45,10 +47,16 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t resumed
 }
 
 void MetricsFile::append(const StepMetrics& m) {
+  errno = 0;
   std::ofstream out(path_, std::ios::app);
   out << m.step << ',' << exact(m.epoch) << ',' << m.tokens << ',' << exact(m.loss) << ',' << exact(m.grad_norm) << ',' << exact(m.lr)
       << ',' << exact(m.validation_loss) << ',' << exact(m.tokens_per_s) << ',' << m.memory_bytes << '\n';
-  if (!out.flush()) throw DataError(text("cannot write ", path_.string(), "; is the disk full?"));
+  if (out.flush()) return;
+  const int code = errno;
+  throw_error(code == ENOSPC || code == EDQUOT ? ExitCode::capacity : ExitCode::data,
+              text(path_.string(), ": cannot write the row of step ", m.step, code ? text(": ", std::strerror(code)) : "",
+                   "; is the run's folder still there and writable?"),
+              false);
 }
 
 std::int64_t peak_memory_bytes() {

@@ -2,9 +2,13 @@
 
 #include <cmath>
 
+#include "strata/base/fault.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/optim/clip.hpp"
 #include "strata/tensor/fold.hpp"
+#include "strata/train/non_finite.hpp"
+#include "strata/train/signals.hpp"
 
 namespace strata {
 namespace {
@@ -27,8 +31,10 @@ TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& stat
 }
 
 StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations,
-                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t) {
+                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop) {
   reduction.begin(leaves);
+  Phase::set_step(t);
+  Phase::enter("the count of tokens");
   std::vector<std::int64_t> counted;
   std::int64_t mine = 0;
   for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf)
@@ -39,23 +45,42 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
     throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
 
   leaf_loss_.assign(static_cast<std::size_t>(leaves), 0.0);
+  std::vector<double> scales;
   for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
+    if (stop && stop->look(pending_signal())) break;
+    Phase::enter("micro-batch", leaf);
+    STRATA_FAULT("leaf", t);
     // Every leaf is scaled by the step's own count, so that no mean of means is taken.
     const std::int64_t own = counted[static_cast<std::size_t>(leaf - reduction.first())];
-    const double weight = settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
-                                                    : 1.0 / static_cast<double>(result.counted);
+    const double weight = scales.emplace_back(settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
+                                                                        : 1.0 / static_cast<double>(result.counted));
     source.fill(leaf, activations);
     Context context{stream, state_.weights().weight, &reduction.leaf()};
     model_.forward_backward(context, activations, weight);
+    if (fault_poisons(t, leaf)) activations.row_loss.as<double>()[0] = std::nan("");
     reduction.leaf_done(stream);
     leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(activations.row_loss) * weight;
   }
+  STRATA_FAULT("exchange", t);
+  Phase::enter("the gradient exchange");
+  if (stop && (result.stopped_by = stop->decide(pending_signal()))) return result;
   gather_runs(comm, leaf_loss_, [&](int r) { return first_leaf(leaves, reduction.block(), r, comm.size()); });
   result.loss = fold(leaf_loss_);
   const FlatBuffer& gradient = reduction.finish(stream, comm);
   result.grad_norm = gradient_norm(stream, comm, gradient);
-  check_finite(t, result.loss, result.grad_norm, gradient);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
+    result.not_finite = locate_not_finite(stream, comm, model_, state_.weights().weight, reduction, activations, source, leaves, scales, t);
+    if (settings_.skip_non_finite) return result;
+    throw_error(ExitCode::diverged,
+                text("step ", t, ": loss ", result.loss, ", gradient norm ", result.grad_norm, ". The first tensor that is not finite is ",
+                     result.not_finite, ". The parameters are those of step ", t - 1,
+                     "; lower optimizer.lr, raise schedule.warmup_steps, look at the data of this step, or pass over such steps with "
+                     "train.non_finite = skip"),
+                true);
+  }
 
+  Phase::enter("the update");
+  STRATA_FAULT("update", t);
   const OptimizerConfig& o = settings_.optimizer;
   update(stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
   return result;
@@ -76,23 +101,6 @@ double TrainStep::gradient_norm(Stream& stream, Communicator& comm, const FlatBu
     units.push_back(
         fold(std::span<const double>(sums + unit.offset / chunk, static_cast<std::size_t>((unit.elements + chunk - 1) / chunk))));
   return std::sqrt(fold(units));
-}
-
-void TrainStep::check_finite(std::int64_t t, double loss, double norm, const FlatBuffer& gradient) const {
-  if (std::isfinite(loss) && std::isfinite(norm)) return;
-  std::string where;
-  for (std::size_t p = 0; p < model_.parameters().parameters().size() && where.empty(); ++p) {
-    const View g = gradient.parameter(static_cast<int>(p));
-    for (std::int64_t i = 0; i < g.elements() && where.empty(); ++i) {
-      const double value = g.type() == DType::f32 ? static_cast<double>(g.as<float>()[i]) : g.as<double>()[i];
-      if (!std::isfinite(value))
-        where = text("; the first gradient that is not finite is ", model_.parameters()[static_cast<int>(p)].name, " at element ", i);
-    }
-  }
-  throw_error(ExitCode::diverged,
-              text("step ", t, ": loss ", loss, ", gradient norm ", norm, where, ". The parameters are those of step ", t - 1,
-                   "; lower optimizer.lr, raise schedule.warmup_steps, or look at the data of this step"),
-              true);
 }
 
 void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const {

@@ -1,5 +1,6 @@
 #include "strata/train/validation.hpp"
 
+#include "strata/base/phase.hpp"
 #include "strata/parallel/reduction.hpp"
 #include "strata/tensor/fold.hpp"
 
@@ -13,6 +14,7 @@ ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& mo
   std::vector<double> sums(static_cast<std::size_t>(leaves), 0.0);
   std::int64_t counted = 0;
   for (std::int64_t leaf = first; leaf < last; ++leaf) {
+    Phase::enter("validation micro-batch", leaf);
     source.fill(leaf, activations);
     Context context{stream, weights};
     model.forward(context, activations);

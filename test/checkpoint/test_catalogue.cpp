@@ -95,6 +95,25 @@ TEST_F(Catalogue, ResumesFromTheOneLatestNames) {
   EXPECT_THAT(notes_, IsEmpty());
 }
 
+TEST_F(Catalogue, ALaterOneFinishedAfterLatestWasWrittenGoesFirst) {
+  save(10);
+  update_catalogue(folder_.path(), "step_000010.h5", false, CheckpointConfig());
+  save(20);  // and killed before `latest` is replaced
+  fs::last_write_time(folder_ / "latest", fs::last_write_time(folder_ / "step_000020.h5") - std::chrono::seconds(1));
+  EXPECT_EQ(resumable(), "step_000020.h5");
+  damage("step_000020.h5");
+  fs::last_write_time(folder_ / "step_000020.h5", fs::last_write_time(folder_ / "latest") + std::chrono::seconds(1));
+  EXPECT_EQ(resumable(), "step_000010.h5");
+  EXPECT_EQ(notes_.size(), 1u);
+}
+
+TEST_F(Catalogue, RemovesWhatWasLeftUnfinished) {
+  save(10);
+  for (const char* name : {"step_000020.h5.tmp", "latest.12ab.tmp", "best.34.tmp", "notes.tmp"}) write_file(folder_ / name, "x");
+  remove_unfinished(folder_.path());
+  EXPECT_THAT(names(), ElementsAre("notes.tmp", "step_000010.h5"));
+}
+
 TEST_F(Catalogue, PassesOverDamagedOnesWithANote) {
   save(10), save(20), save(30), save(40);
   write_file(folder_ / "latest", "step_000040.h5\n");

@@ -24,10 +24,15 @@ std::string checkpoint_file_name(const std::string& pattern, std::int64_t step, 
 /// Every checkpoint file in a folder that opens and has a step, by step; others (.tmp, strangers) are left out. Local.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder);
 
-/// What to resume from: the file itself, or the newest sound checkpoint of a folder (the one `latest` names first, then by falling step).
+/// What to resume from: the file itself, or the newest sound checkpoint of a folder: the one `latest` names first, then by falling step. A
+/// checkpoint of a later step that came into the folder after `latest` was written goes before it: its run was killed between the two.
 /// Damaged ones are passed over, each with a line in `notes`. Empty: there is none (the path may be missing altogether). A file that is
 /// named itself and is damaged is a DataError: nothing else was asked for. Local; reads every tensor and verifies every hash.
 std::optional<std::filesystem::path> find_resumable(const std::filesystem::path& file_or_folder, std::vector<std::string>& notes);
+
+/// Removes what runs that were killed left unfinished in the folder. For the start of a run that has the folder for itself. On one rank
+/// only.
+void remove_unfinished(const std::filesystem::path& folder);
 
 /// Called after a checkpoint was written: replaces `latest`, replaces `best` when told, deletes what config.keep and config.keep_best do
 /// not protect (never the one just written, never `best`, never a file that is not a readable checkpoint), and leftover .tmp files of

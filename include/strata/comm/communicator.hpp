@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,12 @@ class Communicator {
   /// The library's own floating-point sum over ranks: order, and so the last bits, are its own (parallel.reduction = fast).
   virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
   virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
+  /// Sends a number to another rank without waiting, which hears it in heard(). For what may come at any time. Local.
+  virtual void tell(int peer, int value) = 0;
+  /// A number that another rank has told this one; empty: none is there now. Does not wait. Local.
+  virtual std::optional<int> heard() = 0;
+  /// As all_max; `meanwhile` runs again and again until the others have come.
+  virtual std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) = 0;
   /// Ends the whole job now with this exit code; never returns. Local: the launcher ends the other ranks.
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };
@@ -58,6 +65,8 @@ std::unique_ptr<Communicator> make_mpi_communicator();
 /// Rank 0 of `ranks` that are not there, `per_host` of them on this host: sizes for planning. Everything collective is an InternalError.
 /// Throws InternalError unless 1 <= per_host <= ranks.
 std::unique_ptr<Communicator> make_plan_communicator(int ranks, int per_host);
+/// Whether a launcher (mpirun, srun) started this process. Without one MPI is not needed, and starts a second faster.
+bool launched();
 
 /// The text of rank `root`, on every rank.
 std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);

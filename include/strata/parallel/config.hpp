@@ -11,7 +11,7 @@ struct ParallelConfig {
   std::string recompute = "none";       // none: every activation is kept
   std::vector<std::string> offload;     // empty: everything stays on the device
   std::string gradient_type = "fp32";   // fp32 | bf16 on the way between ranks
-  double timeout = 600;                 // [s] the longest a collective may take; not enforced by this version
+  double timeout = 600;                 // [s] the longest a rank may be waited for without a sign that it gets on
 };
 
 }  // namespace strata

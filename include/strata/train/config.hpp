@@ -12,6 +12,7 @@ struct RunConfig {
   std::uint64_t seed = 42;
   std::string resume = "auto";    // auto | never | a checkpoint | a folder of checkpoints
   std::string progress = "auto";  // auto | on | off
+  std::string fault;              // a fault on purpose (base/fault.hpp), for tests; empty: none
 };
 
 struct BatchConfig {
@@ -30,6 +31,7 @@ struct TrainConfig {
   double min_delta = 0.0;                 // improvement that counts
   std::int64_t log_every = 1;             // [steps]
   double clip = 1.0;                      // global gradient norm; 0: off
+  std::string non_finite = "stop";        // stop | skip: a step whose loss or gradient is not finite
   std::string loss = "tokens";            // tokens | microbatch_mean (semantics S6)
 };
 

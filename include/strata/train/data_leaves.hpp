@@ -25,6 +25,7 @@ class DataLeaves final : public LeafSource {
   void begin(std::int64_t cursor, std::int64_t sequences);
   std::int64_t counted(std::int64_t leaf) override;
   void fill(std::int64_t leaf, CausalLm::Activations& activations) override;
+  void fill_again(std::int64_t leaf, CausalLm::Activations& activations) override;
 
  private:
   struct State;

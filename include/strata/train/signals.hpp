@@ -1,5 +1,5 @@
 #pragma once
-// Signals that ask a run to save and leave: SIGUSR1 and SIGTERM. Remembered when they come; ranks agree on them between steps.
+// Signals that ask a run to save and leave: SIGUSR1 and SIGTERM. Remembered when they come; ranks agree on them at the next micro-batch.
 
 namespace strata {
 
