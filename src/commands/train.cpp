@@ -254,6 +254,16 @@ class TrainCommand {
 
   Schedule schedule() const { return Schedule(s_.schedule, s_.optimizer.lr, plan_steps_->total_steps()); }
 
+  // All ranks measure at once, so that each gets its share of what they have in common.
+  Peaks peaks() {
+    if (!s_.run.profile) return {};
+    comm_.barrier();
+    Stream stream = Stream::cpu(*pool_);
+    const Peaks found = quick_peaks(stream, compute_);
+    comm_.barrier();
+    return found;
+  }
+
   LoopParts loop_parts() {
     RunRecord record;
     if (checkpoint_)
@@ -282,11 +292,23 @@ class TrainCommand {
                      s_.batch,      s_.train,
                      s_.checkpoint, schedule(),
                      *plan_steps_,  record,
-                     launch,        shows_progress(session_)};
+                     launch,        shows_progress(session_),
+                     peaks()};
+  }
+
+  void write_profile(const Profile& profile) const {
+    if (profile.steps == 0) return;
+    const std::string table = profile_table(profile);
+    log_info(table);
+    if (comm_.rank() != 0) return;
+    const fs::path folder = s_.run.folder;
+    write_text_atomically(folder / "profile.csv", profile_csv(profile));
+    write_text_atomically(folder / "plan.txt", read_text(folder / "plan.txt") + "\n" + table + "\n");
   }
 
   void finish(const LoopResult& result) {
     const RunRecord& r = result.record;
+    guarded(comm_, [&] { write_profile(result.profile); });
     if (result.interrupted) {
       log_info(text("Stopped after step ", r.step, " with a checkpoint; the same command continues from there"));
       return;

@@ -14,6 +14,10 @@ Section schema_run() {
            "What to go on from: auto takes the newest sound checkpoint of the run's folder if there is one, a folder its newest sound one.")
       .launch();
   table.row("progress", &C::progress, Choice({{"auto", "on", "off"}}), "", "One moving line on the terminal.").launch();
+  table
+      .row("profile", &C::profile, Flag(), "",
+           "Time per op and phase beside its floor, worst first: in the log, plan.txt and profile.csv at the run's end (doc/profile.md).")
+      .launch();
   return table.done();
 }
 

@@ -84,6 +84,8 @@ class Loop {
     LoopResult result;
     const std::int64_t last = p_.plan.total_steps();
     while (record_.step < last && !(result.stopped_early = stops_early())) {
+      begin_profile(last);
+      const auto timed = p_.stream.time(phase::other);
       const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
       if (sequences == 0) break;
       if (signalled()) {
@@ -91,12 +93,13 @@ class Loop {
         break;
       }
       step(sequences);
-      checkpointing_.poll();
+      poll_checkpoint();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
       const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
       report();
-      if (due(p_.checkpoint.every) || end || improved) checkpointing_.save(record_, p_.launch, improved);
+      if (due(p_.checkpoint.every) || end || improved) save_checkpoint(improved);
     }
+    if (p_.stream.profiling()) result.profile = gather_profile(p_.comm, p_.stream.profile(), done_ - unprofiled_, p_.peaks);
     if (result.stopped_early)
       log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ",
                     p_.train.min_delta));
@@ -109,11 +112,29 @@ class Loop {
     return result;
   }
 
+  // The first step pays for what later ones find ready, so it is left out unless it is the only one.
+  void begin_profile(std::int64_t last) {
+    if (!p_.run.profile || p_.stream.profiling() || (done_ == 0 && record_.step + 1 < last)) return;
+    unprofiled_ = done_;
+    p_.stream.start_profile();
+  }
+
+  void poll_checkpoint() {
+    const auto timed = p_.stream.time(phase::checkpoint);
+    checkpointing_.poll();
+  }
+
+  void save_checkpoint(bool improved) {
+    const auto timed = p_.stream.time(phase::checkpoint);
+    checkpointing_.save(record_, p_.launch, improved);
+  }
+
   bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }
   bool due(std::int64_t every) const { return every > 0 && record_.step % every == 0; }
 
   // Ranks get signals at different times: they agree on the largest before each step.
   bool signalled() {
+    const auto timed = p_.stream.time(phase::sums);
     const auto signal = static_cast<int>(p_.comm.all_max(pending_signal()));
     if (signal) log_info(text("Received ", signal_name(signal), " after step ", record_.step, ": saving and leaving"));
     return signal != 0;
@@ -151,6 +172,7 @@ class Loop {
   // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
   // the record: a run that goes on from here is then the run that never stopped.
   bool validate_now(bool counts) {
+    const auto timed = p_.stream.time(phase::validation, true);
     const Stopwatch watch;
     const std::int64_t samples =
         p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
@@ -173,6 +195,7 @@ class Loop {
   }
 
   void report() {
+    const auto timed = p_.stream.time(phase::log);
     const bool shown = due(p_.train.log_every) || record_.step == p_.plan.total_steps();
     if (p_.moving_line) Log::progress_line(step_line(metrics_now_));
     if (shown && p_.moving_line)
@@ -194,7 +217,7 @@ class Loop {
   std::string pending_line_;
   double last_validation_ = none;
   double busy_ = 0;
-  std::int64_t done_ = 0;
+  std::int64_t done_ = 0, unprofiled_ = 0;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@ struct RunConfig {
   std::uint64_t seed = 42;
   std::string resume = "auto";    // auto | never | a checkpoint | a folder of checkpoints
   std::string progress = "auto";  // auto | on | off
+  bool profile = false;           // time per op and its floor
 };
 
 struct BatchConfig {
