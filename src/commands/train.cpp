@@ -10,6 +10,7 @@
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/checkpoint/writer.hpp"
 #include "strata/data/loader.hpp"
+#include "strata/deck/machine_file.hpp"
 #include "strata/io/file.hpp"
 #include "strata/train/loop.hpp"
 #include "strata/train/metrics.hpp"
@@ -52,6 +53,7 @@ class TrainCommand {
   void open_inputs() {
     guarded(comm_, [&] {
       check_device(session_);
+      if (s_.run.profile && !s_.plan.machine.empty()) machine_ = read_machine_file(s_.plan.machine);
       config_ = s_.model.config.empty() ? named_weights(s_.model.weights, "").config : read_model_config(s_.model.config);
       config_.check_sequence(s_.data.sequence);
       train_data_.emplace(s_.data.train);
@@ -257,6 +259,10 @@ class TrainCommand {
   // All ranks measure at once, so that each gets its share of what they have in common.
   Peaks peaks() {
     if (!s_.run.profile) return {};
+    if (machine_) {
+      const double share = std::min(1.0, static_cast<double>(threads_) / static_cast<double>(machine_->cores));
+      return {machine_->gflops(s_.precision.compute) * share * 1e9, machine_->memory_gbs() * share * 1e9, s_.plan.machine};
+    }
     comm_.barrier();
     Stream stream = Stream::cpu(*pool_);
     const Peaks found = quick_peaks(stream, compute_);
@@ -328,6 +334,7 @@ class TrainCommand {
   Communicator& comm_;
   int threads_;
   DType compute_;
+  std::optional<Machine> machine_;  // plan.machine
   CausalConfig config_;
   std::optional<TokenFileReader> train_data_, validation_data_;
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -1,1 +1,2 @@
 strata_add_test(FILE comm/test_collective.cpp LABELS unit RANKS 1 2 3 4)
+strata_add_test(FILE comm/test_link_rate.cpp LABELS unit RANKS 1 2 3)

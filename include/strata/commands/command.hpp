@@ -41,6 +41,7 @@ int run_train(Session& session);
 int run_evaluate(Session& session);
 int run_generate(Session& session);
 int run_convert(Session& session);
+int run_measure(Session& session);
 int run_inspect(Session& session);
 int run_keys(Session& session);
 

@@ -21,6 +21,18 @@ struct ConvertConfig {
   std::string dtype = "bf16";  // fp32 | bf16: element type of weights written to a Hugging Face folder
 };
 
+/// The deck's [measure] section.
+struct MeasureConfig {
+  std::string output;        // machine file; empty: input/machines/<host>.in
+  std::string folder = ".";  // whose disk is measured
+  double seconds = 60;       // [s] in all
+};
+
+/// The deck's [plan] section.
+struct PlanConfig {
+  std::string machine;  // machine file; empty: the profile measures peaks itself
+};
+
 /// One member per section of the deck, with the defaults of the structs themselves.
 struct Settings {
   RunConfig run;
@@ -39,6 +51,8 @@ struct Settings {
   EvaluateConfig evaluate;
   GenerateConfig generate;
   ConvertConfig convert;
+  MeasureConfig measure;
+  PlanConfig plan;
 };
 
 }  // namespace strata
