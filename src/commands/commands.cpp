@@ -67,9 +67,13 @@ Keys: strata keys measure; doc/profile.md
 )";
 constexpr const char* inspect_help = R"(strata inspect PATH [--verify] [--json]
 
-What is in a checkpoint, a folder of checkpoints (its newest) or a token file. --verify recomputes every checksum and names what is damaged (exit code 3).
+What PATH is: a checkpoint (model, step, loss, deck, sizes, hashes, when and where written), a run's folder or its folder of checkpoints (its state, which are there,
+the newest in full), a token file (tokens, documents, tokenizer, sources), a Hugging Face folder or a safetensors file (model, tensors, types).
+--verify recomputes every checksum and names what is damaged (exit code 3); --json prints everything, every tensor and the whole deck too.
 
-  strata inspect runs/quickstart/checkpoints --verify
+  strata inspect runs/quickstart --verify
+  strata inspect runs/quickstart/train.h5
+  strata inspect data/Qwen3-0.6B --json
 )";
 constexpr const char* keys_help = R"(strata keys [section] [--json] [--markdown]
 
@@ -104,7 +108,7 @@ const std::vector<Command>& commands() {
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
       {"measure", "peaks of this machine: products, memory, disk, links, clock; writes a machine file", measure_help, true, true, false,
        run_measure},
-      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, false,
+      {"inspect", "what a checkpoint, run, token file or model is; --verify recomputes every checksum", inspect_help, false, false, false,
        run_inspect},
       {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, false, run_keys},
   };

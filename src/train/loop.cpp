@@ -9,7 +9,7 @@
 #include "strata/base/log.hpp"
 #include "strata/train/checkpointing.hpp"
 #include "strata/train/data_leaves.hpp"
-#include "strata/train/metrics.hpp"
+#include "strata/train/run_metrics.hpp"
 #include "strata/train/signals.hpp"
 #include "strata/train/validation.hpp"
 
@@ -66,7 +66,9 @@ class Loop {
       in_order.shuffle = false;
       validation_.emplace(*p_.validation_data, in_order, p_.run.seed, p_.batch.micro);
     }
-    if (p_.comm.rank() == 0) metrics_.emplace(std::filesystem::path(p_.run.folder) / "metrics.csv", record_.step);
+    guarded(p_.comm, [&] {
+      if (p_.comm.rank() == 0) metrics_.emplace(p_.run.folder, record_.step, p_.comm.host(), p_.launch.deck);
+    });
   }
 
   LoopResult run() {
@@ -212,7 +214,7 @@ class Loop {
   DataLeaves leaves_;
   std::optional<DataLeaves> validation_;
   Checkpointing checkpointing_;
-  std::optional<MetricsFile> metrics_;
+  std::optional<RunMetrics> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;
   double last_validation_ = none;

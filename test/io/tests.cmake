@@ -4,3 +4,4 @@ strata_add_test(FILE io/test_h5_hostile.cpp LABELS unit TIMEOUT 60 LIBRARIES str
 strata_add_test(FILE io/test_safetensors.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE io/test_safetensors_golden.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE io/test_disk_rate.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE io/test_event_file.cpp LABELS unit TIMEOUT 60)
