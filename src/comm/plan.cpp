@@ -31,6 +31,9 @@ class PlanCommunicator final : public Communicator {
   std::int64_t all_sum(std::int64_t) override { refuse(); }
   std::int64_t all_max(std::int64_t) override { refuse(); }
   std::int64_t all_min(std::int64_t) override { refuse(); }
+  std::int64_t all_max_while(std::int64_t, const std::function<void()>&) override { refuse(); }
+  void tell(int, int) override { refuse(); }
+  std::optional<int> heard() override { refuse(); }
   void exchange(std::span<const Message>, std::span<const Message>) override { refuse(); }
   void all_reduce_sum_fast(float*, std::size_t) override { refuse(); }
   void all_reduce_sum_fast(double*, std::size_t) override { refuse(); }

@@ -65,11 +65,26 @@ follows from convert.from.
 
 Keys: strata keys convert
 )";
+constexpr const char* measure_help = R"(strata measure [deck ...] [--measure.output=FILE] [--json]
+
+Peaks of this node, or under mpirun of every node of an allocation: matrix products by type and shape, memory, thread pool, disk, clock under load, messages between
+ranks. Takes about a minute (measure.seconds); names nodes that are slower than the others. Writes a machine file (input/machines/<host>.in), which plan.machine names.
+Nothing else should run meanwhile. One rank per node with all its cores (--bind-to none) measures the node; the links need two ranks.
+
+  strata measure --measure.folder=/scratch/me
+  mpirun -n 4 --map-by ppr:1:node --bind-to none strata measure --measure.output=input/machines/cluster.in
+
+Keys: strata keys measure; doc/profile.md
+)";
 constexpr const char* inspect_help = R"(strata inspect PATH [--verify] [--json]
 
-What is in a checkpoint, a folder of checkpoints (its newest) or a token file. --verify recomputes every checksum and names what is damaged (exit code 3).
+What PATH is: a checkpoint (model, step, loss, deck, sizes, hashes, when and where written), a run's folder or its folder of checkpoints (its state, which are there,
+the newest in full), a token file (tokens, documents, tokenizer, sources), a Hugging Face folder or a safetensors file (model, tensors, types).
+--verify recomputes every checksum and names what is damaged (exit code 3); --json prints everything, every tensor and the whole deck too.
 
-  strata inspect runs/quickstart/checkpoints --verify
+  strata inspect runs/quickstart --verify
+  strata inspect runs/quickstart/train.h5
+  strata inspect data/Qwen3-0.6B --json
 )";
 constexpr const char* keys_help = R"(strata keys [section] [--json] [--markdown]
 
@@ -104,7 +119,9 @@ const std::vector<Command>& commands() {
       {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
-      {"inspect", "what is in a checkpoint or token file; --verify recomputes every checksum", inspect_help, false, false, false,
+      {"measure", "peaks of this machine: products, memory, disk, links, clock; writes a machine file", measure_help, true, true, false,
+       run_measure},
+      {"inspect", "what a checkpoint, run, token file or model is; --verify recomputes every checksum", inspect_help, false, false, false,
        run_inspect},
       {"keys", "every deck key: type, default, range, unit, one sentence", keys_help, false, false, false, run_keys},
   };

@@ -8,6 +8,7 @@
 #include "commands/findings.hpp"
 #include "commands/model_source.hpp"
 #include "strata/data/loader.hpp"
+#include "strata/device/machine.hpp"
 #include "strata/train/loop.hpp"
 
 namespace strata {
@@ -34,6 +35,7 @@ struct Preflight {
   std::optional<StepPlan> steps;
   std::optional<CheckpointReader> checkpoint;  // to resume from
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
+  std::optional<Machine> machine;              // plan.machine
   std::optional<TrainPlan> plan;
   std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background
   std::int64_t checkpoint_bytes = 0;                     // of one checkpoint on disk
@@ -43,7 +45,7 @@ struct Preflight {
   bool elsewhere = false;  // a batch script starts the run: this machine may not be the one
 };
 
-/// Device, config.json, tokenizer.
+/// Device, machine file, config.json, tokenizer.
 void check_model(Preflight& p);
 /// The token files, their vocabulary and tokenizer, and how many steps they give.
 void check_data(Preflight& p);

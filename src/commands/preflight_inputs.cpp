@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "commands/preflight.hpp"
+#include "strata/deck/machine_file.hpp"
 #include "strata/device/thread_pool.hpp"
 
 namespace strata {
@@ -16,6 +17,9 @@ Preflight::Preflight(const Session& of, const Communicator& ranks, bool look_lon
 
 void check_model(Preflight& p) {
   p.findings.attempt("device", "device.kind", "", [&] { check_device(p.session); });
+  p.findings.attempt("plan.machine", "plan.machine", "write one with strata measure, or leave plan.machine empty", [&] {
+    if (!p.s.plan.machine.empty()) p.machine = read_machine_file(p.s.plan.machine);
+  });
   const std::string& config = p.s.model.config;
   p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
     if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));

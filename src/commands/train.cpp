@@ -168,6 +168,20 @@ class TrainCommand {
   const ParameterSet& parameters() const { return run_.model->parameters(); }
   Schedule schedule() const { return Schedule(s_.schedule, s_.optimizer.lr, run_.steps->total_steps()); }
 
+  // All ranks measure at once, so that each gets its share of what they have in common.
+  Peaks peaks() {
+    if (!s_.run.profile) return {};
+    if (run_.machine) {
+      const double share = std::min(1.0, static_cast<double>(threads_) / static_cast<double>(run_.machine->cores));
+      return {run_.machine->gflops(s_.precision.compute) * share * 1e9, run_.machine->memory_gbs() * share * 1e9, s_.plan.machine};
+    }
+    comm_.barrier();
+    Stream stream = Stream::cpu(*pool_);
+    const Peaks found = quick_peaks(stream, compute_);
+    comm_.barrier();
+    return found;
+  }
+
   LoopParts loop_parts() {
     RunRecord record;
     if (run_.checkpoint)
@@ -204,11 +218,23 @@ class TrainCommand {
                      *run_.steps,
                      record,
                      launch,
-                     shows_progress(session_)};
+                     shows_progress(session_),
+                     peaks()};
+  }
+
+  void write_profile(const Profile& profile) const {
+    if (profile.steps == 0) return;
+    const std::string table = profile_table(profile);
+    log_info(table);
+    if (comm_.rank() != 0) return;
+    const fs::path folder = s_.run.folder;
+    write_text_atomically(folder / "profile.csv", profile_csv(profile));
+    write_text_atomically(folder / "plan.txt", read_text(folder / "plan.txt") + "\n" + table + "\n");
   }
 
   void finish(const LoopResult& result) {
     const RunRecord& r = result.record;
+    guarded(comm_, [&] { write_profile(result.profile); });
     if (result.interrupted) {
       log_info(text("Stopped after step ", r.step, " with a checkpoint; the same command continues from there"));
       return;

@@ -9,7 +9,8 @@ const std::vector<Section>& schema() {
   static const std::vector<Section> sections = {
       schema_run(),        schema_model(),     schema_tokenizer(), schema_data(),      schema_prepare(),  schema_batch(),
       schema_train(),      schema_optimizer(), schema_schedule(),  schema_precision(), schema_parallel(), schema_device(),
-      schema_checkpoint(), schema_evaluate(),  schema_generate(),  schema_convert(),   schema_check()};
+      schema_checkpoint(), schema_evaluate(),  schema_generate(),  schema_convert(),   schema_check(),    schema_measure(),
+      schema_plan()};
   return sections;
 }
 

@@ -105,6 +105,8 @@ Section schema_evaluate();
 Section schema_generate();
 Section schema_convert();
 Section schema_check();
+Section schema_measure();
+Section schema_plan();
 
 /// All sections, in the order of a deck.
 const std::vector<Section>& schema();

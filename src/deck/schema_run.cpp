@@ -33,6 +33,10 @@ Section schema_run() {
       .launch();
   table.row("progress", &C::progress, Choice({{"auto", "on", "off"}}), "", "One moving line on the terminal.").launch();
   table.row("fault", &C::fault, FaultText(), "", "Breaks the run on purpose; taken by test builds only (doc/faults.md).").launch();
+  table
+      .row("profile", &C::profile, Flag(), "",
+           "Time per op and phase beside its floor, worst first: in the log, plan.txt and profile.csv at the run's end (doc/profile.md).")
+      .launch();
   return table.done();
 }
 

@@ -61,9 +61,47 @@ void* Stream::worker_scratch(int worker) {
   return scratch_ + worker * worker_scratch_bytes;
 }
 
-void Stream::record(const char* op, double flops, double bytes) {
+Stream::Timed Stream::record(const char* op, double flops, double bytes) {
   OpCost& cost = costs_[op];
   cost.calls += 1, cost.flops += flops, cost.bytes += bytes;
+  if (!profiling_) return {nullptr, nullptr, false};
+  OpCost& row = whole_ ? *current_ : profile_[op];
+  row.flops += flops, row.bytes += bytes;
+  if (whole_) return {nullptr, nullptr, false};
+  row.calls += 1;
+  return enter(row, false);
+}
+
+Stream::Timed Stream::time(const char* phase, bool whole) {
+  if (!profiling_ || whole_) return {nullptr, nullptr, false};
+  OpCost& row = profile_[phase];
+  row.calls += 1;
+  return enter(row, whole);
+}
+
+void Stream::start_profile() {
+  STRATA_ASSERT(!current_, "a profile begins inside one of its phases");
+  profile_.clear();
+  profiling_ = true;
+}
+
+// Time up to now belongs to the row that has been current.
+void Stream::count_time() {
+  const auto now = std::chrono::steady_clock::now();
+  if (current_) current_->seconds += std::chrono::duration<double>(now - since_).count();
+  since_ = now;
+}
+
+Stream::Timed Stream::enter(OpCost& row, bool whole) {
+  count_time();
+  Timed timed{this, current_, whole_};
+  current_ = &row, whole_ = whole;
+  return timed;
+}
+
+void Stream::leave(OpCost* before, bool whole) {
+  count_time();
+  current_ = before, whole_ = whole;
 }
 
 }  // namespace strata

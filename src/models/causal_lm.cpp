@@ -98,8 +98,8 @@ void CausalLm::forward_backward(Context& context, Activations& a, double scale) 
 
 void CausalLm::logits_of(Context& context, ConstView normed, View logits) const {
   const View weight = head_weight(context.weights);
-  context.stream.record("logits", 2.0 * static_cast<double>(normed.size(0)) * static_cast<double>(config_.V * config_.H),
-                        static_cast<double>(weight.bytes()));
+  const auto timed = context.stream.record("logits", 2.0 * static_cast<double>(normed.size(0)) * static_cast<double>(config_.V * config_.H),
+                                           static_cast<double>(weight.bytes()));
   if (context.stream.planning()) return;
   gemm(context.stream, normed.size(0), config_.V, config_.H, normed.type(), {normed.data(), normed.stride(0), false},
        {weight.data(), config_.H, true}, logits.type(), logits.data(), logits.stride(0));

@@ -25,7 +25,7 @@ void adamw_update(Stream& stream, View weight, View remainder, ConstView gradien
   expect_contiguous(op, "exp_avg_sq", exp_avg_sq);
   STRATA_ASSERT(step.t >= 1, op, ": update number ", step.t, ", expected 1 or more");
   // Per element: scale; m in three operations, v in four; p in seven.
-  stream.record(
+  const auto timed = stream.record(
       op, 15 * count_of(weight.elements()),
       count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()));
   if (stream.planning()) return;

@@ -35,8 +35,8 @@ void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, Co
   expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
   if (lse.given()) check_lse(op, lse, q);
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum.
-  stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4),
-                count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
+  const auto timed = stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4),
+                                   count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
   if (stream.planning()) return;
   cpu::attention_forward(stream, q, k, v, first_key, scale, o, lse);
 }
@@ -51,8 +51,8 @@ void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k
   expect_shape(op, "dk", dk, k.shape()), expect_type(op, "dk", dk, q.type());
   expect_shape(op, "dv", dv, k.shape()), expect_type(op, "dv", dv, q.type());
   // Per pair: five products over hd, then scale, subtract, exponential (counted as one), subtract and multiply; and D.
-  stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
-                count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()));
+  const auto timed = stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
+                                   count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()));
   void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
   if (stream.planning()) return;
   cpu::attention_backward(stream, {dout, q, k, v, o, lse, first_key, scale, dq, dk, dv}, workspace);
@@ -69,8 +69,8 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
   STRATA_ASSERT(nkv > 0 && q.size(1) % nkv == 0, op, ": ", q.size(1), " query heads do not divide into ", nkv, " groups");
   STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
   // The cost of a full cache: what is planned is what is recorded, whatever the lengths.
-  stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
-                count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
+  const auto timed = stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
+                                   count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
   if (stream.planning()) return;
   cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
 }

@@ -13,7 +13,7 @@ void embedding_forward(Stream& stream, ConstView ids, ConstView weight, View y) 
   expect_shape(op, "weight", weight, Shape{V, H});
   expect_shape(op, "y", y, Shape{R, H}), expect_type(op, "y", y, weight.type());
   expect_float(op, "weight", weight);
-  stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()));
+  const auto timed = stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()));
   if (stream.planning()) return;
   cpu::embedding_forward(stream, ids, weight, y);
 }
@@ -28,7 +28,8 @@ void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweigh
   expect_contiguous(op, "dweight", dweight);
   // With add at most R rows of dweight are read and written; with set all of it is written.
   const std::int64_t row = H * static_cast<std::int64_t>(size_of(dweight.type()));
-  stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)));
+  const auto timed =
+      stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)));
   void* workspace = stream.workspace(cpu::embedding_workspace(R));
   if (stream.planning()) return;
   cpu::embedding_backward(stream, dy, ids, dweight, write, workspace);

@@ -22,7 +22,7 @@ void linear_forward(Stream& stream, ConstView x, ConstView weight, ConstView bia
   expect_shape(op, "y", y, Shape{R, N}), expect_type(op, "y", y, x.type());
   if (bias.given()) expect_shape(op, "bias", bias, Shape{N}), expect_type(op, "bias", bias, x.type());
   if (residual.given()) expect_shape(op, "residual", residual, Shape{R, N}), expect_type(op, "residual", residual, x.type());
-  stream.record(
+  const auto timed = stream.record(
       op, product_flops(R, N, K) + count_of(R * N) * ((bias.given() ? 1 : 0) + (residual.given() ? 1 : 0)),
       count_of(x.bytes() + weight.bytes() + y.bytes() + (bias.given() ? bias.bytes() : 0) + (residual.given() ? residual.bytes() : 0)));
   if (stream.planning()) return;
@@ -37,8 +37,8 @@ void linear_backward_input(Stream& stream, ConstView dy, ConstView weight, View 
   expect_shape(op, "weight", weight, Shape{N, K}), expect_type(op, "weight", weight, dy.type());
   expect_shape(op, "dx", dx, Shape{R, K}), expect_type(op, "dx", dx, dy.type());
   const bool adds = write == Write::add;
-  stream.record(op, product_flops(R, K, N) + (adds ? count_of(R * K) : 0.0),
-                count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)));
+  const auto timed = stream.record(op, product_flops(R, K, N) + (adds ? count_of(R * K) : 0.0),
+                                   count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)));
   if (stream.planning()) return;
   cpu::linear_backward_input(stream, dy, weight, dx, write);
 }
@@ -54,8 +54,8 @@ void linear_backward_weight(Stream& stream, ConstView dy, ConstView x, View dwei
   if (dbias.given()) expect_shape(op, "dbias", dbias, Shape{N}), expect_type(op, "dbias", dbias, sums);
   const bool adds = write == Write::add;
   const std::int64_t gradients = dweight.bytes() + (dbias.given() ? dbias.bytes() : 0);
-  stream.record(op, product_flops(N, K, R) + (adds ? count_of(N * K) : 0.0) + (dbias.given() ? count_of(R * N) : 0.0),
-                count_of(dy.bytes() + x.bytes() + gradients * (adds ? 2 : 1)));
+  const auto timed = stream.record(op, product_flops(N, K, R) + (adds ? count_of(N * K) : 0.0) + (dbias.given() ? count_of(R * N) : 0.0),
+                                   count_of(dy.bytes() + x.bytes() + gradients * (adds ? 2 : 1)));
   if (stream.planning()) return;
   cpu::linear_backward_weight(stream, dy, x, dweight, dbias, write);
 }

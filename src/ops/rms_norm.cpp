@@ -28,8 +28,8 @@ void rms_norm_forward(Stream& stream, ConstView x, ConstView weight, double eps,
   check(op, x, weight, rstd);
   expect_shape(op, "y", y, x.shape()), expect_type(op, "y", y, x.type());
   // Per element: square, sum, two products; per row: mean, eps, root, inverse.
-  stream.record(op, 4 * count_of(x.elements()) + 4 * count_of(x.shape().rows()),
-                count_of(x.bytes() + weight.bytes() + y.bytes() + (rstd.given() ? rstd.bytes() : 0)));
+  const auto timed = stream.record(op, 4 * count_of(x.elements()) + 4 * count_of(x.shape().rows()),
+                                   count_of(x.bytes() + weight.bytes() + y.bytes() + (rstd.given() ? rstd.bytes() : 0)));
   if (stream.planning()) return;
   cpu::rms_norm_forward(stream, x, weight, eps, y, rstd);
 }
@@ -44,9 +44,9 @@ void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weig
   expect_shape(op, "dweight", dweight, weight.shape()), expect_type(op, "dweight", dweight, cpu::sum_type(x.type()));
   const bool adds = write_dx == Write::add, adds_weight = write_dweight == Write::add;
   // Per element: g, xhat, g xhat and its sum; xhat mean, difference, rstd; dy xhat and its sum.
-  stream.record(op, (9 + (adds ? 1 : 0)) * count_of(x.elements()),
-                count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) +
-                         dweight.bytes() * (adds_weight ? 2 : 1)));
+  const auto timed = stream.record(op, (9 + (adds ? 1 : 0)) * count_of(x.elements()),
+                                   count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) +
+                                            dweight.bytes() * (adds_weight ? 2 : 1)));
   void* workspace = stream.workspace(cpu::rms_norm_workspace(x.shape().rows(), x.shape().back(), x.type()));
   if (stream.planning()) return;
   cpu::rms_norm_backward(stream, dy, x, weight, rstd, dx, write_dx, dweight, write_dweight, workspace);

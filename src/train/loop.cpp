@@ -12,7 +12,7 @@
 #include "strata/base/phase.hpp"
 #include "strata/train/checkpointing.hpp"
 #include "strata/train/data_leaves.hpp"
-#include "strata/train/metrics.hpp"
+#include "strata/train/run_metrics.hpp"
 #include "strata/train/signals.hpp"
 #include "strata/train/validation.hpp"
 
@@ -75,7 +75,9 @@ class Loop {
       in_order.shuffle = false;
       validation_.emplace(*p_.validation_data, in_order, p_.run.seed, p_.batch.micro);
     }
-    if (p_.comm.rank() == 0) metrics_.emplace(std::filesystem::path(p_.run.folder) / "metrics.csv", record_.step);
+    guarded(p_.comm, [&] {
+      if (p_.comm.rank() == 0) metrics_.emplace(p_.run.folder, record_.step, p_.comm.host(), p_.launch.deck);
+    });
   }
 
   LoopResult run() {
@@ -93,15 +95,18 @@ class Loop {
     LoopResult result;
     const std::int64_t last = p_.plan.total_steps();
     while (record_.step < last && !(result.stopped_early = stops_early())) {
+      begin_profile(last);
+      const auto timed = p_.stream.time(phase::other);
       const std::int64_t sequences = p_.plan.sequences_at(record_.cursor);
       if (sequences == 0) break;
       if ((result.interrupted = !step(sequences))) break;
-      checkpointing_.poll();
+      poll_checkpoint();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
       const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
       report();
-      if (due(p_.checkpoint.every) || end || improved) checkpointing_.save(record_, p_.launch, improved);
+      if (due(p_.checkpoint.every) || end || improved) save_checkpoint(improved);
     }
+    if (p_.stream.profiling()) result.profile = gather_profile(p_.comm, p_.stream.profile(), done_ - unprofiled_, p_.peaks);
     if (result.stopped_early)
       log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ",
                     p_.train.min_delta));
@@ -112,6 +117,23 @@ class Loop {
     result.record = record_;
     result.validation_loss = last_validation_;
     return result;
+  }
+
+  // The first step pays for what later ones find ready, so it is left out unless it is the only one.
+  void begin_profile(std::int64_t last) {
+    if (!p_.run.profile || p_.stream.profiling() || (done_ == 0 && record_.step + 1 < last)) return;
+    unprofiled_ = done_;
+    p_.stream.start_profile();
+  }
+
+  void poll_checkpoint() {
+    const auto timed = p_.stream.time(phase::checkpoint);
+    checkpointing_.poll();
+  }
+
+  void save_checkpoint(bool improved) {
+    const auto timed = p_.stream.time(phase::checkpoint);
+    checkpointing_.save(record_, p_.launch, improved);
   }
 
   bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }
@@ -178,6 +200,7 @@ class Loop {
   // True if this is the best validation so far. One at a run's end that the deck's rhythm does not ask for is said, but leaves no trace in
   // the record: a run that goes on from here is then the run that never stopped.
   bool validate_now(bool counts) {
+    const auto timed = p_.stream.time(phase::validation, true);
     const Stopwatch watch;
     Phase::enter("the validation");
     STRATA_FAULT("validation", record_.step);
@@ -202,6 +225,7 @@ class Loop {
   }
 
   void report() {
+    const auto timed = p_.stream.time(phase::log);
     const bool shown = due(p_.train.log_every) || record_.step == p_.plan.total_steps();
     if (p_.moving_line) Log::progress_line(step_line(metrics_now_));
     if (shown && p_.moving_line)
@@ -219,12 +243,12 @@ class Loop {
   std::optional<DataLeaves> validation_;
   Checkpointing checkpointing_;
   StopAgreement stop_;
-  std::optional<MetricsFile> metrics_;
+  std::optional<RunMetrics> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;
   double last_validation_ = none;
   double busy_ = 0;
-  std::int64_t done_ = 0;
+  std::int64_t done_ = 0, unprofiled_ = 0;
 };
 
 }  // namespace

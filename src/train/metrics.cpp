@@ -12,6 +12,7 @@
 
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
+#include "strata/base/log.hpp"
 #include "strata/io/file.hpp"
 
 namespace strata {
@@ -23,6 +24,23 @@ std::string exact(double value) {
   std::snprintf(buffer, sizeof buffer, "%.17g", value);
   return std::isnan(value) ? "" : buffer;
 }
+
+/// The step of a row with all its columns, each empty or a number; 0: it is no such row.
+std::int64_t step_of(const std::string& row) {
+  constexpr int columns = 9;
+  std::istringstream cells(row + ",");
+  std::int64_t step = 0;
+  int found = 0;
+  for (std::string cell; std::getline(cells, cell, ','); ++found) {
+    char* end = nullptr;
+    const double value = std::strtod(cell.c_str(), &end);
+    const bool decimal = !*end && cell.find_first_not_of("+-.0123456789einf") == std::string::npos;
+    if (!decimal || (found == 0 && (cell.empty() || cell.find_first_not_of("0123456789") != std::string::npos))) return 0;
+    if (found == 0) step = static_cast<std::int64_t>(value);
+  }
+  return found == columns ? step : 0;
+}
+
 }  // namespace
 
 std::string step_line(const StepMetrics& m) {
@@ -39,9 +57,24 @@ MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t resumed
     std::istringstream rows(read_text(path));
     std::string row;
     std::getline(rows, row);
+    if (row + "\n" != header) {
+      const std::filesystem::path aside = path.string() + ".unknown";
+      std::filesystem::rename(path, aside);
+      rows.setstate(std::ios::eofbit);
+      log_warning(text(path.string(), " does not begin with the line of columns that this version writes; renamed to ",
+                       aside.filename().string(), ", and a new one begun"));
+    }
     // A row cut short by a crash has no newline and a step that will be written again.
-    while (std::getline(rows, row) && !rows.eof())
-      if (std::strtoll(row.c_str(), nullptr, 10) <= resumed_step) kept += row + "\n";
+    std::int64_t last = 0, rubbish = 0;
+    while (std::getline(rows, row) && !rows.eof()) {
+      const std::int64_t step = step_of(row);
+      if (step <= last)
+        ++rubbish;
+      else if (step <= resumed_step)
+        kept += row + "\n", last = step;
+    }
+    if (rubbish > 0)
+      log_warning(text(path.string(), ": ", rubbish, rubbish == 1 ? " line that is" : " lines that are", " no step's row left out"));
   }
   write_text_atomically(path, kept);
 }

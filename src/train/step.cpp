@@ -8,6 +8,7 @@
 #include "strata/optim/clip.hpp"
 #include "strata/tensor/fold.hpp"
 #include "strata/train/non_finite.hpp"
+#include "strata/train/profile.hpp"
 #include "strata/train/signals.hpp"
 
 namespace strata {
@@ -37,10 +38,15 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
   Phase::enter("the count of tokens");
   std::vector<std::int64_t> counted;
   std::int64_t mine = 0;
-  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf)
+  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
+    const auto timed = stream.time(phase::data);
     counted.push_back(source.counted(leaf)), mine += counted.back();
+  }
   StepResult result;
-  result.counted = comm.all_sum(mine);
+  {
+    const auto timed = stream.time(phase::sums);
+    result.counted = comm.all_sum(mine);
+  }
   if (result.counted == 0)
     throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
 
@@ -54,7 +60,10 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
     const std::int64_t own = counted[static_cast<std::size_t>(leaf - reduction.first())];
     const double weight = scales.emplace_back(settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
                                                                         : 1.0 / static_cast<double>(result.counted));
-    source.fill(leaf, activations);
+    {
+      const auto timed = stream.time(phase::data);
+      source.fill(leaf, activations);
+    }
     Context context{stream, state_.weights().weight, &reduction.leaf()};
     model_.forward_backward(context, activations, weight);
     if (fault_poisons(t, leaf)) activations.row_loss.as<double>()[0] = std::nan("");
@@ -64,9 +73,15 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
   STRATA_FAULT("exchange", t);
   Phase::enter("the gradient exchange");
   if (stop && (result.stopped_by = stop->decide(pending_signal()))) return result;
-  gather_runs(comm, leaf_loss_, [&](int r) { return first_leaf(leaves, reduction.block(), r, comm.size()); });
+  {
+    const auto timed = stream.time(phase::sums);
+    gather_runs(comm, leaf_loss_, [&](int r) { return first_leaf(leaves, reduction.block(), r, comm.size()); });
+  }
   result.loss = fold(leaf_loss_);
-  const FlatBuffer& gradient = reduction.finish(stream, comm);
+  const FlatBuffer& gradient = [&]() -> const FlatBuffer& {
+    const auto timed = stream.time(phase::gradients);
+    return reduction.finish(stream, comm);
+  }();
   result.grad_norm = gradient_norm(stream, comm, gradient);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
     result.not_finite = locate_not_finite(stream, comm, model_, state_.weights().weight, reduction, activations, source, leaves, scales, t);
@@ -81,6 +96,7 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
 
   Phase::enter("the update");
   STRATA_FAULT("update", t);
+  const auto timed = stream.time(phase::optimizer);
   const OptimizerConfig& o = settings_.optimizer;
   update(stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
   return result;
@@ -95,7 +111,10 @@ double TrainStep::gradient_norm(Stream& stream, Communicator& comm, const FlatBu
   std::vector<std::size_t> counts;
   for (int r = 0; r < comm.size(); ++r) counts.push_back(static_cast<std::size_t>(begin(r + 1) - begin(r)) * sizeof(double));
   auto* sums = partials_.as<double>();
-  comm.all_gather_v(sums + first, counts, sums);
+  {
+    const auto timed = stream.time(phase::sums);
+    comm.all_gather_v(sums + first, counts, sums);
+  }
   std::vector<double> units;
   for (const Unit& unit : model_.parameters().units())
     units.push_back(

@@ -1,6 +1,6 @@
 add_library(strata_test_commands STATIC ${CMAKE_CURRENT_SOURCE_DIR}/commands/run_fixture.cpp)
 target_link_libraries(strata_test_commands PUBLIC strata_test_main)
-foreach(file train faults other_commands check)
+foreach(file train faults other_commands check tools)
   strata_add_test(FILE commands/test_${file}.cpp LABELS train restart TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
   add_dependencies(test_commands_${file} strata)
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
@@ -9,3 +9,4 @@ strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
 # A run that is killed a hundred times; test/torture.sh 1000 by hand.
 add_test(NAME torture.hundred COMMAND ${PROJECT_SOURCE_DIR}/test/torture.sh 100)
 set_tests_properties(torture.hundred PROPERTIES LABELS torture TIMEOUT 1200 PROCESSORS 2 ENVIRONMENT "STRATA_BINARY=${CMAKE_BINARY_DIR}/strata")
+strata_add_test(FILE commands/test_measure_report.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)

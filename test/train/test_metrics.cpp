@@ -129,6 +129,30 @@ TEST(MetricsFile, ARowCutShortByACrashIsDropped) {
   }
 }
 
+TEST(MetricsFile, LinesThatAreNoRowsAreLeftOut) {
+  const TemporaryFolder folder;
+  write_rows(folder / "metrics.csv", 4);
+  auto lines = lines_of(folder / "metrics.csv");
+  const std::string good = lines[3];
+  std::string content = lines[0] + "\n" + lines[1] + "\nrubbish\n\n,,,,,,,,\n2,1,2\n-1" + good.substr(1) + "\n" + lines[2] + "\n" + good +
+                        ",7\n" + good + "\n2" + good.substr(1) + "\n3.5" + good.substr(1) + "\n" + lines[4].substr(0, 3) + "x" +
+                        lines[4].substr(3) + "\n" + lines[4] + "\n";
+  write_file(folder / "metrics.csv", content);
+  MetricsFile(folder / "metrics.csv", 4).append(sample(5));
+  lines.push_back(cells_of(lines_of(folder / "metrics.csv").back())[0] == "5" ? lines_of(folder / "metrics.csv").back() : "");
+  EXPECT_EQ(lines_of(folder / "metrics.csv"), lines);
+}
+
+TEST(MetricsFile, AFileWithOtherColumnsIsSetAside) {
+  const TemporaryFolder folder;
+  const std::string foreign = "epoch,loss\n1,2\n2,3\n";
+  write_file(folder / "metrics.csv", foreign);
+  MetricsFile(folder / "metrics.csv", 7).append(sample(8));
+  EXPECT_EQ(steps_of(folder / "metrics.csv"), Steps({"step", "8"}));
+  EXPECT_EQ(lines_of(folder / "metrics.csv")[0], header);
+  EXPECT_EQ(read_file(folder / "metrics.csv.unknown"), foreign);
+}
+
 TEST(MetricsFile, ResumingWithoutAFileStartsOne) {
   const TemporaryFolder folder;
   MetricsFile(folder / "metrics.csv", 7).append(sample(8));

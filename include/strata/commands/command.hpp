@@ -44,6 +44,7 @@ int run_check(Session& session);
 int run_evaluate(Session& session);
 int run_generate(Session& session);
 int run_convert(Session& session);
+int run_measure(Session& session);
 int run_inspect(Session& session);
 int run_keys(Session& session);
 

@@ -27,6 +27,18 @@ struct CheckConfig {
   std::int64_t ranks = 0;  // 0: the script's, or those that are started
 };
 
+/// The deck's [measure] section.
+struct MeasureConfig {
+  std::string output;        // machine file; empty: input/machines/<host>.in
+  std::string folder = ".";  // whose disk is measured
+  double seconds = 60;       // [s] in all
+};
+
+/// The deck's [plan] section.
+struct PlanConfig {
+  std::string machine;  // machine file; empty: the profile measures peaks itself
+};
+
 /// One member per section of the deck, with the defaults of the structs themselves.
 struct Settings {
   RunConfig run;
@@ -46,6 +58,8 @@ struct Settings {
   GenerateConfig generate;
   ConvertConfig convert;
   CheckConfig check;
+  MeasureConfig measure;
+  PlanConfig plan;
 };
 
 }  // namespace strata

@@ -1,5 +1,6 @@
 #pragma once
-// Stream: where ops run. It carries the device, the threads, the cost record and the scratch memory that ops share.
+// Stream: where ops run. It carries the device, the threads, the cost record, the profile and the scratch memory that ops share.
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -14,8 +15,11 @@ namespace strata {
 struct OpCost {
   std::int64_t calls = 0;
   double flops = 0, bytes = 0;
-  double seconds = 0;  // measured, where profiling is on
+  double seconds = 0;  // measured, in a profile only
 };
+
+/// Time and cost by name: ops, and the phases of a step that are none.
+using ProfileRows = std::map<std::string, OpCost>;
 
 class Stream {
  public:
@@ -47,14 +51,42 @@ class Stream {
   /// product_scratch_bytes bytes for the product that runs; used by gemm() only.
   void* product_scratch() { return product_scratch_; }
 
-  /// Called once by each op's front with its own name.
-  void record(const char* op, double flops, double bytes);
+  /// While it lives, time counts for one row of the profile. Does nothing where there is no profile.
+  class [[nodiscard]] Timed {
+   public:
+    Timed(Timed&& other) noexcept : stream_(other.stream_), before_(other.before_), whole_(other.whole_) { other.stream_ = nullptr; }
+    Timed& operator=(Timed&&) = delete;
+    ~Timed() {
+      if (stream_) stream_->leave(before_, whole_);
+    }
+
+   private:
+    friend class Stream;
+    Timed(Stream* stream, OpCost* before, bool whole) : stream_(stream), before_(before), whole_(whole) {}
+    Stream* stream_;
+    OpCost* before_;  // the row that time counts for again afterwards
+    bool whole_;      // what the row's phase found
+  };
+
+  /// Called once by each op's front with its own name; the op's time is that until what is returned goes out of scope.
+  Timed record(const char* op, double flops, double bytes);
+  /// What phases that are no op do: time goes to `phase`, that of ops inside to the ops; with `whole` their time and cost go to the phase
+  /// too.
+  Timed time(const char* phase, bool whole = false);
+  /// Forgets the profile and begins it anew. Every instant belongs to one row only, the innermost: the sum of all is the time of the
+  /// outermost.
+  void start_profile();
+  bool profiling() const { return profiling_; }
+  const ProfileRows& profile() const { return profile_; }
   const std::map<std::string, OpCost>& costs() const { return costs_; }
   void reset_costs() { costs_.clear(); }
 
  private:
   Stream(DeviceKind kind, ThreadPool* pool);
   void take_scratch(Arena& arena, int threads);
+  Timed enter(OpCost& row, bool whole);
+  void leave(OpCost* before, bool whole);
+  void count_time();
   struct Grown;
   DeviceKind kind_;
   ThreadPool* pool_ = nullptr;
@@ -64,6 +96,10 @@ class Stream {
   std::int64_t workspace_bytes_ = 0, largest_workspace_ = 0;
   std::unique_ptr<Grown> grown_;
   std::map<std::string, OpCost> costs_;
+  bool profiling_ = false, whole_ = false;  // whole_: inside a phase that takes its ops' time
+  ProfileRows profile_;
+  OpCost* current_ = nullptr;  // the row that time counts for
+  std::chrono::steady_clock::time_point since_;
 };
 
 }  // namespace strata

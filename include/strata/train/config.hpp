@@ -13,6 +13,7 @@ struct RunConfig {
   std::string resume = "auto";    // auto | never | a checkpoint | a folder of checkpoints
   std::string progress = "auto";  // auto | on | off
   std::string fault;              // a fault on purpose (base/fault.hpp), for tests; empty: none
+  bool profile = false;           // time per op and its floor
 };
 
 struct BatchConfig {

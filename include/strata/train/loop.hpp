@@ -12,6 +12,7 @@
 #include "strata/data/token_file.hpp"
 #include "strata/optim/schedule.hpp"
 #include "strata/train/config.hpp"
+#include "strata/train/profile.hpp"
 #include "strata/train/setup.hpp"
 
 namespace strata {
@@ -59,6 +60,7 @@ struct LoopParts {
   RunRecord record;  // step 0, or that of the checkpoint resumed from
   LaunchRecord launch;
   bool moving_line;  // one progress line on the terminal
+  Peaks peaks = {};  // with run.profile: of this rank
 };
 
 struct LoopResult {
@@ -67,6 +69,7 @@ struct LoopResult {
   double validation_loss = 0;        // the last one of this launch; NaN: none
   bool interrupted = false;          // stopped by a signal, with a checkpoint
   bool stopped_early = false;
+  Profile profile;  // with run.profile
 };
 
 /// Runs until max_steps, epochs, early stopping or a signal. Collective over parts.comm.

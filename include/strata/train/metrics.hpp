@@ -23,7 +23,8 @@ std::string step_line(const StepMetrics& metrics);
 /// metrics.csv: 17 significant digits, so that equal bits are equal text. On one rank only.
 class MetricsFile {
  public:
-  /// Opens for appending after cutting every row beyond `resumed_step` (0: begins anew). Throws DataError.
+  /// Opens for appending after cutting every row beyond `resumed_step` (0: begins anew) and every line that is no row with a rising step;
+  /// such lines are counted in a warning. A file without this version's header is renamed to <name>.unknown. Throws DataError.
   MetricsFile(const std::filesystem::path& path, std::int64_t resumed_step);
   void append(const StepMetrics& metrics);
 

@@ -1,0 +1,44 @@
+#pragma once
+// Machine: what one node of a machine can do, as `strata measure` found it. The file is described in doc/profile.md; deck/machine_file.hpp
+// reads and writes it.
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace strata {
+
+/// Rates of one node with all its cores. 0: not measured (one host has no network, one rank no links).
+struct Machine {
+  std::string name;       // the host it was measured on
+  std::string processor;  // as the kernel calls it
+  std::string measured;   // when, and by which version
+  std::int64_t cores = 0;
+  std::int64_t memory_bytes = 0;
+
+  double fp32_gflops = 0, bf16_gflops = 0, fp64_gflops = 0;  // [GFLOP/s] the best product of each type
+  std::map<std::string, double> products;                    // [GFLOP/s] by ProductShape::name(), as it comes on average (median)
+
+  double read_gbs = 0, copy_gbs = 0, triad_gbs = 0;  // [GB/s] memory
+  double pool_us = 0;                                // [us] a run of the thread pool that does nothing
+
+  double disk_write_gbs = 0, disk_read_gbs = 0;  // [GB/s] with fsync; past the page cache
+
+  double host_latency_us = 0, host_gbs = 0;        // [us], [GB/s] one message between two ranks of a host
+  double network_latency_us = 0, network_gbs = 0;  // the same between two hosts
+  double gather_gbs = 0;                           // [GB/s] all-gather: bytes that reach each rank per second
+  std::int64_t gather_ranks = 0;                   // of so many ranks
+
+  double clock_mhz = 0, loaded_clock_mhz = 0;  // [MHz] all cores busy with little, and right after products
+
+  /// GFLOP/s of "fp32" | "bf16" | "fp64".
+  double gflops(const std::string& precision) const {
+    return precision == "fp64" ? fp64_gflops : precision == "bf16" ? bf16_gflops : fp32_gflops;
+  }
+  /// The best of the three. [GB/s]
+  double memory_gbs() const {
+    const double streams = copy_gbs > triad_gbs ? copy_gbs : triad_gbs;
+    return read_gbs > streams ? read_gbs : streams;
+  }
+};
+
+}  // namespace strata

@@ -1,0 +1,191 @@
+// strata measure: what this node, or an allocation of nodes, can do; writes the machine file.
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "commands/measure_report.hpp"
+#include "commands/model_source.hpp"
+#include "strata/base/clock.hpp"
+#include "strata/base/log.hpp"
+#include "strata/base/version.hpp"
+#include "strata/deck/machine_file.hpp"
+#include "strata/device/peaks.hpp"
+#include "strata/io/disk_rate.hpp"
+#include "strata/io/file.hpp"
+
+namespace strata {
+namespace {
+
+// The first of each type is its peak. The others are products of Qwen3-0.6B at 512 tokens: q,k,v and the MLP forward, and their gradients.
+const std::vector<ProductShape>& shapes() {
+  static const std::vector<ProductShape> all = [] {
+    std::vector<ProductShape> list{
+        {DType::f32, "nt", 1024, 1024, 2048}, {DType::bf16, "nt", 1024, 1024, 2048}, {DType::f64, "nt", 512, 512, 1024}};
+    for (const DType type : {DType::f32, DType::bf16}) {
+      list.push_back({type, "nt", 512, 4096, 1024});   // q, k, v
+      list.push_back({type, "nt", 512, 6144, 1024});   // gate, up
+      list.push_back({type, "nt", 512, 1024, 3072});   // down
+      list.push_back({type, "nn", 512, 1024, 4096});   // gradient of the input
+      list.push_back({type, "tn", 6144, 1024, 512});   // gradient of a weight
+      list.push_back({type, "nt", 512, 16384, 1024});  // a part of the head
+      list.push_back({type, "nt", 1, 4096, 1024});     // a token of generation
+    }
+    return list;
+  }();
+  return all;
+}
+constexpr std::size_t peak_of_f32 = 0, peak_of_bf16 = 1, peak_of_f64 = 2;
+
+std::int64_t physical_memory() {
+  struct sysinfo info {};
+  return sysinfo(&info) == 0 ? static_cast<std::int64_t>(info.totalram) * static_cast<std::int64_t>(info.mem_unit) : 0;
+}
+
+/// What one rank found; handed round as plain numbers.
+struct RankRates {
+  double threads = 0, cores = 0, memory = 0, clock = 0, loaded_clock = 0, pool = 0;
+  double read = 0, copy = 0, triad = 0;
+  double disk_write = 0, disk_read = 0;
+  double products[20][4] = {};  // best, median, early, late
+};
+
+class MeasureCommand {
+ public:
+  explicit MeasureCommand(Session& session)
+      : session_(session), c_(session.settings().measure), comm_(session.comm), pool_(threads_of(session)), stream_(Stream::cpu(pool_)) {
+    STRATA_ASSERT(shapes().size() <= std::size(RankRates{}.products), shapes().size(), " products");
+  }
+
+  int run() {
+    log_info(build_text());
+    log_info(text(comm_.size(), comm_.size() == 1 ? " rank" : " ranks", " of ", pool_.threads(), " threads, about ", c_.seconds, " s"));
+    RankRates mine;
+    measure_compute(mine);
+    measure_memory(mine);
+    measure_disk(mine);
+    Measurement found = put_together(mine);
+    measure_links(found);
+    found.machine.measured = text(wall_clock_text(), ", Strata ", version());
+    guarded(comm_, [&] {
+      if (comm_.rank() == 0) say(found);
+    });
+    return static_cast<int>(ExitCode::done);
+  }
+
+ private:
+  void measure_compute(RankRates& mine) {
+    const auto peak_time = 0.08 * c_.seconds, time = 0.3 * c_.seconds / static_cast<double>(shapes().size());
+    mine.threads = pool_.threads(), mine.cores = default_threads(1), mine.memory = static_cast<double>(physical_memory());
+    mine.clock = clock_rate(pool_);
+    for (std::size_t i = 0; i < shapes().size(); ++i) {
+      comm_.barrier();
+      ProductRate rate;
+      guarded(comm_, [&] { rate = product_rate(stream_, shapes()[i], i <= peak_of_f64 ? peak_time : time); });
+      if (i == peak_of_bf16) mine.loaded_clock = clock_rate(pool_);
+      const double values[] = {rate.best, rate.median, rate.early, rate.late};
+      std::copy_n(values, 4, mine.products[i]);
+    }
+    log_info("Products measured");
+  }
+
+  void measure_memory(RankRates& mine) {
+    comm_.barrier();
+    guarded(comm_, [&] {
+      // The three arrays of all ranks of a host are half as large again as its caches; a short measurement takes less.
+      const std::int64_t most = static_cast<std::int64_t>(c_.seconds * (1 << 28)), bytes = beyond_caches() / 2 / comm_.local_size();
+      const MemoryRate rate = memory_rate(pool_, std::min(bytes, most), 0.12 * c_.seconds);
+      mine.read = rate.read, mine.copy = rate.copy, mine.triad = rate.triad;
+    });
+    mine.pool = pool_latency(pool_, 0.02 * c_.seconds);
+    log_info("Memory measured");
+  }
+
+  // One rank of each host: a disk is the host's.
+  void measure_disk(RankRates& mine) {
+    guarded(comm_, [&] {
+      if (comm_.local_rank() != 0) return;
+      make_folders(c_.folder);
+      const DiskRate rate = disk_rate(c_.folder, std::int64_t{4} << 30, 0.1 * c_.seconds);
+      mine.disk_write = rate.write, mine.disk_read = rate.read;
+    });
+    log_info("Disk measured in " + c_.folder);
+  }
+
+  static void add_rank(HostRates& host, const RankRates& r) {
+    Machine& m = host.machine;
+    host.ranks += 1;
+    m.cores = std::min(m.cores + static_cast<std::int64_t>(r.threads), static_cast<std::int64_t>(r.cores)),
+    m.memory_bytes = static_cast<std::int64_t>(r.memory);
+    m.read_gbs += r.read * 1e-9, m.copy_gbs += r.copy * 1e-9, m.triad_gbs += r.triad * 1e-9;
+    m.pool_us = std::max(m.pool_us, r.pool * 1e6);
+    m.disk_write_gbs = std::max(m.disk_write_gbs, r.disk_write * 1e-9), m.disk_read_gbs = std::max(m.disk_read_gbs, r.disk_read * 1e-9);
+    const auto slower = [](double a, double b) { return a == 0 ? b : std::min(a, b); };
+    m.clock_mhz = slower(m.clock_mhz, r.clock * 1e-6), m.loaded_clock_mhz = slower(m.loaded_clock_mhz, r.loaded_clock * 1e-6);
+    host.products.resize(shapes().size());
+    for (std::size_t i = 0; i < shapes().size(); ++i) {
+      MeasuredProduct& p = host.products[i];
+      p.name = shapes()[i].name(), p.long_run = i <= peak_of_f64;
+      p.best += r.products[i][0], p.median += r.products[i][1], p.early += r.products[i][2], p.late += r.products[i][3];
+      m.products[p.name] = p.median * 1e-9;
+    }
+    m.fp32_gflops = host.products[peak_of_f32].best * 1e-9, m.bf16_gflops = host.products[peak_of_bf16].best * 1e-9;
+    m.fp64_gflops = host.products[peak_of_f64].best * 1e-9;
+  }
+
+  Measurement put_together(const RankRates& mine) {
+    std::vector<RankRates> all(static_cast<std::size_t>(comm_.size()));
+    comm_.all_gather(&mine, sizeof mine, all.data());
+    const std::vector<std::string> processors = all_gather_text(comm_, processor_text());
+    Measurement found;
+    for (int r = 0; r < comm_.size(); ++r) {
+      const auto at = static_cast<std::size_t>(r);
+      auto host = std::find_if(found.hosts.begin(), found.hosts.end(), [&](const HostRates& h) { return h.host == comm_.host_of(r); });
+      if (host == found.hosts.end()) {
+        host = found.hosts.insert(host, HostRates{comm_.host_of(r), 0, {}, {}});
+        host->machine.name = host->host, host->machine.processor = processors[at];
+      }
+      add_rank(*host, all[at]);
+    }
+    found.machine = median_machine(found.hosts);
+    found.warnings = slow_hosts(found.hosts);
+    return found;
+  }
+
+  void measure_links(Measurement& found) {
+    found.links = link_rates(comm_, 64);
+    Machine& m = found.machine;
+    const auto slower_of = [](double a, double b, bool larger) { return a == 0 ? b : larger ? std::max(a, b) : std::min(a, b); };
+    for (const LinkRate& link : found.links) {
+      found.link_names.push_back(text(comm_.host_of(link.from), " rank ", link.from, " -> ", comm_.host_of(link.to), " rank ", link.to));
+      double& latency = link.same_host ? m.host_latency_us : m.network_latency_us;
+      double& bandwidth = link.same_host ? m.host_gbs : m.network_gbs;
+      latency = slower_of(latency, link.latency * 1e6, true), bandwidth = slower_of(bandwidth, link.bandwidth * 1e-9, false);
+    }
+    m.gather_gbs = gather_rate(comm_, std::int64_t{4} << 20) * 1e-9;
+    m.gather_ranks = comm_.size() > 1 ? comm_.size() : 0;
+  }
+
+  void say(const Measurement& found) const {
+    const std::filesystem::path path =
+        c_.output.empty() ? std::filesystem::path("input") / "machines" / (comm_.host() + ".in") : std::filesystem::path(c_.output);
+    if (path.has_parent_path()) make_folders(path.parent_path());
+    write_text_atomically(path, machine_text(found.machine));
+    std::printf("%s", session_.line.json ? measurement_json(found).c_str() : measurement_text(found).c_str());
+    log_info("Machine file " + path.string() + " written");
+  }
+
+  Session& session_;
+  const MeasureConfig& c_;
+  Communicator& comm_;
+  ThreadPool pool_;
+  Stream stream_;
+};
+
+}  // namespace
+
+int run_measure(Session& session) {
+  return MeasureCommand(session).run();
+}
+
+}  // namespace strata
