@@ -87,6 +87,7 @@ class TrainCommand {
 
   // Rank 0 looks, so that all resume from the same one.
   void find_checkpoint() {
+    const Stopwatch watch;
     std::string path;
     std::vector<std::string> notes;
     guarded(comm_, [&] {
@@ -102,7 +103,7 @@ class TrainCommand {
     if (path.empty()) return;
     guarded(comm_, [&] { checkpoint_.emplace(path); });
     log_info(text("Resuming from ", path, ", step ", checkpoint_->run().step, ", written by ", checkpoint_->launch().ranks,
-                  checkpoint_->launch().ranks == 1 ? " rank" : " ranks"));
+                  checkpoint_->launch().ranks == 1 ? " rank" : " ranks", ", found sound in ", watch.seconds(), " s"));
   }
 
   // Checkpoints of a run that is begun anew, or gone back in, would count as newer than the new ones.
@@ -229,7 +230,8 @@ class TrainCommand {
     const std::string from = checkpoint_                    ? checkpoint_->path().string()
                              : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed)
                                                             : s_.model.weights;
-    log_info(text("Weights from ", from, " in ", duration_text(watch.seconds())));
+    const std::string size = checkpoint_ ? ": " + bytes_text(static_cast<double>(fs::file_size(checkpoint_->path()))) : "";
+    log_info(text("Weights from ", from, size, " in ", watch.seconds(), " s"));
   }
 
   void log_data() {

@@ -153,10 +153,6 @@ bool FileHandle::bypass_cache() const {
   return false;
 }
 
-void FileHandle::read_ahead(std::int64_t offset, std::int64_t bytes) const {
-  (void)::posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_WILLNEED);
-}
-
 void FileHandle::drop_cache() const {
   // Advice only: where the system declines it, the next read comes from memory and still compares what was written.
   (void)::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);

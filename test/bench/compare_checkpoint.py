@@ -3,9 +3,8 @@ import glob
 import os
 import re
 import shutil
-import time
 
-from compare_tools import locked, pairs, run, spread, summary
+from compare_tools import pairs, run, spread, summary
 
 
 def timed_dd(o, *flags):
@@ -27,7 +26,7 @@ def compare(o, model_config, train_flags, path, drop_cache):
         shutil.rmtree(folder, ignore_errors=True)
         sync_all(o)
         done = run([o.strata, *train_flags(o, folder, model, 1, 1, 1)], o.lock)
-        gigabytes, seconds, verify = re.search(r"written: ([0-9.]+) GB in ([0-9.]+) s .*read back in ([0-9.]+) s", done.err).groups()
+        gigabytes, seconds, verify = re.search(r"written: ([0-9.]+) GB in ([0-9.]+) s,.*read back in ([0-9.]+) s", done.err).groups()
         state["file"] = glob.glob(f"{folder}/checkpoints/*.h5")[0]
         state["bytes"] = os.path.getsize(state["file"])
         return state["bytes"] / 1e9 / float(seconds), dict(gigabytes=float(gigabytes), write_s=float(seconds), read_back_s=float(verify),
@@ -50,7 +49,7 @@ def compare(o, model_config, train_flags, path, drop_cache):
         flags = [f for f in train_flags(o, folder, model, 1, 1, 2) if not f.startswith("--run.resume")]
         done = run([o.strata, *flags, "--run.resume=auto"], o.lock, until=lambda: restored(folder))
         log = open(os.path.join(folder, "log.txt")).read()
-        found, filled = float(re.findall(r"found sound in ([0-9.]+) s", log)[-1]), float(re.findall(r"Weights from .*\.h5: [0-9.]+ GB in ([0-9.]+) s", log)[-1])
+        found, filled = float(re.findall(r"found sound in ([0-9.]+) s", log)[-1]), float(re.findall(r"Weights from .*\.h5: .* in ([0-9.]+) s", log)[-1])
         return state["bytes"] / 1e9 / (found + filled), dict(verify_s=found, restore_s=filled, others_cores=round(done.others_cores, 2))
 
     def restored(folder):

@@ -8,6 +8,8 @@ namespace strata {
 
 /// Threads that keep a disk busy while others hash and copy.
 inline constexpr int transfers_in_flight = 4;
+/// The same for reading through the page cache, which reads ahead by itself: more only disturb it.
+inline constexpr int reads_in_flight = 2;
 /// Offsets, lengths and memory of transfers past the page cache are multiples of this. [bytes]
 inline constexpr std::int64_t transfer_alignment = 4096;
 
