@@ -111,7 +111,8 @@ void CheckpointReader::read_all(std::vector<Request> requests) const {
     const h5::DatasetInfo& info = find(request.tensor).data;
     const auto size = static_cast<std::int64_t>(size_of(info.type));
     for (std::int64_t at = 0, step = transfer_bytes / size; at < request.count; at += step)
-      pieces.push_back({request.tensor, request.first + at, std::min(step, request.count - at), static_cast<std::byte*>(request.to) + at * size});
+      pieces.push_back(
+          {request.tensor, request.first + at, std::min(step, request.count - at), static_cast<std::byte*>(request.to) + at * size});
   }
   const auto place = [&](const Request& piece) {
     const h5::DatasetInfo& info = find(piece.tensor).data;

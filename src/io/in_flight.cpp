@@ -52,10 +52,10 @@ void run_in_flight(std::int64_t count, int threads, const std::function<void(std
 }
 
 TransferBuffer::TransferBuffer(std::int64_t bytes)
-    : memory_(static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), std::align_val_t{transfer_alignment}))) {}
+    : memory_(static_cast<std::byte*>(::operator new (static_cast<std::size_t>(bytes), std::align_val_t{transfer_alignment}))) {}
 
 void TransferBuffer::Free::operator()(std::byte* memory) const {
-  ::operator delete(memory, std::align_val_t{transfer_alignment});
+  ::operator delete (memory, std::align_val_t{transfer_alignment});
 }
 
 }  // namespace strata

@@ -34,8 +34,8 @@ class CheckpointReader {
   };
   /// read() for every request, in the order of the file and by several threads. Local.
   void read_all(std::vector<Request> requests) const;
-  /// Recomputes every checksum, by several threads; returns one line per damaged stretch (empty: sound), as in "/model/x: elements 8192..12287 differ from
-  /// their checksum". Local.
+  /// Recomputes every checksum, by several threads; returns one line per damaged stretch (empty: sound), as in "/model/x: elements
+  /// 8192..12287 differ from their checksum". Local.
   std::vector<std::string> verify() const;
   /// XXH3-128 over the checksums of all tensors below `group` ("/model"), their names, types and shapes: equal exactly when they are. 32
   /// hexadecimal digits. Reads the checksums only. Local.
