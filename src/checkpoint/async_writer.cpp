@@ -15,6 +15,7 @@ struct AsyncCheckpointWriter::State {
   SnapshotBuffer snapshot;
   std::thread thread;
   std::atomic<bool> done{false};
+  SaveTimes times;
   std::exception_ptr error;  // of the thread; read after it was joined
   bool first_rank = false;
 
@@ -72,12 +73,17 @@ void AsyncCheckpointWriter::finish(Communicator& comm) {
       if (state_->error) std::rethrow_exception(state_->error);
     });
     state_->job->commit(comm);
+    state_->times = state_->job->times();
   } catch (...) {
     if (state_->first_rank) state_->job->discard();
     state_->job.reset();
     throw;
   }
   state_->job.reset();
+}
+
+const SaveTimes& AsyncCheckpointWriter::times() const {
+  return state_->times;
 }
 
 std::int64_t AsyncCheckpointWriter::snapshot_bytes(const std::vector<CheckpointTensor>& tensors) {

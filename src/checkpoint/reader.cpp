@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "checkpoint/block_hash.hpp"
 #include "checkpoint/records.hpp"
 #include "strata/base/error.hpp"
 #include "strata/io/file.hpp"
+#include "strata/io/in_flight.hpp"
 
 namespace strata {
 namespace {
@@ -103,30 +105,82 @@ void CheckpointReader::read(const std::string& name, std::int64_t first, std::in
   });
 }
 
-std::vector<std::string> CheckpointReader::verify() const {
+void CheckpointReader::read_all(std::vector<Request> requests) const {
+  std::vector<Request> pieces;
+  for (const Request& request : requests) {
+    const h5::DatasetInfo& info = find(request.tensor).data;
+    const auto size = static_cast<std::int64_t>(size_of(info.type));
+    for (std::int64_t at = 0, step = transfer_bytes / size; at < request.count; at += step)
+      pieces.push_back(
+          {request.tensor, request.first + at, std::min(step, request.count - at), static_cast<std::byte*>(request.to) + at * size});
+  }
+  const auto place = [&](const Request& piece) {
+    const h5::DatasetInfo& info = find(piece.tensor).data;
+    return info.offset + piece.first * static_cast<std::int64_t>(size_of(info.type));
+  };
+  std::sort(pieces.begin(), pieces.end(), [&](const Request& a, const Request& b) { return place(a) < place(b); });
+  run_in_flight(static_cast<std::int64_t>(pieces.size()), reads_in_flight, [&](std::int64_t i, int) {
+    const Request& piece = pieces[static_cast<std::size_t>(i)];
+    read(piece.tensor, piece.first, piece.count, piece.to);
+  });
+}
+
+namespace {
+
+/// Whole blocks of one tensor that are verified at a time, and what came of it.
+struct Check {
+  std::string_view name;
+  const h5::DatasetInfo *data, *checksums;
+  std::int64_t first, count;
+  std::vector<std::pair<std::int64_t, std::int64_t>> damaged;  // [elements]: from, past the end
+  std::string error;                                           // why it could not be read
+};
+
+/// One line per damaged stretch of a tensor, stretches that touch joined, and one for what could not be read.
+std::vector<std::string> damage_lines(const std::vector<Check>& checks) {
   std::vector<std::string> lines;
-  std::vector<std::byte> buffer;
-  for (const auto& [name, tensor] : tensors_) {
-    std::int64_t from = 0, to = 0;  // the stretch found last, not yet reported
-    const auto report = [&, &path = name] {
-      if (to > from) lines.push_back(text(path, ": elements ", from, "..", to - 1, " differ from their checksum"));
+  std::int64_t from = 0, to = 0;
+  std::string_view unreadable;  // the tensor whose rest is not spoken of
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    const Check& check = checks[i];
+    if (check.name == unreadable) continue;
+    const auto report = [&] {
+      if (to > from) lines.push_back(text(check.name, ": elements ", from, "..", to - 1, " differ from their checksum"));
+      from = to = 0;
     };
-    try {
-      each_transfer(tensor.data, 0, tensor.data.elements(), [&, &t = tensor](std::int64_t first, std::int64_t n) {
-        buffer.resize(static_cast<std::size_t>(n) * size_of(t.data.type));
-        file_.read(t.data, first, n, buffer.data());
-        compare_blocks(file_, t.data, t.checksums, buffer.data(), first, n, [&](std::int64_t a, std::int64_t b) {
-          if (a != to) report(), from = a;
-          to = b;
-        });
-      });
-      report();
-    } catch (const DataError& error) {
-      report();
-      lines.push_back(text(name, ": ", error.what()));
+    for (const auto& [a, b] : check.damaged) {
+      if (a != to) report(), from = a;
+      to = b;
     }
+    const bool last = i + 1 == checks.size() || checks[i + 1].name != check.name;
+    if (last || !check.error.empty()) report();
+    if (!check.error.empty()) lines.push_back(text(check.name, ": ", check.error)), unreadable = check.name;
   }
   return lines;
+}
+
+}  // namespace
+
+std::vector<std::string> CheckpointReader::verify() const {
+  std::vector<Check> checks;
+  for (const auto& [name, tensor] : tensors_)
+    each_transfer(tensor.data, 0, tensor.data.elements(), [&, &t = tensor, &n = name](std::int64_t first, std::int64_t count) {
+      checks.push_back({n, &t.data, &t.checksums, first, count, {}, {}});
+    });
+  std::vector<std::vector<std::byte>> buffers(reads_in_flight);
+  run_in_flight(static_cast<std::int64_t>(checks.size()), reads_in_flight, [&](std::int64_t i, int worker) {
+    Check& check = checks[static_cast<std::size_t>(i)];
+    std::vector<std::byte>& buffer = buffers[static_cast<std::size_t>(worker)];
+    buffer.resize(static_cast<std::size_t>(check.count) * size_of(check.data->type));
+    try {
+      file_.read(*check.data, check.first, check.count, buffer.data());
+      compare_blocks(file_, *check.data, *check.checksums, buffer.data(), check.first, check.count,
+                     [&](std::int64_t a, std::int64_t b) { check.damaged.emplace_back(a, b); });
+    } catch (const DataError& error) {
+      check.error = error.what();
+    }
+  });
+  return damage_lines(checks);
 }
 
 std::string CheckpointReader::content_hash(const std::string& group) const {

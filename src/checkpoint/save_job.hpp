@@ -38,7 +38,9 @@ class SaveJob {
   /// Copies the pieces into `buffer` and writes from there, so that the tensors may change. Local.
   void take_snapshot(SnapshotBuffer& buffer);
   /// Writes and hashes this rank's pieces, syncs, and reads back when asked. Neither HDF5 nor MPI: any thread may run it. Local.
-  void write() const;
+  void write();
+  /// What it took on this rank so far.
+  const SaveTimes& times() const { return times_; }
   /// Renames the file to its name and syncs the folder. Collective.
   void commit(Communicator& comm) const;
   /// Removes the temporary file. On rank 0, after every rank has stopped writing. Local.
@@ -53,9 +55,20 @@ class SaveJob {
     std::int64_t offset = 0, checksum_offset = 0;  // [bytes] in the file: of element `first`, of its block's checksum
   };
 
+  /// A run of whole blocks of one piece that is handled at a time.
+  struct Transfer {
+    std::size_t piece;
+    std::int64_t first, count;  // [elements] of the piece
+  };
+  std::vector<Transfer> transfers() const;
+  void write_pieces(const std::vector<Transfer>& transfers);
+  void read_back(const std::vector<Transfer>& transfers) const;
+
   std::filesystem::path path_, temporary_;
   std::int64_t step_ = 0;
   std::vector<Piece> pieces_;
+  std::vector<std::vector<unsigned char>> hashes_;  // of each piece
+  SaveTimes times_;
   bool verify_ = true;
 };
 

@@ -6,12 +6,13 @@
 
 namespace strata {
 
-void write_checkpoint(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors,
-                      const RunRecord& run, const LaunchRecord& launch, bool verify) {
-  const SaveJob job(comm, path, tensors, run, launch, verify);
+SaveTimes write_checkpoint(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors,
+                           const RunRecord& run, const LaunchRecord& launch, bool verify) {
+  SaveJob job(comm, path, tensors, run, launch, verify);
   try {
     guarded(comm, [&] { job.write(); });
     job.commit(comm);
+    return job.times();
   } catch (...) {
     if (comm.rank() == 0) job.discard();
     throw;

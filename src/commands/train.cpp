@@ -74,7 +74,9 @@ class TrainCommand {
     check_model(run_);
     check_data(run_);
     // Rank 0 looks, so that all resume from the same one.
+    const Stopwatch watch;
     check_checkpoint(run_, broadcast_text(comm_, comm_.rank() == 0 ? find_checkpoint(run_) : ""));
+    const double seconds = watch.seconds();
     check_weights_source(run_);
     check_memory(run_);
     check_batch(run_);
@@ -84,7 +86,7 @@ class TrainCommand {
                   " tensors, ", name_of(compute_), " on cpu"));
     if (run_.checkpoint)
       log_info(text("Resuming from ", run_.checkpoint->path().string(), ", step ", run_.checkpoint->run().step, ", written by ",
-                    run_.checkpoint->launch().ranks, run_.checkpoint->launch().ranks == 1 ? " rank" : " ranks"));
+                    run_.checkpoint->launch().ranks, run_.checkpoint->launch().ranks == 1 ? " rank" : " ranks", ", found sound in ", seconds, " s"));
   }
 
   // Checkpoints of a run that is begun anew, or gone back in, would count as newer than the new ones.
@@ -143,7 +145,8 @@ class TrainCommand {
     const std::string from = run_.checkpoint                ? run_.checkpoint->path().string()
                              : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed)
                                                             : s_.model.weights;
-    log_info(text("Weights from ", from, " in ", duration_text(watch.seconds())));
+    const std::string size = run_.checkpoint ? ": " + bytes_text(static_cast<double>(fs::file_size(run_.checkpoint->path()))) : "";
+    log_info(text("Weights from ", from, size, " in ", watch.seconds(), " s"));
   }
 
   void log_data() {

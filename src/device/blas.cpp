@@ -6,6 +6,7 @@
 #include "device/panel_product.hpp"
 #include "device/product.hpp"
 #include "device/skinny.hpp"
+#include "device/tile_product.hpp"
 #include "strata/base/error.hpp"
 
 namespace strata {
@@ -68,6 +69,18 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
   STRATA_ASSERT(write == Write::set || !residual, "a product can be added to a residual or to its output, not to both");
   const Product product{k, in, a, b, out, c, ldc, bias, write == Write::add ? c : residual, write == Write::add ? ldc : ld_residual};
   const auto scratch = [&](int worker) { return static_cast<unsigned char*>(stream.worker_scratch(worker)); };
+  if (fits_tiles(m, k, in, a, b)) {
+    const Cut columns = cut(n, std::clamp<Index>(n / (4 * stream.pool().threads()), 64, tile_columns));  // a cut changes no sum
+    void* const pairs = scratch(0) + tile_rows * tile_columns * 4;
+    pair_rows(m, k, a, pairs);
+    stream.pool().run(columns.count, [&](Index task, int worker) {
+      const Index column = task * columns.size, width = std::min(columns.size, n - column);
+      auto* sums = reinterpret_cast<float*>(scratch(worker));
+      tile_product(m, width, k, pairs, part(b, in, 0, column), sums);
+      finish_block(product, 0, column, m, width, sums, width);
+    });
+    return;
+  }
   if (is_skinny(m, k, in, a, b)) {
     stream.pool().run((n + skinny_columns - 1) / skinny_columns, [&](Index task, int worker) {
       const Index column = task * skinny_columns;

@@ -17,6 +17,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/phase.hpp"
+#include "strata/io/in_flight.hpp"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -143,6 +144,16 @@ std::int64_t FileHandle::size() const {
 
 void FileHandle::sync() const {
   if (::fsync(descriptor_) != 0) throw_write_error(path_, "cannot bring the file to disk (fsync)", errno);
+}
+
+bool FileHandle::bypass_cache() const {
+  const int flags = ::fcntl(descriptor_, F_GETFL);
+  if (flags < 0 || ::fcntl(descriptor_, F_SETFL, flags | O_DIRECT) != 0) return false;
+  // Some file systems take the flag and refuse the transfers: one is tried.
+  const TransferBuffer piece(transfer_alignment);
+  if (::pread(descriptor_, piece.data(), transfer_alignment, 0) == transfer_alignment) return true;
+  (void)::fcntl(descriptor_, F_SETFL, flags);
+  return false;
 }
 
 void FileHandle::drop_cache() const {

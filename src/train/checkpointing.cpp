@@ -1,5 +1,8 @@
 #include "strata/train/checkpointing.hpp"
 
+#include <cmath>
+#include <cstdio>
+
 #include "strata/base/clock.hpp"
 #include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
@@ -33,8 +36,8 @@ void Checkpointing::save(const RunRecord& record, const LaunchRecord& launch, bo
     return;
   }
   const Stopwatch watch;
-  write_checkpoint(comm_, path, tensors, record, launch, config_.verify);
-  committed(watch.seconds());
+  const SaveTimes times = write_checkpoint(comm_, path, tensors, record, launch, config_.verify);
+  committed(watch.seconds(), times);
 }
 
 void Checkpointing::save_if_new(const RunRecord& record, const LaunchRecord& launch) {
@@ -50,17 +53,24 @@ void Checkpointing::finish() {
   const Stopwatch watch;
   Phase::enter("the end of the save in the background");
   writing_->finish(comm_);
-  committed(watch.seconds());
+  committed(watch.seconds(), writing_->times());
 }
 
-// The file is whole under its name: now `latest` may point at it.
-void Checkpointing::committed(double waited) {
+// The file is whole under its name: now `latest` may point at it. What is said is the time of the rank that took longest.
+void Checkpointing::committed(double waited, const SaveTimes& own) {
   guarded(comm_, [&] {
     if (comm_.rank() == 0) update_catalogue(folder_, pending_path_.filename().string(), pending_best_, config_);
   });
   STRATA_FAULT("save.done", saved_step_);
   newest_ = pending_path_;
-  log_info(text("Checkpoint ", newest_.string(), " written", pending_best_ ? ", best so far" : "",
+  const auto longest = [&](double seconds) { return static_cast<double>(comm_.all_max(std::llround(seconds * 1e6))) * 1e-6; };
+  const double write = longest(own.write), read_back = longest(own.read_back);
+  char line[160];
+  std::snprintf(line, sizeof line, ": %.3f GB in %.3f s", static_cast<double>(checkpoint_bytes(state_.checkpoint_tensors(0, 1))) * 1e-9,
+                write);
+  std::string rest = line;
+  if (config_.verify) std::snprintf(line, sizeof line, ", read back in %.3f s", read_back), rest += line;
+  log_info(text("Checkpoint ", newest_.string(), " written", rest, pending_best_ ? ", best so far" : "",
                 waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));
 }
 

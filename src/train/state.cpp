@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "strata/io/in_flight.hpp"
+
 namespace strata {
 namespace {
 
@@ -61,23 +63,14 @@ std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks
 
 void TrainState::restore(const CheckpointReader& checkpoint) const {
   check_checkpoint_model(checkpoint, set_);
-  struct Piece {
-    std::string path;
-    std::int64_t first, count;
-    unsigned char* to;
-  };
-  std::vector<Piece> pieces;
+  std::vector<CheckpointReader::Request> requests;
   for (const CheckpointTensor& tensor : checkpoint_tensors(0, 1)) {
     Shape shape;
     for (std::int64_t size : tensor.shape) shape.append(size);
     expect_tensor(checkpoint, tensor.path, tensor.type, shape);
-    auto* base = static_cast<unsigned char*>(const_cast<void*>(tensor.pieces.at(0).data));
-    for (std::int64_t first = 0; first < shape.elements(); first += piece_elements)
-      pieces.push_back({tensor.path, first, std::min(piece_elements, shape.elements() - first),
-                        base + first * static_cast<std::int64_t>(size_of(tensor.type))});
+    requests.push_back({tensor.path, 0, shape.elements(), const_cast<void*>(tensor.pieces.at(0).data)});
   }
-  // HDF5 is not thread-safe: the pieces are read one after the other.
-  for (const Piece& piece : pieces) checkpoint.read(piece.path, piece.first, piece.count, piece.to);
+  checkpoint.read_all(std::move(requests));
 }
 
 std::vector<std::string> compare_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
@@ -125,13 +118,20 @@ void read_checkpoint_master(const CheckpointReader& checkpoint, const std::strin
 
 void load_checkpoint_weights(const CheckpointReader& checkpoint, const ParameterSet& set, const WeightStore& store) {
   check_checkpoint_model(checkpoint, set);
-  std::vector<float> values;
+  struct Piece {
+    int parameter;
+    std::int64_t first, count;
+  };
+  std::vector<Piece> pieces;
   for (std::size_t p = 0; p < set.parameters().size(); ++p)
-    for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements) {
-      values.resize(static_cast<std::size_t>(std::min(piece_elements, n - first)));
-      read_checkpoint_master(checkpoint, set.parameters()[p].name, first, values);
-      store.store(static_cast<int>(p), first, values);
-    }
+    for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements)
+      pieces.push_back({static_cast<int>(p), first, std::min(piece_elements, n - first)});
+  run_in_flight(static_cast<std::int64_t>(pieces.size()), reads_in_flight, [&](std::int64_t i, int) {
+    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    std::vector<float> values(static_cast<std::size_t>(piece.count));
+    read_checkpoint_master(checkpoint, set[piece.parameter].name, piece.first, values);
+    store.store(piece.parameter, piece.first, values);
+  });
 }
 
 }  // namespace strata

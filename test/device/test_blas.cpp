@@ -138,7 +138,7 @@ TEST(Blas, BitsDoNotDependOnThreads) {
   ThreadPool one(1), two(2), three(3), five(5);
   for (const Types& types : all_types)
     for (const Size& s : {Size{600, 1100, 70}, Size{65, 1300, 130}, Size{1100, 70, 65}, Size{1, 3000, 257}, Size{4, 1025, 130},
-                          Size{33, 900, 64}, Size{192, 128, 1500}})
+                          Size{33, 900, 64}, Size{20, 700, 96}, Size{192, 128, 1500}})
       for (int turned = 0; turned < 4; ++turned) {
         const Case product(types, s, turned);
         for (int kind = 0; kind < 3; ++kind) {
@@ -183,6 +183,22 @@ double rounded(double v, DType type) {
   if (type == DType::f64) return v;
   if (type == DType::f32) return static_cast<double>(static_cast<float>(v));
   return static_cast<double>(static_cast<float>(BFloat16(static_cast<float>(v))));
+}
+
+// Few rows and a depth in whole tiles: the path of generation, on processors with matrix tiles and on others.
+TEST(Blas, FewRowsEqualPlainLoops) {
+  for (const auto [m, n, k] :
+       {Size{1, 16, 32}, {2, 100, 64}, {15, 33, 96}, {16, 1100, 160}, {17, 47, 1024}, {32, 2050, 96}, {33, 40, 64}}) {
+    const Operand a(DType::bf16, m, k, false, 31), b(DType::bf16, k, n, true, 32);
+    TestTensor c(DType::f32, Shape{m, n}, 5);
+    ThreadPool pool(3);
+    Stream stream = Stream::cpu(pool);
+
+    gemm(stream, m, n, k, DType::bf16, a.ref(), b.ref(), DType::f32, c.view().data(), n + 5);
+
+    EXPECT_LT(relative_difference(c.values(), plain_product(a.logical(m, k), b.logical(k, n), m, n, k)), tolerance(DType::bf16, DType::f32))
+        << m << " x " << n << " x " << k;
+  }
 }
 
 TEST(Blas, AdditionIsProductThenAddition) {

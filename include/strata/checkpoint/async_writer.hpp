@@ -31,6 +31,9 @@ class AsyncCheckpointWriter {
   /// Waits for the thread, agrees over ranks, and renames; throws on every rank if any failed. Nothing to do when not active. Collective.
   void finish(Communicator& comm);
 
+  /// What the last save took on this rank, once finish() has returned. Local.
+  const SaveTimes& times() const;
+
   /// [bytes] of memory the snapshot of these pieces takes on this rank. Local.
   static std::int64_t snapshot_bytes(const std::vector<CheckpointTensor>& tensors);
 

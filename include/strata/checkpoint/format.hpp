@@ -47,6 +47,13 @@ struct CheckpointTensor {
   std::vector<TensorPiece> pieces;  // of this rank
 };
 
+/// What a save took on one rank. [s], [bytes]
+struct SaveTimes {
+  double write = 0;      // the file made, pieces hashed and written, and all of it on disk
+  double read_back = 0;  // and compared; 0 where it was not asked for
+  std::int64_t bytes = 0;
+};
+
 /// Everything of a run that is not a tensor, the same on every rank count. Stored as attributes and texts under /run.
 struct RunRecord {
   std::int64_t step = 0;

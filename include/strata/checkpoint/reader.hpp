@@ -26,8 +26,16 @@ class CheckpointReader {
   /// Reads elements [first, first + count) of a tensor and compares the checksums of the blocks it touches. Throws DataError naming file,
   /// tensor and elements. Local.
   void read(const std::string& tensor, std::int64_t first, std::int64_t count, void* to) const;
-  /// Recomputes every checksum; returns one line per damaged stretch (empty: sound), as in "/model/x: elements 8192..12287 differ from
-  /// their checksum". Local.
+  /// A piece of a tensor, and where its elements go. [elements]
+  struct Request {
+    std::string tensor;
+    std::int64_t first, count;
+    void* to;
+  };
+  /// read() for every request, in the order of the file and by several threads. Local.
+  void read_all(std::vector<Request> requests) const;
+  /// Recomputes every checksum, by several threads; returns one line per damaged stretch (empty: sound), as in "/model/x: elements
+  /// 8192..12287 differ from their checksum". Local.
   std::vector<std::string> verify() const;
   /// XXH3-128 over the checksums of all tensors below `group` ("/model"), their names, types and shapes: equal exactly when they are. 32
   /// hexadecimal digits. Reads the checksums only. Local.

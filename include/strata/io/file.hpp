@@ -27,6 +27,9 @@ class FileHandle {
   std::int64_t size() const;
   /// Data and metadata on disk.
   void sync() const;
+  /// From now on transfers go past the page cache: memory, offsets and lengths are multiples of transfer_alignment (io/in_flight.hpp).
+  /// False, and nothing changes, where the file system declines or the file is shorter than one such piece.
+  bool bypass_cache() const;
   /// Asks the kernel to drop this file's clean pages, so that the next read comes from the disk.
   void drop_cache() const;
   const std::filesystem::path& path() const { return path_; }

@@ -27,7 +27,7 @@ class Checkpointing {
   const std::filesystem::path& newest() const { return newest_; }
 
  private:
-  void committed(double waited);
+  void committed(double waited, const SaveTimes& own);
   Communicator& comm_;
   const TrainState& state_;
   CheckpointConfig config_;
