@@ -37,12 +37,19 @@ void expect_utf8(const Record& record, const std::string& file) {
 
 nlohmann::json object_of(const Record& record, const std::string& file) {
   expect_utf8(record, file);
+  constexpr int deepest = 64;  // levels; the library's own functions go down level by level on the stack
+  bool too_deep = false;
   try {
-    auto json = nlohmann::json::parse(record.bytes);
+    auto json = nlohmann::json::parse(
+        record.bytes, [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return !(too_deep = too_deep || depth > deepest); });
+    if (too_deep) throw DataError(text(place(record, file), "the JSON is nested deeper than ", deepest, " levels"));
     if (!json.is_object()) throw DataError(text(place(record, file), "expected a JSON object, found ", json.type_name()));
     return json;
   } catch (const nlohmann::json::parse_error& error) {
+    if (too_deep) throw DataError(text(place(record, file), "the JSON is nested deeper than ", deepest, " levels"));
     throw DataError(text(place(record, file), "not valid JSON (at byte ", error.byte, " of the line): ", error.what()));
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(text(place(record, file), "not valid JSON: ", error.what()));
   }
 }
 

@@ -22,12 +22,13 @@ std::string data_error(const std::function<void()>& work) {
   return "no DataError";
 }
 
-/// Makes a file with the library's defaults; `fill` adds one construct. Identifiers are closed by H5Fclose's strong degree and by hand.
+/// Makes a file with the library, in the newer of its formats, which is the one read; `fill` adds one construct. Identifiers are closed by H5Fclose's strong degree and by hand.
 class Hostile : public ::testing::Test {
  protected:
   void make(const std::function<void(hid_t)>& fill) {
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
     const hid_t file = H5Fcreate(path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
     ASSERT_GE(file, 0);
     fill(file);
