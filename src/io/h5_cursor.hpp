@@ -36,7 +36,9 @@ class Cursor {
     left_.remove_prefix(bytes.size());
   }
   std::size_t left() const { return left_.size(); }
-  [[noreturn]] void fail(const std::string& problem) const { throw DataError(what_ + " " + problem + ": the file is damaged, or was made in a way that is not read"); }
+  [[noreturn]] void fail(const std::string& problem) const {
+    throw DataError(what_ + " " + problem + ": the file is damaged, or was made in a way that is not read");
+  }
 
  private:
   std::string_view left_;

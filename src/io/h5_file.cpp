@@ -158,8 +158,7 @@ DatasetInfo File::dataset(const std::string& path) const {
   bool fits = true;
   for (const std::int64_t size : info.shape) fits = !__builtin_mul_overflow(bytes, size, &bytes) && fits;
   if (std::find(info.shape.begin(), info.shape.end(), 0) != info.shape.end()) return info;  // no elements, no place
-  if (!fits || bytes > file_bytes)
-    throw DataError(text(place, " claims to be larger than the whole file of ", file_bytes, " bytes"));
+  if (!fits || bytes > file_bytes) throw DataError(text(place, " claims to be larger than the whole file of ", file_bytes, " bytes"));
   if (extent.bytes != static_cast<std::uint64_t>(bytes))
     throw DataError(text(place, " claims ", bytes, " bytes, but ", extent.bytes, " are stored"));
   if (extent.address > static_cast<std::uint64_t>(file_bytes - bytes))

@@ -162,7 +162,8 @@ void FractalHeap::read_indirect(std::uint64_t address, std::uint64_t rows, std::
       if (size <= largest_direct_)
         read_direct(child, size, offset);
       else
-        read_indirect(child, static_cast<std::uint64_t>(std::bit_width(size)) - static_cast<std::uint64_t>(std::bit_width(start_ * width_)) + 1,
+        read_indirect(child,
+                      static_cast<std::uint64_t>(std::bit_width(size)) - static_cast<std::uint64_t>(std::bit_width(start_ * width_)) + 1,
                       offset, depth + 1);
     }
   }

@@ -44,7 +44,8 @@ std::uint64_t ieee_bytes(const TypeHead& head, const std::string& what) {
   const bool single = head.bytes == 4;
   Cursor at(head.rest, what + ": its type");
   // Offset, precision; places and sizes of exponent and mantissa; exponent bias.
-  const std::uint64_t found[] = {head.bits, at.number(2), at.number(2), at.number(1), at.number(1), at.number(1), at.number(1), at.number(4)};
+  const std::uint64_t found[] = {head.bits,    at.number(2), at.number(2), at.number(1),
+                                 at.number(1), at.number(1), at.number(1), at.number(4)};
   const std::uint64_t f32[] = {0x1f20, 0, 32, 23, 8, 0, 23, 127}, f64[] = {0x3f20, 0, 64, 52, 11, 0, 52, 1023};
   return std::equal(std::begin(found), std::end(found), single ? f32 : f64) ? head.bytes : 0;
 }

@@ -11,9 +11,9 @@
 namespace strata::h5 {
 namespace {
 
-constexpr std::uint64_t longest_name = 1024;    // [bytes] of a link's or attribute's name
-constexpr std::size_t most_entries = 1000000;   // links of a group, attributes of an object, records of a tree
-constexpr std::size_t most_chunks = 100000;     // of an object header
+constexpr std::uint64_t longest_name = 1024;   // [bytes] of a link's or attribute's name
+constexpr std::size_t most_entries = 1000000;  // links of a group, attributes of an object, records of a tree
+constexpr std::size_t most_chunks = 100000;    // of an object header
 
 constexpr std::string_view signature("\x89HDF\r\n\x1a\n", 8);
 
@@ -146,8 +146,7 @@ Structure::Structure(int descriptor, std::int64_t file_bytes, std::string name)
   if (at.address() != 0) at.fail("does not count addresses from the file's beginning");
   if (at.address() != no_address) at.fail("has an extension");
   const std::uint64_t end = at.address();
-  if (end > static_cast<std::uint64_t>(file_bytes_))
-    refuse(text("it was cut short: it should have ", end, " bytes and has ", file_bytes_));
+  if (end > static_cast<std::uint64_t>(file_bytes_)) refuse(text("it was cut short: it should have ", end, " bytes and has ", file_bytes_));
   root_ = at.address();
 }
 

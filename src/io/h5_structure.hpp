@@ -1,7 +1,7 @@
 #pragma once
-// The structure of HDF5 files (format specification 3.0) as Strata's own reader sees it. HDF5 1.10's decoders free what a file tells them to
-// free (doc/hostile-files.md), so no file is opened with the library: what create_file() and the library with bounds from V18 on write is
-// read here, every field checked before it is used, and everything else is refused by name.
+// The structure of HDF5 files (format specification 3.0) as Strata's own reader sees it. HDF5 1.10's decoders free what a file tells them
+// to free (doc/hostile-files.md), so no file is opened with the library: what create_file() and the library with bounds from V18 on write
+// is read here, every field checked before it is used, and everything else is refused by name.
 #include <cstdint>
 #include <map>
 #include <set>
@@ -115,8 +115,8 @@ class FractalHeap {
   std::uint64_t id_bytes_ = 0, width_ = 0, start_ = 0, largest_direct_ = 0, heap_bits_ = 0, largest_managed_ = 0;
   std::uint64_t huge_tree_ = no_address;
   bool checksums_ = false;
-  std::map<std::uint64_t, std::string> blocks_;                               // by their first byte in the heap
-  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> huge_;     // identifier -> address, bytes
+  std::map<std::uint64_t, std::string> blocks_;                            // by their first byte in the heap
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> huge_;  // identifier -> address, bytes
 };
 
 }  // namespace strata::h5

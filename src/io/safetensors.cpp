@@ -59,7 +59,8 @@ void SafetensorsReader::add_folder(const fs::path& index) {
   for (const auto& [tensor, part] : parts) names.insert(part);
   for (const std::string& part : names) {
     std::error_code unknown;
-    if (fs::status(index.parent_path() / part, unknown).type() == fs::file_type::not_found) throw DataError(text(index.string(), ": the part ", part, " is missing"));
+    if (fs::status(index.parent_path() / part, unknown).type() == fs::file_type::not_found)
+      throw DataError(text(index.string(), ": the part ", part, " is missing"));
     add_file(index.parent_path() / part);
   }
   for (const auto& [tensor, part] : parts) {

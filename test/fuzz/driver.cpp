@@ -2,6 +2,7 @@
 // memory asked for without reason is seen, and the input that did it is kept.
 //
 //   fuzz_<reader> [--inputs=N] [--seconds=S] [--seed=X] [FILE...]     with files: only those, as they are
+//   fuzz_<reader> --write-seeds=FOLDER                                what mutations start from, for libFuzzer
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -29,15 +30,16 @@ using namespace strata;
 using namespace strata::fuzz;
 
 constexpr bool sanitized = STRATA_FUZZ_SANITIZED != 0;
-constexpr rlim_t memory_limit = rlim_t{2} << 30;           // [bytes] of a child; inputs are at most a few MiB
-constexpr int input_seconds = sanitized ? 60 : 20;         // [s] of processor time and of waiting for one input
-constexpr std::uint64_t inputs_per_child = 500;            // what a library leaks does not add up
+constexpr rlim_t memory_limit = rlim_t{2} << 30;    // [bytes] of a child; inputs are at most a few MiB
+constexpr int input_seconds = sanitized ? 60 : 20;  // [s] of processor time and of waiting for one input
+constexpr std::uint64_t inputs_per_child = 500;     // what a library leaks does not add up
 constexpr int foreign_exception = 99;
 
 struct Options {
   std::uint64_t seed = 1, inputs = 2000;
   double seconds = 30;
   std::vector<std::string> files;
+  std::string seed_folder;
 };
 
 /// Seen by the parent after a child's death.
@@ -65,6 +67,8 @@ Options parse(int argc, char** argv) {
       options.seconds = std::strtod(seconds, nullptr);
     else if (const char* seed = value("--seed="))
       options.seed = std::strtoull(seed, nullptr, 10);
+    else if (const char* folder = value("--write-seeds="))
+      options.seed_folder = folder;
     else
       options.files.push_back(argument);
   }
@@ -134,8 +138,9 @@ std::string fate(int status, const Shared& shared) {
 /// Where failing inputs go: STRATA_FUZZ_OUT or the current folder.
 std::string keep(const std::string& program, const Options& options, std::uint64_t number, const std::string& bytes) {
   const char* folder = std::getenv("STRATA_FUZZ_OUT");
-  const std::filesystem::path path = std::filesystem::absolute(std::filesystem::path(folder ? folder : ".") /
-                                                               (program + "-" + std::to_string(options.seed) + "-" + std::to_string(number) + ".input"));
+  const std::filesystem::path path =
+      std::filesystem::absolute(std::filesystem::path(folder ? folder : ".") /
+                                (program + "-" + std::to_string(options.seed) + "-" + std::to_string(number) + ".input"));
   std::ofstream(path, std::ios::binary) << bytes;
   return path.string();
 }
@@ -143,7 +148,8 @@ std::string keep(const std::string& program, const Options& options, std::uint64
 int run_files(const Options& options, Shared& shared) {
   int failures = 0, status = 0;
   for (const std::string& file : options.files) {
-    const bool survived = child_survives(0, 1, shared, [&](std::uint64_t) { return read(file); }, status);
+    const bool survived = child_survives(
+        0, 1, shared, [&](std::uint64_t) { return read(file); }, status);
     std::printf("%s: %s\n", file.c_str(), survived ? "accepted or refused in order" : fate(status, shared).c_str());
     failures += !survived;
   }
@@ -153,7 +159,9 @@ int run_files(const Options& options, Shared& shared) {
 int run_mutants(const std::string& program, const Options& options, Shared& shared) {
   const Corpus all = corpus();
   scratch_folder();  // made by this process, shared by its children
-  const auto input = [&](std::uint64_t number) { return number < all.seeds.size() ? all.seeds[number] : mutant(all, options.seed, number); };
+  const auto input = [&](std::uint64_t number) {
+    return number < all.seeds.size() ? all.seeds[number] : mutant(all, options.seed, number);
+  };
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   std::uint64_t next = 0;
@@ -172,15 +180,23 @@ int run_mutants(const std::string& program, const Options& options, Shared& shar
                 keep(program, options, number, input(number)).c_str());
     next = number + 1;
   }
-  std::printf("%s: seed %llu, %zu seeds, %llu inputs in %.1f s, %d findings\n", program.c_str(), static_cast<unsigned long long>(options.seed),
-              all.seeds.size(), static_cast<unsigned long long>(next), seconds(), failures);
+  std::printf("%s: seed %llu, %zu seeds, %llu inputs in %.1f s, %d findings\n", program.c_str(),
+              static_cast<unsigned long long>(options.seed), all.seeds.size(), static_cast<unsigned long long>(next), seconds(), failures);
   return failures;
+}
+
+int write_seeds(const std::string& folder) {
+  const Corpus all = corpus();
+  for (std::size_t i = 0; i < all.seeds.size(); ++i)
+    std::ofstream(std::filesystem::path(folder) / ("seed-" + std::to_string(i)), std::ios::binary) << all.seeds[i];
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
+  if (!options.seed_folder.empty()) return write_seeds(options.seed_folder);
   void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 1;
   Shared& shared = *new (memory) Shared;

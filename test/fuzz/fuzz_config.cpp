@@ -9,9 +9,18 @@ Corpus corpus() {
   Corpus all;
   for (const char* model : {"llama3-scaled", "qwen3-tied", "qwen3-untied-bias"})
     all.seeds.push_back(test::read_file(test::data_file(std::string("models/") + model + "/config.json")));
-  all.words = {"\"rope_parameters\": {", "\"rope_scaling\": {\"rope_type\": \"llama3\"", "\"layer_types\": [", "\"head_dim\": ",
-               "\"sliding_window\": ",   "\"use_sliding_window\": true, ",               "null",              "true",
-               "\"mistral\"",            "[[[[[[[[[[",                                   "\xff",              "1e308"};
+  all.words = {"\"rope_parameters\": {",
+               "\"rope_scaling\": {\"rope_type\": \"llama3\"",
+               "\"layer_types\": [",
+               "\"head_dim\": ",
+               "\"sliding_window\": ",
+               "\"use_sliding_window\": true, ",
+               "null",
+               "true",
+               "\"mistral\"",
+               "[[[[[[[[[[",
+               "\xff",
+               "1e308"};
   return all;
 }
 

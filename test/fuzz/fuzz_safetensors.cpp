@@ -20,12 +20,13 @@ Corpus corpus() {
                   R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}   )",
                   std::string(40, 'd')),
       with_length(R"({"e":{"dtype":"U8","shape":[0,7],"data_offsets":[0,0]}})", ""), with_length("{}", "")};
-  all.words = {"\"dtype\"", "\"shape\"", "\"data_offsets\"", "__metadata__", "\"F16\"", "\"BOOL\"", "\"F8_E4M3\"", "[[[[[[[[", "{\"a\":",
-               "\\u0000",   "\"a\":",    "\xff\xfe",         "-0",           "1e400"};
+  all.words = {"\"dtype\"", "\"shape\"", "\"data_offsets\"", "__metadata__", "\"F16\"",  "\"BOOL\"", "\"F8_E4M3\"",
+               "[[[[[[[[",  "{\"a\":",   "\\u0000",          "\"a\":",       "\xff\xfe", "-0",       "1e400"};
   // The length in front is an attacker's to set.
   all.repair = [](std::string& mutant, std::size_t) {
     const std::size_t close = mutant.rfind('}');
-    if (mutant.size() > 8 && close != std::string::npos && close > 8) mutant.replace(0, 8, with_length(mutant.substr(8, close - 7), "").substr(0, 8));
+    if (mutant.size() > 8 && close != std::string::npos && close > 8)
+      mutant.replace(0, 8, with_length(mutant.substr(8, close - 7), "").substr(0, 8));
   };
   return all;
 }

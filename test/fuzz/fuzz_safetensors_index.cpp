@@ -8,7 +8,8 @@ Corpus corpus() {
   Corpus all;
   all.seeds = {R"({"metadata":{"total_size":8},"weight_map":{"a":"p1.safetensors","b":"p2.safetensors"}})",
                R"({"weight_map":{"a":"p1.safetensors"}})"};
-  all.words = {"p1.safetensors", "p2.safetensors", "../", "/etc/passwd", "\"weight_map\"", "[[[[[[[[[[", "\\u0000", std::string(300, 'x'), ".", ".."};
+  all.words = {"p1.safetensors", "p2.safetensors",      "../", "/etc/passwd", "\"weight_map\"", "[[[[[[[[[[",
+               "\\u0000",        std::string(300, 'x'), ".",   ".."};
   return all;
 }
 

@@ -24,7 +24,9 @@ std::string model(const std::string& kind, bool maps_characters) {
 }  // namespace
 
 Corpus corpus() {
-  return {{model("unigram", true), model("bpe", false), model("bpe", true)}, {"<0x41>", "\xe2\x96\x81", "<unk>", std::string(3, '\0'), "\xff"}, {}};
+  return {{model("unigram", true), model("bpe", false), model("bpe", true)},
+          {"<0x41>", "\xe2\x96\x81", "<unk>", std::string(3, '\0'), "\xff"},
+          {}};
 }
 
 }  // namespace strata::fuzz

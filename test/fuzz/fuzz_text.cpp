@@ -27,8 +27,19 @@ Corpus corpus() {
     all.seeds.push_back(std::string(1, 1) + packed(lines, program));
     all.seeds.push_back(std::string(1, 4) + packed(json + json + json, program));
   }
-  all.words = {"\xef\xbb\xbf", "\x1f\x8b\x08", "\x28\xb5\x2f\xfd", std::string("\x50\x2a\x4d\x18\xff\xff\xff\xff"), "\xed\xa0\x80", "\xf4\x90\x80\x80",
-               "\"text\": ",   "\"input_ids\": [", std::string(5000, '['), "\\ud800", "\n%\n", "\r", std::string(1, '\0')};
+  all.words = {"\xef\xbb\xbf",
+               "\x1f\x8b\x08",
+               "\x28\xb5\x2f\xfd",
+               std::string("\x50\x2a\x4d\x18\xff\xff\xff\xff"),
+               "\xed\xa0\x80",
+               "\xf4\x90\x80\x80",
+               "\"text\": ",
+               "\"input_ids\": [",
+               std::string(5000, '['),
+               "\\ud800",
+               "\n%\n",
+               "\r",
+               std::string(1, '\0')};
   return all;
 }
 

@@ -11,8 +11,7 @@ Corpus corpus() {
   test::make_token_file(folder / "stream.h5", {{1, 2, 3}, {4, 5}, {6}});
   test::make_token_file(folder / "documents.h5", {{1, 2, 3}, {4, 5}, {6, 7, 8, 9, 10}}, "documents", 4);
   test::make_token_file(folder / "large.h5", {{70000, 3}, {65536}}, "stream", 0, 151936);
-  return h5_corpus(
-      {test::read_file(folder / "stream.h5"), test::read_file(folder / "documents.h5"), test::read_file(folder / "large.h5")});
+  return h5_corpus({test::read_file(folder / "stream.h5"), test::read_file(folder / "documents.h5"), test::read_file(folder / "large.h5")});
 }
 
 }  // namespace strata::fuzz

@@ -10,7 +10,8 @@ Corpus corpus() {
   all.seeds = {small_vocabulary() + border + "#version: 0.2\nh e\nl l\nhe ll\no o\n" + border +
                    R"({"tokenizer_class":"Qwen2Tokenizer","eos_token":"<|im_end|>","bos_token":null,)"
                    R"("added_tokens_decoder":{"260":{"content":"<|im_end|>","special":true}}})",
-               small_vocabulary() + border + "h e\r\nl l\r\n" + border + R"({"tokenizer_class":"GPT2Tokenizer"})", small_vocabulary() + border + "h e"};
+               small_vocabulary() + border + "h e\r\nl l\r\n" + border + R"({"tokenizer_class":"GPT2Tokenizer"})",
+               small_vocabulary() + border + "h e"};
   all.words = {"#version", " ", "\n", "\"content\"", "\"eos_token\":{\"content\":", "[[[[[[[[", "\\ud800", "\xff", "16777215", border};
   return all;
 }

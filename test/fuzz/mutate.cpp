@@ -130,8 +130,8 @@ class Mutation {
   }
   /// Another number where one stands in the text.
   void digits() {
-    constexpr std::array<const char*, 10> numbers{"0", "-1", "1", "2147483648", "9223372036854775807", "18446744073709551616", "1e999", "1.5",
-                                                  "1125899906842624", "00"};
+    constexpr std::array<const char*, 10> numbers{
+        "0", "-1", "1", "2147483648", "9223372036854775807", "18446744073709551616", "1e999", "1.5", "1125899906842624", "00"};
     const std::size_t at = b_.find_first_of("0123456789", place());
     if (at == std::string::npos) return;
     const std::size_t end = std::min(b_.find_first_not_of("0123456789", at), b_.size());

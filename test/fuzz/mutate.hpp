@@ -6,8 +6,8 @@
 
 namespace strata::fuzz {
 
-/// Mutant `number` of the corpus under `seed`: one of its seeds after one to eight of: a flipped bit, a byte set, an extreme integer of 1 to
-/// 8 bytes in either order, a stretch removed, doubled, moved, filled or taken from another seed, a word of the format put in, digits
+/// Mutant `number` of the corpus under `seed`: one of its seeds after one to eight of: a flipped bit, a byte set, an extreme integer of 1
+/// to 8 bytes in either order, a stretch removed, doubled, moved, filled or taken from another seed, a word of the format put in, digits
 /// changed, the end cut off. Half of the mutants are repaired where the corpus can.
 std::string mutant(const Corpus& corpus, std::uint64_t seed, std::uint64_t number);
 

@@ -15,8 +15,9 @@ inline void try_tokenizer(const std::filesystem::path& path) {
       tokenizer->token_of(id), tokenizer->bytes_of(id), tokenizer->is_special(id);
       tokenizer->decode(std::vector<TokenId>{id, id});
     }
-    for (const std::string& sample : {std::string(), std::string("Hello, wo\xc3\xa4rld 42!\n\n  a\tb"), std::string("\xe2\x96\x81\xff\xc3\xe2\x82"),
-                                      std::string("a\0b", 3), std::string(300, ' ') + std::string(300, 'a'), std::string("\xef\xbc\xa1\xcc\x81\xea\xb0\x80")})
+    for (const std::string& sample :
+         {std::string(), std::string("Hello, wo\xc3\xa4rld 42!\n\n  a\tb"), std::string("\xe2\x96\x81\xff\xc3\xe2\x82"),
+          std::string("a\0b", 3), std::string(300, ' ') + std::string(300, 'a'), std::string("\xef\xbc\xa1\xcc\x81\xea\xb0\x80")})
       tokenizer->decode(tokenizer->encode(sample));
   });
 }

@@ -215,7 +215,8 @@ TEST(H5, MissingFilesAndStrangersAreNamed) {
   test::write_file(folder / "text.h5", "not HDF5 at all");
 
   EXPECT_THAT(data_error([&] { h5::File(folder / "none.h5"); }), HasSubstr("none.h5: cannot open the file: No such file or directory"));
-  EXPECT_THAT(data_error([&] { h5::File(folder / "text.h5"); }), HasSubstr("text.h5: cannot be opened as an HDF5 file: it does not begin like one"));
+  EXPECT_THAT(data_error([&] { h5::File(folder / "text.h5"); }),
+              HasSubstr("text.h5: cannot be opened as an HDF5 file: it does not begin like one"));
   EXPECT_THAT(data_error([&] { h5::File file(folder.path()); }), HasSubstr("not a plain file"));
 }
 

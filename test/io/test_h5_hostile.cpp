@@ -24,7 +24,8 @@ std::string data_error(const std::function<void()>& work) {
   return "no DataError";
 }
 
-/// Makes a file with the library, in the newer of its formats, which is the one read; `fill` adds one construct. Identifiers are closed by H5Fclose's strong degree and by hand.
+/// Makes a file with the library, in the newer of its formats, which is the one read; `fill` adds one construct. Identifiers are closed by
+/// H5Fclose's strong degree and by hand.
 class Hostile : public ::testing::Test {
  protected:
   void make(const std::function<void(hid_t)>& fill) {
@@ -223,7 +224,8 @@ TEST_F(Hostile, NamedPipesAndDevicesDoNotHoldUsUp) {
   const std::string pipe = (folder_ / "pipe").string();
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
   EXPECT_THAT(data_error([&] { h5::File file(pipe); }), HasSubstr("not a plain file"));
-  EXPECT_THAT(data_error([&] { FileHandle file(pipe, FileHandle::Mode::read); }), HasSubstr("expected a file, found a pipe, device or socket"));
+  EXPECT_THAT(data_error([&] { FileHandle file(pipe, FileHandle::Mode::read); }),
+              HasSubstr("expected a file, found a pipe, device or socket"));
   EXPECT_THAT(data_error([&] { FileHandle file("/dev/zero", FileHandle::Mode::read); }), HasSubstr("found a pipe, device or socket"));
 }
 

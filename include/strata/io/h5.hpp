@@ -44,7 +44,8 @@ struct DatasetInfo {
 /// A file opened for reading under the rules of operations.md section 4: hard links only, no external or virtual storage, contiguous, plain
 /// integer or float types, rank at most 4, claimed sizes inside the file and equal to what is stored, bounded depth, names and counts.
 /// Whatever breaks a rule is a DataError that names file and object. The library has no part in it: the structure is parsed here, since the
-/// library's decoders trust what they read (doc/hostile-files.md). Files of library bounds from V18 on. read() is thread-safe, the rest not.
+/// library's decoders trust what they read (doc/hostile-files.md). Files of library bounds from V18 on. read() is thread-safe, the rest
+/// not.
 class File {
  public:
   explicit File(const std::filesystem::path& path);
