@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 
 #include "strata/base/error.hpp"
@@ -95,6 +96,8 @@ int main(int argc, char** argv) {
     status = fail(comm.get(), e.what(), e.code(), e.on_all_ranks());
   } catch (const std::bad_alloc&) {
     status = fail(comm.get(), "out of memory", ExitCode::capacity, false);
+  } catch (const std::filesystem::filesystem_error& e) {
+    status = fail(comm.get(), e.what(), ExitCode::data, false);
   } catch (const std::exception& e) {
     status = fail(comm.get(), text("internal error: ", e.what(), "; please report this with the log"), ExitCode::internal, false);
   }

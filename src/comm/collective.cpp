@@ -1,5 +1,6 @@
 // Texts over ranks, and the guard that makes an error of one rank an error of all.
 #include <cstdlib>
+#include <filesystem>
 #include <numeric>
 
 #include "strata/base/error.hpp"
@@ -42,6 +43,8 @@ void guarded(Communicator& comm, const std::function<void()>& work) {
     code = static_cast<int>(e.code()), message = e.what();
   } catch (const std::bad_alloc&) {
     code = static_cast<int>(ExitCode::capacity), message = "out of memory";
+  } catch (const std::filesystem::filesystem_error& e) {  // a path that cannot be looked at: no permission, a name too long
+    code = static_cast<int>(ExitCode::data), message = e.what();
   } catch (const std::exception& e) {
     code = static_cast<int>(ExitCode::internal), message = e.what();
   }

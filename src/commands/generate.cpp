@@ -7,6 +7,7 @@
 #include "commands/model_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
+#include "strata/base/utf8.hpp"
 #include "strata/evaluate/generator.hpp"
 #include "strata/io/file.hpp"
 
@@ -22,6 +23,9 @@ std::vector<std::string> read_prompts(const std::string& value) {
   std::istringstream lines(read_text(value));
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (const std::size_t at = first_invalid_utf8(line); at != std::string::npos)
+      throw DataError(text(value, ":", prompts.size() + 1, ": the prompt is not UTF-8: byte ", at, " of the line, 0x", std::hex,
+                           static_cast<int>(static_cast<unsigned char>(line[at])), ", begins no valid character; convert the file"));
     prompts.push_back(line);
   }
   if (prompts.empty()) throw DataError(text("generate.prompts = ", value, ": the file is empty"));

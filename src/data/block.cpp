@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t block_bytes = 128 << 10, block_records = 4096;
 constexpr std::int64_t blocks_per_rank = 128;  // in one round: enough for many threads, about 16 MiB of text
-constexpr std::size_t most_skipped = 20;
+constexpr std::size_t most_noted = 20;
 
 /// Reads one block; keeps its records if wanted. Returns false if there was nothing left.
 bool read_block(RecordReader& reader, Block* keep) {
@@ -24,9 +24,10 @@ bool read_block(RecordReader& reader, Block* keep) {
   return count > 0;
 }
 
-std::vector<std::uint32_t> ids_of(const Record& record, const std::string& file, const IdRules& rules, std::int64_t& text_bytes) {
-  if (rules.config->format == "ids") return document_ids(record, file, *rules.config, rules.vocabulary);
-  const std::string document = document_text(record, file, *rules.config);
+std::vector<std::uint32_t> ids_of(const Record& record, const std::string& file, const IdRules& rules, std::int64_t& text_bytes,
+                                  std::string& note) {
+  if (rules.config->format == "ids") return document_ids(record, file, *rules.config, rules.vocabulary, &note);
+  const std::string document = document_text(record, file, *rules.config, &note);
   text_bytes = static_cast<std::int64_t>(document.size());
   std::vector<std::uint32_t> ids = rules.tokenizer->encode(document);
   for (std::size_t i = 0; i < ids.size(); ++i)
@@ -38,7 +39,8 @@ std::vector<std::uint32_t> ids_of(const Record& record, const std::string& file,
 
 void append(const Record& record, const std::string& file, const IdRules& rules, BlockIds& to) {
   std::int64_t text_bytes = 0;
-  const std::vector<std::uint32_t> ids = ids_of(record, file, rules, text_bytes);
+  std::string note;
+  const std::vector<std::uint32_t> ids = ids_of(record, file, rules, text_bytes, note);
   const std::int64_t truncate = rules.config->truncate;
   const std::size_t kept = truncate > 0 ? std::min(ids.size(), static_cast<std::size_t>(truncate)) : ids.size();
   if (kept >= UINT32_MAX)
@@ -52,6 +54,8 @@ void append(const Record& record, const std::string& file, const IdRules& rules,
   if (has_separator && !rules.separator_before) out.push_back(separator);
   to.lengths[side].push_back(static_cast<std::uint32_t>(kept + (has_separator ? 1 : 0)));
   to.text_bytes += text_bytes;
+  if (!note.empty()) ++to.repaired_count;
+  if (!note.empty() && to.noted.size() < most_noted) to.noted.push_back({record.number, note});
 }
 
 }  // namespace
@@ -86,16 +90,15 @@ Wave read_wave(RecordReader& reader, int rank, int ranks) {
 
 BlockIds make_ids(const Block& block, const RecordReader& reader, const IdRules& rules) {
   BlockIds result;
-  const bool skip = rules.config->on_error == "skip";
   for (const Record& record : block.records) try {
       append(record, reader.files()[record.file].string(), rules, result);
     } catch (const DataError& error) {
-      if (!skip) {
+      if (!skips(*rules.config, error)) {
         result.failure = current_failure(record.number);
         break;
       }
       ++result.skipped_count;
-      if (result.skipped.size() < most_skipped) result.skipped.push_back({record.number, error.what()});
+      if (result.noted.size() < most_noted) result.noted.push_back({record.number, error.what()});
     } catch (...) {
       result.failure = current_failure(record.number);
       break;

@@ -50,7 +50,8 @@ struct IdRules {
   bool separator_before = false;
 };
 
-struct Skipped {
+/// A document that was skipped or repaired, and why.
+struct Noted {
   std::int64_t record = 0;
   std::string message;
 };
@@ -59,8 +60,8 @@ struct Skipped {
 struct BlockIds {
   std::array<std::vector<std::uint32_t>, 2> ids, lengths;
   std::int64_t text_bytes = 0;
-  std::int64_t skipped_count = 0;
-  std::vector<Skipped> skipped;  // the first 20
+  std::int64_t skipped_count = 0, repaired_count = 0;
+  std::vector<Noted> noted;  // the first 20
   std::optional<Failure> failure;
 };
 

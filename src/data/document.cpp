@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "strata/base/error.hpp"
 #include "strata/tokenizer/nfc.hpp"
 
 namespace strata::data {
@@ -14,35 +13,44 @@ std::string place(const Record& record, const std::string& file) {
   return text(file, ":", record.line, ": ");
 }
 
-/// Bytes of the well-formed character at the start of `b`; 0 if there is none (Unicode, table 3-7).
-std::size_t character_bytes(const unsigned char* b, std::size_t left) {
-  const auto tail = [&](std::size_t i) { return i < left && (b[i] & 0xc0) == 0x80; };
-  const unsigned char c = b[0];
-  if (c < 0x80) return 1;
-  if (c < 0xc2 || c > 0xf4 || !tail(1)) return 0;
-  if (c < 0xe0) return 2;
-  if (c < 0xf0) return (c == 0xe0 && b[1] < 0xa0) || (c == 0xed && b[1] > 0x9f) || !tail(2) ? 0 : 3;
-  return (c == 0xf0 && b[1] < 0x90) || (c == 0xf4 && b[1] > 0x8f) || !tail(2) || !tail(3) ? 0 : 4;
-}
-
-void expect_utf8(const Record& record, const std::string& file) {
-  const std::size_t at = first_invalid_utf8(record.bytes);
-  if (at == std::string::npos) return;
+/// The first byte that is not UTF-8, as "file:line: ... byte N of the file, 0x..": where to look.
+std::string invalid_place(const Record& record, const std::string& file, std::size_t at) {
   const auto end = record.bytes.begin() + static_cast<std::ptrdiff_t>(at);
   const std::int64_t line = record.line + std::count(record.bytes.begin(), end, '\n');
-  throw DataError(text(file, ":", line, ": the text is not UTF-8: byte ", record.offset + static_cast<std::int64_t>(at), " of the file, 0x",
-                       std::hex, static_cast<int>(static_cast<unsigned char>(record.bytes[at])),
-                       ", begins no valid character (convert the file, or set prepare.on_error = skip)"));
+  return text(file, ":", line, ": the text is not UTF-8: byte ", record.offset + static_cast<std::int64_t>(at), " of the file, 0x",
+              std::hex, static_cast<int>(static_cast<unsigned char>(record.bytes[at])), ", begins no valid character");
 }
 
-nlohmann::json object_of(const Record& record, const std::string& file) {
-  expect_utf8(record, file);
+/// The record's bytes as UTF-8, repaired into `memory` where the deck wants that.
+std::string_view utf8_of(const Record& record, const std::string& file, const PrepareConfig& config, std::string& memory,
+                         std::string* note) {
+  const std::size_t at = first_invalid_utf8(record.bytes);
+  if (at == std::string::npos) return record.bytes;
+  const std::string where = invalid_place(record, file, at);
+  if (config.invalid_utf8 != "replace")
+    throw Utf8Error(text(where, " (convert the file, or set prepare.on_error = skip, or prepare.invalid_utf8 = replace or skip)"));
+  std::int64_t replaced = 0;
+  memory = repaired_utf8(record.bytes, replaced);
+  if (note) *note = text(where, "; ", replaced, replaced == 1 ? " place was" : " places were", " replaced by U+FFFD in this document");
+  return memory;
+}
+
+nlohmann::json object_of(const Record& record, const std::string& file, const PrepareConfig& config, std::string* note) {
+  std::string memory;
+  const std::string_view bytes = utf8_of(record, file, config, memory, note);
+  constexpr int deepest = 64;  // levels; the library's own functions go down level by level on the stack
+  bool too_deep = false;
   try {
-    auto json = nlohmann::json::parse(record.bytes);
+    auto json = nlohmann::json::parse(
+        bytes, [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return !(too_deep = too_deep || depth > deepest); });
+    if (too_deep) throw DataError(text(place(record, file), "the JSON is nested deeper than ", deepest, " levels"));
     if (!json.is_object()) throw DataError(text(place(record, file), "expected a JSON object, found ", json.type_name()));
     return json;
   } catch (const nlohmann::json::parse_error& error) {
+    if (too_deep) throw DataError(text(place(record, file), "the JSON is nested deeper than ", deepest, " levels"));
     throw DataError(text(place(record, file), "not valid JSON (at byte ", error.byte, " of the line): ", error.what()));
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(text(place(record, file), "not valid JSON: ", error.what()));
   }
 }
 
@@ -57,23 +65,18 @@ const nlohmann::json& member(const nlohmann::json& object, const std::string& fi
 
 }  // namespace
 
-std::size_t first_invalid_utf8(std::string_view bytes) {
-  const auto* b = reinterpret_cast<const unsigned char*>(bytes.data());
-  for (std::size_t i = 0; i < bytes.size();) {
-    const std::size_t n = character_bytes(b + i, bytes.size() - i);
-    if (n == 0) return i;
-    i += n;
-  }
-  return std::string_view::npos;
+bool skips(const PrepareConfig& config, const DataError& error) {
+  const bool utf8 = dynamic_cast<const Utf8Error*>(&error) != nullptr;
+  return (utf8 && config.invalid_utf8 != "on_error" ? config.invalid_utf8 : config.on_error) == "skip";
 }
 
-std::string document_text(const Record& record, const std::string& file, const PrepareConfig& config) {
+std::string document_text(const Record& record, const std::string& file, const PrepareConfig& config, std::string* note) {
   std::string result;
   if (config.format == "text") {
-    expect_utf8(record, file);
-    result = record.bytes;
+    std::string memory;
+    result = utf8_of(record, file, config, memory, note);
   } else {
-    const nlohmann::json object = object_of(record, file);
+    const nlohmann::json object = object_of(record, file, config, note);
     const nlohmann::json& value = member(object, config.field, record, file);
     if (!value.is_string())
       throw DataError(text(place(record, file), "field \"", config.field, "\" is expected to be a string and is ", value.type_name()));
@@ -85,10 +88,10 @@ std::string document_text(const Record& record, const std::string& file, const P
   return normal;
 }
 
-std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config,
-                                        std::int64_t vocabulary) {
+std::vector<std::uint32_t> document_ids(const Record& record, const std::string& file, const PrepareConfig& config, std::int64_t vocabulary,
+                                        std::string* note) {
   const std::string field = config.field == "text" ? "input_ids" : config.field;  // "text" is the default for jsonl
-  const nlohmann::json object = object_of(record, file);
+  const nlohmann::json object = object_of(record, file, config, note);
   const nlohmann::json& list = member(object, field, record, file);
   if (!list.is_array())
     throw DataError(text(place(record, file), "field \"", field, "\" is expected to be a list of token ids and is ", list.type_name()));

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <future>
 #include <memory>
+#include <optional>
 
 #include "data/prepare_agree.hpp"
 #include "data/prepare_pack.hpp"
@@ -75,6 +76,9 @@ Plan make_plan(const PrepareConfig& config, const DataConfig& data, const Prepar
     throw DeckError(text("prepare.sequence = ", plan.sequence, ": expected at least 2 tokens"));
   if (config.on_error != "stop" && config.on_error != "skip")
     throw DeckError(text("prepare.on_error = ", config.on_error, ": expected stop or skip"));
+  const auto known = {"on_error", "stop", "skip", "replace"};
+  if (std::find(known.begin(), known.end(), config.invalid_utf8) == known.end())
+    throw DeckError(text("prepare.invalid_utf8 = ", config.invalid_utf8, ": expected on_error, stop, skip or replace"));
   if (config.normalise != "none" && config.normalise != "nfc")
     throw DeckError(text("prepare.normalise = ", config.normalise, ": expected none or nfc"));
   if (config.truncate < 0) throw DeckError(text("prepare.truncate = ", config.truncate, ": expected 0 (never) or a number of tokens"));
@@ -182,19 +186,21 @@ class Tokenizing {
 
   /// Adds the round to the totals of all ranks.
   void report(const std::vector<BlockIds>& results, double share) {
-    std::array<std::int64_t, 4> mine{};  // documents, skipped, text bytes, tokens
+    std::array<std::int64_t, 5> mine{};  // documents, skipped, text bytes, tokens, repaired
     for (const BlockIds& result : results) {
       mine[0] += static_cast<std::int64_t>(result.lengths[0].size() + result.lengths[1].size());
       mine[1] += result.skipped_count;
       mine[2] += result.text_bytes;
       mine[3] += static_cast<std::int64_t>(result.ids[0].size() + result.ids[1].size());
-      for (const Skipped& skipped : result.skipped)
-        if (skipped_.size() < most_problems) skipped_.push_back(skipped);
+      mine[4] += result.repaired_count;
+      for (const Noted& noted : result.noted)
+        if (noted_.size() < most_problems) noted_.push_back(noted);
     }
-    std::vector<std::array<std::int64_t, 4>> all(static_cast<std::size_t>(comm_.size()));
+    std::vector<std::array<std::int64_t, 5>> all(static_cast<std::size_t>(comm_.size()));
     comm_.all_gather(mine.data(), sizeof mine, all.data());
     for (const auto& counts : all)
-      summary_.documents += counts[0], summary_.skipped += counts[1], summary_.text_bytes += counts[2], summary_.tokens += counts[3];
+      summary_.documents += counts[0], summary_.skipped += counts[1], summary_.text_bytes += counts[2], summary_.tokens += counts[3],
+          summary_.repaired += counts[4];
     if (plan_.tools.progress)
       plan_.tools.progress({share, summary_.documents, summary_.tokens, summary_.text_bytes, summary_.skipped, watch_.seconds()});
   }
@@ -202,16 +208,16 @@ class Tokenizing {
   /// The first problems of all ranks in input order.
   void gather_problems() {
     std::string mine;
-    for (const Skipped& skipped : skipped_) mine += text(std::to_string(skipped.record), " ", skipped.message) + '\0';
-    std::vector<Skipped> all;
+    for (const Noted& noted : noted_) mine += text(std::to_string(noted.record), " ", noted.message) + '\0';
+    std::vector<Noted> all;
     for (const std::string& part : all_gather_text(comm_, mine))
       for (std::size_t at = 0; at < part.size(); at = part.find('\0', at) + 1) {
         const std::size_t blank = part.find(' ', at);
         all.push_back({std::stoll(part.substr(at, blank - at)), part.substr(blank + 1, part.find('\0', at) - blank - 1)});
       }
-    std::sort(all.begin(), all.end(), [](const Skipped& a, const Skipped& b) { return a.record < b.record; });
-    for (const Skipped& skipped : all)
-      if (summary_.problems.size() < most_problems) summary_.problems.push_back(skipped.message);
+    std::sort(all.begin(), all.end(), [](const Noted& a, const Noted& b) { return a.record < b.record; });
+    for (const Noted& noted : all)
+      if (summary_.problems.size() < most_problems) summary_.problems.push_back(noted.message);
   }
 
   static constexpr std::size_t most_problems = 20;
@@ -223,7 +229,7 @@ class Tokenizing {
   IdRules rules_;
   std::array<std::unique_ptr<IdStore>, 2> stores_;
   std::int64_t blocks_ = 0;
-  std::vector<Skipped> skipped_;
+  std::vector<Noted> noted_;
   PrepareSummary summary_;
   Stopwatch watch_;
 };
@@ -268,7 +274,7 @@ Output write_output(Communicator& comm, const Plan& plan, const Tokenizing& toke
   const std::string part = side == 0 ? "train" : "validation";
   const fs::path path = side == 0 ? fs::path(plan.config.output) : validation_path(plan.config);
   const PackedSize size = measure_packing(comm, tokenizing.store(side), tokenizing.blocks(), plan.mode, plan.sequence, plan.config.wrap);
-  expect_tokens(plan, size, tokenizing.summary(), part);
+  guarded(comm, [&] { expect_tokens(plan, size, tokenizing.summary(), part); });
   const TokenFileInfo info = file_info(plan, size, sources, part);
   Output output{std::make_unique<TokenWriter>(comm, path, info), {}};
   write_packed(comm, tokenizing.store(side), tokenizing.blocks(), plan.mode, info, *output.writer);
@@ -310,7 +316,9 @@ fs::path validation_path(const PrepareConfig& config) {
 
 PrepareSummary prepare(Communicator& comm, const PrepareConfig& config, const DataConfig& data, const PrepareTools& tools) {
   const Stopwatch watch;
-  const Plan plan = make_plan(config, data, tools);
+  std::optional<Plan> made;
+  guarded(comm, [&] { made = make_plan(config, data, tools); });
+  const Plan& plan = *made;
   const std::vector<fs::path> files = agreed_inputs(comm, config);
   make_folders(comm, config);
   Tokenizing tokenizing(comm, plan, files);
@@ -340,6 +348,7 @@ std::string summary_text(const PrepareSummary& summary) {
     if (file.dropped_tokens > 0) result += text(", ", file.dropped_tokens, " dropped by packing");
     result += text(", hash ", file.hash, "\n");
   }
+  if (summary.repaired > 0) result += text("  replaced what is not UTF-8 in ", summary.repaired, " documents:\n");
   if (summary.skipped > 0) result += text("  skipped ", summary.skipped, " bad documents:\n");
   for (const std::string& problem : summary.problems) result += "    " + problem + "\n";
   return result;

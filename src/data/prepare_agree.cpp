@@ -13,10 +13,7 @@ void throw_first_failure(Communicator& comm, const std::optional<Failure>& failu
   const std::string message = broadcast_text(comm, failure ? failure->message : "", owner);
   auto code = static_cast<std::int64_t>(failure ? failure->code : ExitCode::internal);
   comm.broadcast(&code, sizeof code, owner);
-  if (code == static_cast<std::int64_t>(ExitCode::data)) throw DataError(message);
-  if (code == static_cast<std::int64_t>(ExitCode::capacity)) throw CapacityError(message);
-  if (code == static_cast<std::int64_t>(ExitCode::usage)) throw DeckError(message);
-  throw InternalError(message);
+  throw_error(static_cast<ExitCode>(code), message, true);
 }
 
 void expect_same_input(Communicator& comm, const RecordReader& reader, const Wave& wave) {
@@ -26,8 +23,10 @@ void expect_same_input(Communicator& comm, const RecordReader& reader, const Wav
   comm.all_gather(mine.data(), sizeof mine, all.data());
   for (std::size_t rank = 1; rank < all.size(); ++rank)
     if (all[rank] != all[0])
-      throw DataError(text("rank ", rank, " reads other input than rank 0 (", all[rank][0], " and ", all[0][0],
-                           " documents so far): the input files differ between hosts, or are being changed"));
+      throw_error(ExitCode::data,
+                  text("rank ", rank, " reads other input than rank 0 (", all[rank][0], " and ", all[0][0],
+                       " documents so far): the input files differ between hosts, or are being changed"),
+                  true);
 }
 
 }  // namespace strata::data

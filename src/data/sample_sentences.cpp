@@ -84,8 +84,8 @@ std::vector<std::string> sample_sentences(const PrepareConfig& config, std::uint
     if (split.is_validation(record.number)) continue;
     try {
       add_lines(data::document_text(record, reader.files()[record.file].string(), config), sample);
-    } catch (const DataError&) {
-      if (config.on_error != "skip") throw;  // prepare itself counts and tells what is skipped
+    } catch (const DataError& error) {
+      if (!data::skips(config, error)) throw;  // prepare itself counts and tells what is skipped
     }
   }
   std::vector<std::string> sentences = sample.take();

@@ -1,7 +1,11 @@
 // Lines of a deck and command line arguments, cut into section, key and items.
 #include "deck/scan.hpp"
 
+#include <algorithm>
+
 #include "deck/text_tools.hpp"
+#include "strata/base/error.hpp"
+#include "strata/base/utf8.hpp"
 
 namespace strata::deck {
 namespace {
@@ -33,8 +37,19 @@ class DeckScanner {
  private:
   /// Binary files and UTF-16 give one message instead of one per line.
   bool is_text(std::string_view content) {
-    if (content.find('\0') == std::string_view::npos) return true;
+    if (content.find('\0') == std::string_view::npos) return is_utf8(content);
     problems_.add(source_.name, "not a deck: expected text in UTF-8, found zero bytes (a binary file, or text saved as UTF-16)");
+    return false;
+  }
+
+  /// What a deck says goes into logs, checkpoints and JSON, which are UTF-8.
+  bool is_utf8(std::string_view content) {
+    const std::size_t at = first_invalid_utf8(content);
+    if (at == std::string_view::npos) return true;
+    const auto line = 1 + std::count(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    problems_.add(text(source_.name, ":", line),
+                  text("not UTF-8: byte ", at, " of the deck, 0x", std::hex, static_cast<int>(static_cast<unsigned char>(content[at])),
+                       ", begins no valid character; save the deck as UTF-8"));
     return false;
   }
 
@@ -104,6 +119,12 @@ ScannedDeck scan_deck(const DeckSource& source, const Environment& environment, 
 std::optional<Entry> scan_override(const std::string& argument, const std::function<bool(const std::string&, const std::string&)>& one_text,
                                    const Environment& environment, Problems& problems) {
   std::string_view rest = argument;
+  if (const std::size_t at = first_invalid_utf8(argument); at != std::string::npos) {
+    std::int64_t ignored = 0;
+    problems.add("command line", text("not UTF-8: byte ", at, " of the argument begins no valid character"),
+                 repaired_utf8(argument, ignored));
+    return std::nullopt;
+  }
   if (rest.substr(0, 2) == "--") rest.remove_prefix(2);
   const auto equals = rest.find('=');
   const auto name = trimmed(rest.substr(0, equals));

@@ -37,6 +37,10 @@ Section schema_prepare() {
   table.row("normalise", &C::normalise, Choice({{"none", "nfc"}}), "", "Unicode normalisation before tokenizing.");
   table.row("on_error", &C::on_error, Choice({{"stop", "skip"}}), "",
             "What to do with a bad line, invalid UTF-8 or a token beyond the vocabulary; what is skipped is counted and reported.");
+  table.row(
+      "invalid_utf8", &C::invalid_utf8, Choice({{"on_error", "stop", "skip", "replace"}}), "",
+      "What to do with a document whose bytes are not UTF-8: as prepare.on_error says, stop, leave it out, or put U+FFFD in their place; "
+      "counted and reported with file, line and byte.");
   table.row("vocabulary", &C::vocabulary, Whole::between(1, 1u << 31).word("auto", 0), "tokens",
             "ids: size of the vocabulary; auto: from the tokenizer or model.config.");
   table.row("truncate", &C::truncate, Whole::at_least(0), "tokens", "Cut every document at this length; 0: never.");

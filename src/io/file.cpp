@@ -43,7 +43,7 @@ std::string reason(int code) {
 int open_flags(FileHandle::Mode mode) {
   switch (mode) {
     case FileHandle::Mode::read:
-      return O_RDONLY | O_CLOEXEC;
+      return O_RDONLY | O_CLOEXEC | O_NONBLOCK;  // a named pipe is refused below, and must not hold us up before
     case FileHandle::Mode::write_existing:
       return O_RDWR | O_CLOEXEC;
     case FileHandle::Mode::create:
@@ -80,10 +80,10 @@ fs::path folder_of(const fs::path& path) {
 FileHandle::FileHandle(const fs::path& path, Mode mode) : path_(path), descriptor_(::open(path.c_str(), open_flags(mode), 0666)) {
   if (descriptor_ >= 0) {
     struct stat status {};
-    if (::fstat(descriptor_, &status) == 0 && !S_ISDIR(status.st_mode)) return;
+    if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
     ::close(descriptor_);
     descriptor_ = -1;
-    throw DataError(text(path.string(), ": expected a file, found a folder"));
+    throw DataError(text(path.string(), ": expected a file, found a ", S_ISDIR(status.st_mode) ? "folder" : "pipe, device or socket"));
   }
   const char* what = mode == Mode::create ? "cannot create the file"
                      : mode == Mode::read ? "cannot open the file for reading"

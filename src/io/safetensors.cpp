@@ -31,11 +31,12 @@ std::int64_t SafetensorsEntry::elements() const {
 
 SafetensorsReader::SafetensorsReader(const fs::path& path) {
   const fs::path single = path / "model.safetensors", index = path / "model.safetensors.index.json";
-  if (!fs::is_directory(path))
+  std::error_code unknown;  // what cannot be looked at is opened, which says why it cannot be
+  if (!fs::is_directory(path, unknown))
     add_file(path);
-  else if (fs::exists(single))
+  else if (fs::exists(single, unknown))
     add_file(single);
-  else if (fs::exists(index))
+  else if (fs::exists(index, unknown))
     add_folder(index);
   else
     throw DataError(text(path.string(), ": expected a folder with model.safetensors or model.safetensors.index.json, found neither"));
@@ -57,7 +58,9 @@ void SafetensorsReader::add_folder(const fs::path& index) {
   std::set<std::string> names;
   for (const auto& [tensor, part] : parts) names.insert(part);
   for (const std::string& part : names) {
-    if (!fs::exists(index.parent_path() / part)) throw DataError(text(index.string(), ": the part ", part, " is missing"));
+    std::error_code unknown;
+    if (fs::status(index.parent_path() / part, unknown).type() == fs::file_type::not_found)
+      throw DataError(text(index.string(), ": the part ", part, " is missing"));
     add_file(index.parent_path() / part);
   }
   for (const auto& [tensor, part] : parts) {

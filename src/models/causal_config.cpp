@@ -2,6 +2,7 @@
 #include "strata/models/causal_config.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "models/config_reader.hpp"
 #include "strata/io/file.hpp"
@@ -85,15 +86,52 @@ AttentionConfig read_attention(const ConfigReader& config, const std::string& fa
   return a;
 }
 
+// Nothing nested deeper than any configuration is, and no key twice: of two values, programs differ in which they take.
+Json parse_strict(const std::string& json, const std::string& origin) {
+  constexpr int deepest = 32;
+  std::vector<std::set<std::string>> keys;
+  std::string problem;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > deepest) problem = text("is nested deeper than ", deepest, " levels");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get_ref<const std::string&>()).second)
+      problem = text("has the key \"", parsed.get_ref<const std::string&>(), "\" twice");
+    return problem.empty();
+  };
+  try {
+    Json object = Json::parse(json, watch);
+    if (problem.empty()) return object;
+  } catch (const Json::exception& e) {
+    if (problem.empty()) throw DataError(text(origin, ": not a JSON file: ", e.what()));
+  }
+  throw DataError(text(origin, ": ", problem));
+}
+
+// Sizes that no machine holds are taken for damage before anything is computed from them: products of sizes then fit 63 bits.
+void check_size(const CausalConfig& c, const std::string& origin) {
+  constexpr double most = 1e15;  // parameters
+  constexpr std::int64_t most_layers = 10000;
+  const auto limit = [&](const char* what, std::int64_t found, std::int64_t allowed) {
+    if (found > allowed) throw DataError(text(origin, ": ", what, " = ", found, ": expected at most ", allowed, "; is the file damaged?"));
+  };
+  const AttentionConfig& a = c.block.attention;
+  limit("num_hidden_layers", c.L, most_layers);
+  limit("hidden_size", c.H, 1 << 24);
+  limit("intermediate_size", c.block.F, 1 << 26);
+  limit("num_attention_heads", a.nh, 1 << 16);
+  limit("head_dim", a.hd, 1 << 16);
+  const auto width = [](std::int64_t n) { return static_cast<double>(n); };
+  const double block = width(c.H) * (2 * width(a.nh) * width(a.hd) + 2 * width(a.nkv) * width(a.hd) + 3 * width(c.block.F));
+  const double parameters = width(c.L) * block + 2 * width(c.V) * width(c.H);
+  if (parameters > most)
+    throw DataError(text(origin, ": the sizes make a model of ", parameters, " parameters, more than ", most, "; is the file damaged?"));
+}
+
 }  // namespace
 
 CausalConfig parse_model_config(const std::string& json, const std::string& origin) {
-  Json object;
-  try {
-    object = Json::parse(json);
-  } catch (const Json::exception& e) {
-    throw DataError(text(origin, ": not a JSON file: ", e.what()));
-  }
+  const Json object = parse_strict(json, origin);
   if (!object.is_object()) throw DataError(text(origin, ": expected a JSON object, the configuration of a model"));
   const ConfigReader config(object, origin);
   CausalConfig c;
@@ -114,6 +152,7 @@ CausalConfig parse_model_config(const std::string& json, const std::string& orig
   c.tied = config.flag("tie_word_embeddings", false);
   c.initializer_range = config.above_zero("initializer_range", 0.02);
   c.eos = read_ids(config, "eos_token_id");
+  check_size(c, origin);
   return c;
 }
 

@@ -199,6 +199,9 @@ std::vector<std::string> check_weights(const SafetensorsReader& file, const Caus
     const bool ours = set.find(name) >= 0 || set.find("model." + name) >= 0;
     const bool tied_head = config.tied && name == head_name;
     if (tied_head) check(name, entry, Shape{config.V, config.H});
+    if (set.find("model." + name) >= 0 && file.tensors().count("model." + name) > 0)
+      findings.push_back(
+          text(entry.file.string(), ": holds both ", name, " and model.", name, ", which are one parameter: remove one of them"));
     if (!ours && !tied_head && !derived(name))
       findings.push_back(text(entry.file.string(), ": ", name, " is not a parameter of this ", config.family, " model"));
   }

@@ -27,12 +27,23 @@ void append_with_blanks(std::string_view piece, std::string& out) {
 
 SentencePieceTokenizer::SentencePieceTokenizer(const std::string& model, const std::string& source) {
   settings_ = read_sentencepiece_settings(model, source);
-  const auto status = processor_.LoadFromSerializedProto(model);
-  if (!status.ok()) throw DataError(text(source, ": the sentencepiece library does not take this model: ", status.ToString()));
+  load(model, source);
   hash_ = xxh3_128(model.data(), model.size());
   owner_ = WordCache::new_owner();
   by_words_ = settings_.is_bpe && settings_.byte_fallback && settings_.escapes_blanks && !settings_.maps_characters &&
               !settings_.removes_extra_blanks && pieces_stay_inside_words();
+}
+
+/// The library reports most of what is wrong, and throws for the rest (a piece without a letter, say).
+void SentencePieceTokenizer::load(const std::string& model, const std::string& source) {
+  std::string problem;
+  try {
+    const auto status = processor_.LoadFromSerializedProto(model);
+    if (!status.ok()) problem = status.ToString();
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  if (!problem.empty()) throw DataError(text(source, ": the sentencepiece library does not take this model: ", problem));
 }
 
 /// Whether blanks occur only at the beginning of pieces (or in pieces of blanks alone). Merging then never joins what lies on both sides of

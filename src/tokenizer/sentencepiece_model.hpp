@@ -47,6 +47,7 @@ class SentencePieceTokenizer : public Tokenizer {
   static std::optional<TokenId> known(int id) { return id < 0 ? std::nullopt : std::optional(static_cast<TokenId>(id)); }
   bool has(TokenId id) const { return static_cast<std::int64_t>(id) < vocabulary(); }
   void emit_bytes(DecodeState& state, bool whole, std::string& out) const;
+  void load(const std::string& model, const std::string& source);
   bool pieces_stay_inside_words() const;
   void append_by_library(std::string_view text, std::vector<TokenId>& out) const;
   void append_word(std::string_view word, WordCache& cache, std::vector<TokenId>& out) const;

@@ -89,6 +89,29 @@ TEST_F(PrepareErrors, SkipsAndCountsBadDocuments) {
   EXPECT_EQ(TokenFileReader(config_.output).info().documents, 29998);
 }
 
+TEST_F(PrepareErrors, ReplacesAndCountsWhatIsNotUtf8) {
+  write("in.txt", lines_with_two_bad());
+  config_.invalid_utf8 = "replace";
+
+  const PrepareSummary summary = run();
+
+  EXPECT_EQ(summary.documents, 30000);
+  EXPECT_EQ(summary.skipped, 0);
+  EXPECT_EQ(summary.repaired, 2);
+  EXPECT_THAT(summary.problems, ElementsAre(HasSubstr("in.txt:12345: "), HasSubstr("in.txt:20000: ")));
+  EXPECT_EQ(TokenFileReader(config_.output).info().documents, 30000);
+}
+
+TEST_F(PrepareErrors, StopsAtInvalidUtf8ThoughOtherDocumentsAreSkipped) {
+  write("in.txt", "{\"text\": 3}\n{\"text\": \"bad \xff\"}\n{\"text\": \"good\"}\n");
+  config_.format = "jsonl", config_.on_error = "skip", config_.invalid_utf8 = "stop";
+  EXPECT_THAT(failure(), HasSubstr("in.txt:2: the text is not UTF-8"));
+  config_.on_error = "stop", config_.invalid_utf8 = "skip";
+  EXPECT_THAT(failure(), HasSubstr("in.txt:1: field \"text\" is expected to be a string"));
+  config_.on_error = "skip";
+  EXPECT_EQ(run().skipped, 2);
+}
+
 TEST_F(PrepareErrors, ABadDocumentBeforeATruncatedFileIsTheFirstError) {
   write("a", std::string(300000, 'a') + "\n" + std::string(300000, 'b') + "\n");
   write("in.txt", "bad \xff\n");
@@ -123,6 +146,8 @@ TEST_F(PrepareErrors, RefusesBadSettingsByName) {
   EXPECT_THAT(with([&] { config_.separator = "<pad>"; }), HasSubstr("prepare.separator = <pad>: the tokenizer fake has no such token"));
   EXPECT_THAT(with([&] { config_.pack = "best"; }), HasSubstr("prepare.pack = best"));
   EXPECT_THAT(with([&] { config_.on_error = "ignore"; }), HasSubstr("prepare.on_error = ignore: expected stop or skip"));
+  EXPECT_THAT(with([&] { config_.invalid_utf8 = "hide"; }),
+              HasSubstr("prepare.invalid_utf8 = hide: expected on_error, stop, skip or replace"));
   EXPECT_THAT(with([&] { config_.normalise = "nfd"; }), HasSubstr("prepare.normalise = nfd: expected none or nfc"));
   EXPECT_THAT(with([&] { config_.split = 1.5; }), HasSubstr("prepare.split = 1.5: expected a share in [0, 1)"));
   EXPECT_THAT(with([&] { config_.pack = "concat", config_.sequence = 1; }), HasSubstr("prepare.sequence = 1"));

@@ -169,6 +169,38 @@ TEST(Document, TellsLineAndByteOfInvalidUtf8) {
               AllOf(HasSubstr("f.txt:11: "), HasSubstr("byte 106 of the file, 0xff")));
 }
 
+TEST(Document, ReplacesInvalidUtf8WhereTheDeckWantsIt) {
+  PrepareConfig config;
+  config.invalid_utf8 = "replace";
+  std::string note;
+  EXPECT_EQ(data::document_text({"a\xff"
+                                 "b\xe2\x82 \xc3\xa4",
+                                 0, 0, 4, 100},
+                                "f.txt", config, &note),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd \xc3\xa4");
+  EXPECT_THAT(note, AllOf(HasSubstr("f.txt:4: the text is not UTF-8: byte 101 of the file, 0xff"),
+                          HasSubstr("; 2 places were replaced by U+FFFD")));
+  config.format = "jsonl";
+  note.clear();
+  EXPECT_EQ(data::document_text({"{\"text\": \"x\x80y\"}", 0, 0, 1, 0}, "f.jsonl", config, &note), "x\xef\xbf\xbdy");
+  EXPECT_THAT(note, HasSubstr("1 place was replaced"));
+  note.clear();
+  EXPECT_EQ(data::document_text({"{\"text\": \"sound\"}", 0, 0, 1, 0}, "f.jsonl", config, &note), "sound");
+  EXPECT_EQ(note, "");
+}
+
+TEST(Document, OverflowingAndDeepJsonIsRefused) {
+  PrepareConfig config;
+  config.format = "ids";
+  const auto read = [&](const std::string& line) {
+    return message_of([&] { data::document_ids({line, 0, 0, 3, 0}, "f.jsonl", config, 100); });
+  };
+  EXPECT_THAT(read("{\"input_ids\": [1e999]}"), HasSubstr("f.jsonl:3: not valid JSON"));
+  EXPECT_THAT(read("{\"input_ids\": [" + std::string(3000000, '[') + "]}"),
+              HasSubstr("f.jsonl:3: the JSON is nested deeper than 64 levels"));
+}
+
 TEST(Document, ReadsJsonFieldsAndTellsWhatIsWrong) {
   PrepareConfig config;
   config.format = "jsonl";

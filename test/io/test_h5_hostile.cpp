@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
+#include <sys/stat.h>
 
 #include <functional>
 
 #include "strata/base/error.hpp"
+#include "strata/io/file.hpp"
 #include "strata/io/h5.hpp"
 #include "support/support.hpp"
 
@@ -22,12 +24,14 @@ std::string data_error(const std::function<void()>& work) {
   return "no DataError";
 }
 
-/// Makes a file with the library's defaults; `fill` adds one construct. Identifiers are closed by H5Fclose's strong degree and by hand.
+/// Makes a file with the library, in the newer of its formats, which is the one read; `fill` adds one construct. Identifiers are closed by
+/// H5Fclose's strong degree and by hand.
 class Hostile : public ::testing::Test {
  protected:
   void make(const std::function<void(hid_t)>& fill) {
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
     const hid_t file = H5Fcreate(path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
     ASSERT_GE(file, 0);
     fill(file);
@@ -143,6 +147,86 @@ TEST_F(Hostile, GroupThatContainsItself) {
     for (const char* name : {"/g/a", "/g/b", "/g/c"}) H5Lcreate_hard(file, "/g", file, name, H5P_DEFAULT, H5P_DEFAULT);
   });
   EXPECT_THAT(data_error([&] { h5::File(path()).datasets_below("/"); }), HasSubstr("levels deep"));
+}
+
+TEST_F(Hostile, UserDefinedLink) {
+  make([&](hid_t file) {
+    H5L_class_t kind{};
+    kind.version = H5L_LINK_CLASS_T_VERS, kind.id = static_cast<H5L_type_t>(H5L_TYPE_UD_MIN + 100);
+    kind.trav_func = [](const char*, hid_t, const void*, std::size_t, hid_t, hid_t) -> hid_t { return -1; };
+    H5Lregister(&kind);
+    H5Lcreate_ud(file, "w", kind.id, "anything", 8, H5P_DEFAULT, H5P_DEFAULT);
+    H5Lunregister(kind.id);
+  });
+  EXPECT_THAT(refusal(), HasSubstr("/w is a soft or external link"));
+  EXPECT_THAT(data_error([&] { h5::File(path()).datasets_below("/"); }), HasSubstr("group / holds w, a soft or external link"));
+}
+
+TEST_F(Hostile, CommittedType) {
+  make([&](hid_t file) {
+    const hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+    H5Tcommit2(file, "type", type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    dataset(file, "w", type, {4});
+    H5Tclose(type);
+  });
+  EXPECT_THAT(refusal(), HasSubstr("/w has a type that is kept elsewhere (a named type)"));
+  EXPECT_THAT(refusal("/type"), HasSubstr("/type is expected to be a dataset and is not"));
+  EXPECT_THAT(data_error([&] { h5::File(path()).datasets_below("/"); }), HasSubstr("/type is neither a group nor a dataset"));
+}
+
+TEST_F(Hostile, DeepGroups) {
+  make([&](hid_t file) {
+    std::string deep;
+    for (int i = 0; i < 5000; ++i) {
+      deep += "/g";
+      H5Gclose(H5Gcreate2(file, deep.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    }
+  });
+  EXPECT_THAT(data_error([&] { h5::File(path()).datasets_below("/"); }), HasSubstr("groups lie more than 8 levels deep at /g/g/g"));
+}
+
+TEST_F(Hostile, FilterOfAPlugin) {
+  make([&](hid_t file) {
+    dataset(file, "w", H5T_STD_U8LE, {64}, [](hid_t list) {
+      const hsize_t chunk = 16;
+      H5Pset_chunk(list, 1, &chunk);
+      H5Pset_filter(list, 32015, H5Z_FLAG_OPTIONAL, 0, nullptr);  // zstd, which would be a plugin
+    });
+  });
+  EXPECT_THAT(refusal(), HasSubstr("/w is stored in chunks"));
+}
+
+TEST_F(Hostile, NullShapeAndSignedBytes) {
+  make([&](hid_t file) {
+    const hid_t space = H5Screate(H5S_NULL);
+    H5Dclose(H5Dcreate2(file, "null", H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+    dataset(file, "i8", H5T_STD_I8LE, {4});
+    const hid_t odd = H5Tcopy(H5T_STD_I32LE);
+    H5Tset_precision(odd, 20);
+    dataset(file, "odd", odd, {4});
+    H5Tclose(odd);
+  });
+  EXPECT_THAT(refusal("/null"), HasSubstr("/null has no shape"));
+  EXPECT_THAT(refusal("/i8"), HasSubstr("/i8 holds a number type this program does not read (1 bytes per element)"));
+  EXPECT_THAT(refusal("/odd"), HasSubstr("/odd holds a number type this program does not read (4 bytes per element)"));
+}
+
+// HDF5's oldest form has no checksums, and its decoders most of the known faults.
+TEST_F(Hostile, TheOldestFormatIsRefusedWithTheWayOut) {
+  const hid_t file = H5Fcreate(path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  dataset(file, "w", H5T_STD_U8LE, {4});
+  H5Fclose(file);
+  EXPECT_THAT(refusal(), HasSubstr("its structure is of version 0; 2 and 3 are read, which HDF5 writes with library bounds from V18 on"));
+}
+
+TEST_F(Hostile, NamedPipesAndDevicesDoNotHoldUsUp) {
+  const std::string pipe = (folder_ / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(data_error([&] { h5::File file(pipe); }), HasSubstr("not a plain file"));
+  EXPECT_THAT(data_error([&] { FileHandle file(pipe, FileHandle::Mode::read); }),
+              HasSubstr("expected a file, found a pipe, device or socket"));
+  EXPECT_THAT(data_error([&] { FileHandle file("/dev/zero", FileHandle::Mode::read); }), HasSubstr("found a pipe, device or socket"));
 }
 
 TEST_F(Hostile, AttributesOfOddTypes) {

@@ -202,6 +202,7 @@ TEST_F(Safetensors, IndexThatDoesNotFitItsParts) {
   EXPECT_THAT(with(R"({"a":"../p1.safetensors"})"), HasSubstr("'../p1.safetensors', which is not a plain file name"));
   EXPECT_THAT(with(R"({"a":"/etc/passwd"})"), HasSubstr("not a plain file name"));
   EXPECT_THAT(with(R"({"a":""})"), HasSubstr("not a plain file name"));
+  EXPECT_THAT(with("{\"a\":\"" + std::string(300, 'x') + "\"}"), HasSubstr("File name too long"));
   EXPECT_THAT(with(R"({"a":"..","b":"p2.safetensors"})"), HasSubstr("not a plain file name"));
   EXPECT_THAT(with(R"({"a":"p1.safetensors","a":"p1.safetensors"})"), HasSubstr("has the key 'a' twice"));
   EXPECT_THAT(with(R"(["a"])"), HasSubstr("no weight_map"));

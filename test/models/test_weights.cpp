@@ -224,10 +224,10 @@ TEST_F(WeightFile, MissingTensorsAreNamed) {
 
 TEST_F(WeightFile, SurplusTensorsAreNamed) {
   tensors["model.layers.1.mlp.up_proj.weight"] = tensors.at("model.layers.0.mlp.up_proj.weight");
-  // Rotary frequencies, which older files carry, are left aside.
-  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = made<float>(DType::f32, {4}, {1, 2, 3, 4});
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = made<float>(DType::f32, {4}, {1, 2, 3, 4});  // in older files: left aside
+  tensors["norm.weight"] = tensors.at(norm);  // one parameter twice, as a base model names it too
   const std::string surplus = "model.safetensors: model.layers.1.mlp.up_proj.weight is not a parameter of this qwen3 model";
-  EXPECT_THAT(findings(tensors), ElementsAre(HasSubstr(surplus)));
+  EXPECT_THAT(findings(tensors), ElementsAre(HasSubstr(surplus), HasSubstr("both norm.weight and model.norm.weight, which are one")));
 }
 
 TEST_F(WeightFile, WrongShapesAreNamed) {

@@ -1,6 +1,7 @@
 // Training a vocabulary, exact round trips, and agreement with the sentencepiece library itself.
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
 
 #include "strata/base/error.hpp"
 #include "strata/tokenizer/config.hpp"
@@ -204,6 +205,38 @@ TEST(SentencePiece, DamagedModelsAreRefused) {
     for (int k = 0; k < 3; ++k) damaged[random() % damaged.size()] = static_cast<char>(random());
     refused(damaged);  // refused or loaded, never a crash
   }
+}
+
+// The library follows this table out of the file: a model that maps characters, and the same with one unit of the table or its length
+// changed.
+TEST(SentencePiece, ACharacterMapThatLeadsOutOfItselfIsRefused) {
+  TemporaryFolder folder;
+  write_file(folder / "rules", "41\t61\nE9\t65 301\n");
+  std::string lines;
+  for (const std::string& line : corpus(50)) lines += line + "\n";
+  write_file(folder / "text", lines);
+  const std::string options =
+      "--input=" + (folder / "text").string() + " --model_prefix=" + (folder / "m").string() +
+      " --vocab_size=100 --hard_vocab_limit=false --num_threads=1 --minloglevel=3 --normalization_rule_tsv=" + (folder / "rules").string();
+  ASSERT_TRUE(sentencepiece::SentencePieceTrainer::Train(options).ok());
+  const std::string sound = read_file(folder / "m.model");
+  EXPECT_EQ(load_model(sound)->decode(load_model(sound)->encode("A")), "a");
+  // The table begins with its length in bytes, a multiple of 1,024, behind the field's tag and length.
+  const std::string_view tag("\x12", 1);
+  std::size_t at = std::string::npos;
+  for (std::size_t i = sound.find(tag); i != std::string::npos && at == std::string::npos; i = sound.find(tag, i + 1))
+    for (std::size_t skip = 2; skip <= 4 && i + skip + 4 < sound.size(); ++skip)
+      if (sound[i + skip] == 0 && sound[i + skip + 1] != 0 && sound[i + skip + 1] % 4 == 0 && sound[i + skip + 2] == 0 &&
+          sound[i + skip + 3] == 0)
+        at = i + skip;
+  ASSERT_NE(at, std::string::npos);
+  const auto refused = [&](std::size_t place, unsigned char value) {
+    std::string changed = sound;
+    changed[place] = static_cast<char>(value);
+    return message_of([&] { load_model(changed)->encode("A longer text, \xc3\xa9, with characters to map"); });
+  };
+  EXPECT_NE(refused(at + 2, 0x7f).find("character map is damaged"), std::string::npos);
+  EXPECT_NE(refused(at + 6, 0x7f).find("character map is damaged"), std::string::npos) << "the root's offset";
 }
 
 TEST(SentencePiece, SettingsAreChecked) {

@@ -4,3 +4,8 @@ strata_add_test(FILE train/test_step_plan.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_run_lock.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_non_finite.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE train/test_profile.cpp LABELS unit RANKS 1 2 TIMEOUT 60)
+
+# The recorded runs as a processor without AVX-512 computes them.
+add_test(NAME train.golden_run.avx2 COMMAND test_train_golden_run)
+set_tests_properties(train.golden_run.avx2 PROPERTIES LABELS "reference;train" TIMEOUT 300
+                     ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2;STRATA_SOURCE_DIR=${PROJECT_SOURCE_DIR}" SKIP_RETURN_CODE 77)

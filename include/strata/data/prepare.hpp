@@ -47,10 +47,11 @@ struct PreparedFile {
 struct PrepareSummary {
   std::int64_t documents = 0;  // read, skipped ones left out
   std::int64_t skipped = 0;
+  std::int64_t repaired = 0;    // documents in which bytes that are not UTF-8 became U+FFFD
   std::int64_t text_bytes = 0;  // of the documents' text (format ids: 0)
   std::int64_t tokens = 0;      // with separators, before packing
   double seconds = 0;
-  std::vector<std::string> problems;  // what was skipped and why, in input order, the first 20
+  std::vector<std::string> problems;  // what was skipped or repaired and why, in input order, the first 20
   std::vector<PreparedFile> files;    // train, then validation if there is one
   double tokens_per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
   double bytes_per_token() const { return tokens > 0 ? static_cast<double>(text_bytes) / static_cast<double>(tokens) : 0; }

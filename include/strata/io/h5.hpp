@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,7 +43,9 @@ struct DatasetInfo {
 
 /// A file opened for reading under the rules of operations.md section 4: hard links only, no external or virtual storage, contiguous, plain
 /// integer or float types, rank at most 4, claimed sizes inside the file and equal to what is stored, bounded depth, names and counts.
-/// Whatever breaks a rule is a DataError that names file and object. Not thread-safe (the library is not), but read() on offsets is pread.
+/// Whatever breaks a rule is a DataError that names file and object. The library has no part in it: the structure is parsed here, since the
+/// library's decoders trust what they read (doc/hostile-files.md). Files of library bounds from V18 on. read() is thread-safe, the rest
+/// not.
 class File {
  public:
   explicit File(const std::filesystem::path& path);
@@ -50,7 +53,7 @@ class File {
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const;
   bool has(const std::string& object) const;
   /// Names of the members of a group, sorted.
   std::vector<std::string> children(const std::string& group) const;
@@ -67,10 +70,8 @@ class File {
   AttributeValue attribute(const std::string& object, const std::string& name) const;
 
  private:
-  std::filesystem::path path_;
-  std::int64_t id_ = -1;
-  int descriptor_ = -1;
-  std::int64_t file_bytes_ = 0;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace strata::h5

@@ -1,0 +1,38 @@
+// Fuzz target: config.json, and the list of parameters of the model it describes.
+#include "fuzz/fuzz.hpp"
+#include "strata/models/causal_lm.hpp"
+#include "support/support.hpp"
+
+namespace strata::fuzz {
+
+Corpus corpus() {
+  Corpus all;
+  for (const char* model : {"llama3-scaled", "qwen3-tied", "qwen3-untied-bias"})
+    all.seeds.push_back(test::read_file(test::data_file(std::string("models/") + model + "/config.json")));
+  all.words = {"\"rope_parameters\": {",
+               "\"rope_scaling\": {\"rope_type\": \"llama3\"",
+               "\"layer_types\": [",
+               "\"head_dim\": ",
+               "\"sliding_window\": ",
+               "\"use_sliding_window\": true, ",
+               "null",
+               "true",
+               "\"mistral\"",
+               "[[[[[[[[[[",
+               "\xff",
+               "1e308"};
+  return all;
+}
+
+}  // namespace strata::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  using namespace strata;
+  fuzz::only(ExitCode::data, [&] {
+    const CausalConfig config = parse_model_config(fuzz::as_text(bytes, size), "config.json");
+    config.check_sequence(1);
+    const CausalLm model(config);
+    STRATA_ASSERT(model.parameters().elements() > 0, "a model has parameters");
+  });
+  return 0;
+}
