@@ -46,6 +46,7 @@ def compare(o, model_config, train_flags, path, drop_cache):
     def load():
         """Strata's restore: what it says for finding the checkpoint sound and for filling the state from it; the file is not cached before."""
         drop_cache(o, state["file"])
+        os.remove(os.path.join(folder, "log.txt"))  # what an earlier run said is not to be taken for this one's
         flags = [f for f in train_flags(o, folder, model, 1, 1, 2) if not f.startswith("--run.resume")]
         done = run([o.strata, *flags, "--run.resume=auto"], o.lock, until=lambda: restored(folder))
         log = open(os.path.join(folder, "log.txt")).read()
@@ -53,6 +54,8 @@ def compare(o, model_config, train_flags, path, drop_cache):
         return state["bytes"] / 1e9 / (found + filled), dict(verify_s=found, restore_s=filled, others_cores=round(done.others_cores, 2))
 
     def restored(folder):
+        if not os.path.exists(os.path.join(folder, "log.txt")):
+            return False
         with open(os.path.join(folder, "log.txt")) as f:
             return bool(re.search(r"Weights from .*\.h5: ", f.read()))
 

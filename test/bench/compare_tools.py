@@ -67,6 +67,7 @@ def run(command, lock=None, env=None, cwd=None, marks=(), until=None, limit=1800
         def read_out():
             done.out = child.stdout.read()
 
+        signal.signal(signal.SIGTERM, lambda *_: (os.killpg(child.pid, signal.SIGKILL), os._exit(143)))  # nothing measured lives on
         readers = [threading.Thread(target=read_err), threading.Thread(target=read_out)]
         for reader in readers:
             reader.start()
