@@ -105,6 +105,7 @@ class Loop {
       const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
       report();
       if (due(p_.checkpoint.every) || end || improved) save_checkpoint(improved);
+      if (!end) show_early_profile();
     }
     if (p_.stream.profiling()) result.profile = gather_profile(p_.comm, p_.stream.profile(), done_ - unprofiled_, p_.peaks);
     if (result.stopped_early)
@@ -124,6 +125,13 @@ class Loop {
     if (!p_.run.profile || p_.stream.profiling() || (done_ == 0 && record_.step + 1 < last)) return;
     unprofiled_ = done_;
     p_.stream.start_profile();
+  }
+
+  // A long run's profile is worth seeing before its end.
+  void show_early_profile() {
+    constexpr std::int64_t early = 10;
+    if (p_.stream.profiling() && done_ - unprofiled_ == early)
+      log_info(profile_table(gather_profile(p_.comm, p_.stream.profile(), early, p_.peaks)));
   }
 
   void poll_checkpoint() {

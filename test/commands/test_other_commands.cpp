@@ -113,7 +113,7 @@ TEST(CommandLine, HelpVersionAndMistakes) {
   EXPECT_EQ(run_command(strata + "--help").status, 0);
   EXPECT_EQ(run_command(strata + "--version").status, 0);
   EXPECT_EQ(run_command(strata + "").status, 2);
-  for (const char* command : {"prepare", "train", "check", "evaluate", "generate", "convert", "inspect", "keys"})
+  for (const char* command : {"prepare", "train", "check", "evaluate", "generate", "convert", "measure", "inspect", "keys"})
     EXPECT_EQ(run_command(strata + command + " --help").status, 0) << command;
   const CommandResult typo = run_command(strata + "trian x.in");
   EXPECT_EQ(typo.status, 2);

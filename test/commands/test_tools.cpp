@@ -1,5 +1,7 @@
 // What a run leaves for people and tools: the profile, event files, what inspect says; and what measure finds.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <map>
 #include <nlohmann/json.hpp>
@@ -135,6 +137,18 @@ TEST(Inspect, ARunSaysItsStateItsCheckpointsAndTheNewest) {
   const auto alone = nlohmann::json::parse(inspect(folder / "told" / "checkpoints", "--json").out);
   EXPECT_EQ(alone.at("checkpoints"), json.at("checkpoints"));
   EXPECT_EQ(alone.count("run"), 0U);
+
+  // Another process holds the lock of a run at work.
+  write_file(folder / "told" / "lock", "host = here\npid = 1\n");
+  const int descriptor = ::open((folder / "told" / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  struct flock lock {};
+  lock.l_type = F_WRLCK, lock.l_whence = SEEK_SET;
+  ASSERT_EQ(::fcntl(descriptor, F_SETLK, &lock), 0);
+  const std::string at_work = inspect(folder / "told").out;
+  ::close(descriptor);
+  EXPECT_NE(at_work.find("at work (another process holds its lock)"), std::string::npos) << at_work;
+  EXPECT_NE(at_work.find("host = here, pid = 1"), std::string::npos) << at_work;
+  EXPECT_NE(inspect(folder / "told").out.find("state                   finished"), std::string::npos);
 
   // A damaged newest one: named, with exit code 3, and the one before is described.
   const fs::path newest = folder.checkpoint("told", 10);
