@@ -387,15 +387,5 @@ TEST_F(Script, OneThatIsNotThere) {
   expect_error(report, "script.unreadable", 2, "gone.sbatch");
 }
 
-TEST(Train, TellsAllErrorsAtOnceOnAllRanks) {
-  const CommandResult result =
-      RunFolder::get().strata(3, "train", "--run.folder=many --data.train=gone.h5 --data.validation=text.txt --data.sequence=256");
-  EXPECT_EQ(result.status, 3) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("the run cannot start, 3 errors:"));
-  for (const char* message : {"gone.h5", "text.txt", "max_position_embeddings"}) EXPECT_THAT(result.err, HasSubstr(message));
-  const std::size_t first = result.err.find("error: ");
-  EXPECT_EQ(result.err.find("error: ", first + 1), std::string::npos) << result.err;
-}
-
 }  // namespace
 }  // namespace strata::test

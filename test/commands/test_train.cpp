@@ -190,6 +190,17 @@ TEST(Train, AKilledRankEndsTheJobAndTheRunGoesOn) {
   EXPECT_NE(resumed.err.find("Resuming from"), std::string::npos) << resumed.err;
 }
 
+TEST(Train, TellsAllErrorsAtOnceOnAllRanks) {
+  const CommandResult result =
+      RunFolder::get().strata(3, "train", "--run.folder=many --data.train=gone.h5 --data.validation=text.txt --data.sequence=256");
+  EXPECT_EQ(result.status, 3) << result.err;
+  EXPECT_NE(result.err.find("the run cannot start, 3 errors:"), std::string::npos) << result.err;
+  for (const char* message : {"gone.h5", "text.txt", "max_position_embeddings"})
+    EXPECT_NE(result.err.find(message), std::string::npos) << message;
+  const std::size_t first = result.err.find("error: ");
+  EXPECT_EQ(result.err.find("error: ", first + 1), std::string::npos) << result.err;
+}
+
 struct Wrong {
   const char* name;
   const char* options;
