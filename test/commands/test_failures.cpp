@@ -100,8 +100,8 @@ TEST(Watchdog, ASlowRankIsWaitedFor) {
   if (!fault_injection) GTEST_SKIP() << "this build has no fault injection";
   // Two micro-batches of four seconds each on one rank: the others wait longer than the limit, but the slow one gets on.
   const CommandResult result = RunFolder::get().strata(3, "train",
-                                                       "--run.folder=slow --parallel.timeout=3 --train.max_steps=2 "
-                                                       "--train.validate_every=0 --run.fault=slow:rank=1:at=leaf:step=2:seconds=2.2");
+                                                       "--run.folder=slow --parallel.timeout=6 --train.max_steps=2 "
+                                                       "--train.validate_every=0 --run.fault=slow:rank=1:at=leaf:step=2:seconds=4");
   EXPECT_EQ(result.status, 0) << result.err;
 }
 
