@@ -68,7 +68,10 @@ std::string damage(const fs::path& path) {
 
 bool is_unfinished(const std::string& name) {
   if (!name.ends_with(unfinished_suffix)) return false;
-  return name.ends_with(std::string(".h5") + unfinished_suffix) || name.starts_with("latest.") || name.starts_with("best.");
+  if (name.ends_with(std::string(".h5") + unfinished_suffix)) return true;
+  // Texts that were being replaced, here or in the run's folder.
+  constexpr const char* texts[] = {"latest.", "best.", "metrics.csv.", "effective.deck.", "plan.txt."};
+  return std::any_of(std::begin(texts), std::end(texts), [&](const char* text) { return name.starts_with(text); });
 }
 
 /// The names that stay: the newest, the best so far, the last config.keep by step and the config.keep_best with the smallest loss.

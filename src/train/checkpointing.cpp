@@ -18,6 +18,7 @@ Checkpointing::Checkpointing(Communicator& comm, const TrainState& state, const 
     if (comm.rank() != 0) return;
     make_folders(folder_);
     remove_unfinished(folder_);
+    remove_unfinished(run.folder);
   });
   if (config.asynchronous) writing_ = std::make_unique<AsyncCheckpointWriter>();
 }

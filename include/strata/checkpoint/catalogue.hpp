@@ -30,8 +30,8 @@ std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folde
 /// named itself and is damaged is a DataError: nothing else was asked for. Local; reads every tensor and verifies every hash.
 std::optional<std::filesystem::path> find_resumable(const std::filesystem::path& file_or_folder, std::vector<std::string>& notes);
 
-/// Removes what runs that were killed left unfinished in the folder. For the start of a run that has the folder for itself. On one rank
-/// only.
+/// Removes what runs that were killed left unfinished in a folder of checkpoints or of a run. For the start of a run that has the folder
+/// for itself. On one rank only.
 void remove_unfinished(const std::filesystem::path& folder);
 
 /// Called after a checkpoint was written: replaces `latest`, replaces `best` when told, deletes what config.keep and config.keep_best do
