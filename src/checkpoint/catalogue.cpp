@@ -55,10 +55,13 @@ std::vector<CheckpointEntry> scan(const fs::path& folder, std::vector<std::strin
   return entries;
 }
 
-/// The first thing wrong with a checkpoint, every hash recomputed; empty: sound.
-std::string damage(const fs::path& path) {
+/// The first thing wrong with a checkpoint; empty: sound.
+std::string damage(const fs::path& path, Soundness soundness, const DamagedCheckpoints& known) {
+  if (const auto found = known.find(path); found != known.end()) return found->second;
   try {
-    const std::vector<std::string> lines = CheckpointReader(path).verify();
+    const CheckpointReader checkpoint(path);
+    if (soundness == Soundness::structure) return "";
+    const std::vector<std::string> lines = checkpoint.verify();
     if (lines.empty()) return "";
     return text(path.string(), ": ", lines.front(), lines.size() > 1 ? text(" (and ", lines.size() - 1, " more)") : "");
   } catch (const DataError& error) {
@@ -123,10 +126,11 @@ std::vector<CheckpointEntry> list_checkpoints(const fs::path& folder) {
   return scan(folder, notes);
 }
 
-std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vector<std::string>& notes) {
+std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vector<std::string>& notes, Soundness soundness,
+                                       const DamagedCheckpoints& known) {
   if (!fs::exists(file_or_folder)) return std::nullopt;
   if (!fs::is_directory(file_or_folder)) {
-    if (const std::string problem = damage(file_or_folder); !problem.empty()) throw DataError(problem);
+    if (const std::string problem = damage(file_or_folder, soundness, known); !problem.empty()) throw DataError(problem);
     return file_or_folder;
   }
   std::vector<fs::path> candidates;
@@ -137,7 +141,7 @@ std::optional<fs::path> find_resumable(const fs::path& file_or_folder, std::vect
   if (!latest.empty() && !fs::exists(file_or_folder / latest))
     notes.push_back(text((file_or_folder / "latest").string(), " names ", latest, ", which is missing"));
   for (const CheckpointEntry& entry : entries) {
-    const std::string problem = damage(entry.path);
+    const std::string problem = damage(entry.path, soundness, known);
     if (problem.empty()) return entry.path;
     notes.push_back(text(entry.path.string(), " is passed over: ", problem));
   }

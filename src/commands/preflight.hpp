@@ -7,6 +7,7 @@
 
 #include "commands/findings.hpp"
 #include "commands/model_source.hpp"
+#include "strata/checkpoint/catalogue.hpp"
 #include "strata/data/loader.hpp"
 #include "strata/device/machine.hpp"
 #include "strata/train/loop.hpp"
@@ -25,6 +26,7 @@ struct Preflight {
   const Settings& s;
   const Communicator& launch;
   const bool thorough;
+  DamagedCheckpoints damaged;  // known from an earlier try to restore them
   int threads;  // of a rank
   Findings findings;
 

@@ -9,11 +9,13 @@ std::string find_checkpoint(Preflight& p) {
   const std::string& resume = p.s.run.resume;
   if (resume == "never") return "";
   const fs::path where = resume == "auto" ? fs::path(p.s.run.folder) / "checkpoints" : fs::path(resume);
+  // A run verifies every hash as it restores, and comes back if one is wrong; so the file is read once.
+  const Soundness soundness = p.thorough ? Soundness::every_hash : Soundness::structure;
   std::string found;
   std::vector<std::string> notes;
   p.findings.attempt("resume", "run.resume", "", [&] {
     if (resume != "auto" && !fs::exists(where)) throw DataError(text("run.resume = ", resume, " does not exist"));
-    if (fs::exists(where)) found = find_resumable(where, notes).value_or(fs::path()).string();
+    if (fs::exists(where)) found = find_resumable(where, notes, soundness, p.damaged).value_or(fs::path()).string();
     if (resume != "auto" && found.empty()) throw DataError(text("run.resume = ", resume, ": there is no sound checkpoint"));
   });
   for (const std::string& note : notes) p.findings.warning("resume.damaged", "", note);

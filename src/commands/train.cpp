@@ -17,16 +17,24 @@ namespace strata {
 namespace fs = std::filesystem;
 namespace {
 
+/// The checkpoint to go on from is damaged, as restoring it has shown. The same on every rank.
+struct RestoreFailed {
+  fs::path checkpoint;
+  std::string problem;
+};
+
 /// The run as it is put together, in the order of its members.
 class TrainCommand {
  public:
-  explicit TrainCommand(Session& session)
+  TrainCommand(Session& session, const DamagedCheckpoints& damaged)
       : session_(session),
         s_(session.settings()),
         comm_(session.comm),
         threads_(threads_of(session)),
         compute_(compute_type(session)),
-        run_(session, session.comm, false) {}
+        run_(session, session.comm, false) {
+    run_.damaged = damaged;
+  }
 
   int run() {
     set_fault(s_.run.fault, comm_.rank());
@@ -36,10 +44,10 @@ class TrainCommand {
     log_start();
     preflight();
     STRATA_FAULT("inputs", 0);
-    set_aside_later_checkpoints();
     allocate();
     STRATA_FAULT("allocated", 0);
     fill_state();
+    set_aside_later_checkpoints();
     log_data();
     LoopParts parts = loop_parts();
     const LoopResult result = run_training(parts);
@@ -74,9 +82,7 @@ class TrainCommand {
     check_model(run_);
     check_data(run_);
     // Rank 0 looks, so that all resume from the same one.
-    const Stopwatch watch;
     check_checkpoint(run_, broadcast_text(comm_, comm_.rank() == 0 ? find_checkpoint(run_) : ""));
-    const double seconds = watch.seconds();
     check_weights_source(run_);
     check_memory(run_);
     check_batch(run_);
@@ -86,7 +92,7 @@ class TrainCommand {
                   " tensors, ", name_of(compute_), " on cpu"));
     if (run_.checkpoint)
       log_info(text("Resuming from ", run_.checkpoint->path().string(), ", step ", run_.checkpoint->run().step, ", written by ",
-                    run_.checkpoint->launch().ranks, run_.checkpoint->launch().ranks == 1 ? " rank" : " ranks", ", found sound in ", seconds, " s"));
+                    run_.checkpoint->launch().ranks, run_.checkpoint->launch().ranks == 1 ? " rank" : " ranks"));
   }
 
   // Checkpoints of a run that is begun anew, or gone back in, would count as newer than the new ones.
@@ -137,8 +143,9 @@ class TrainCommand {
   void fill_state() {
     const Stopwatch watch;
     const WeightStore& store = setup_->state().weights();
+    if (run_.checkpoint) restore();
     guarded(comm_, [&] {
-      if (run_.checkpoint) return setup_->state().restore(*run_.checkpoint);
+      if (run_.checkpoint) return;
       if (s_.model.weights == "random") return random_weights(*stream_, parameters(), run_.config->initializer_range, s_.run.seed, store);
       load_into(*stream_, *run_.weights, parameters(), store);
     });
@@ -147,6 +154,16 @@ class TrainCommand {
                                                             : s_.model.weights;
     const std::string size = run_.checkpoint ? ": " + bytes_text(static_cast<double>(fs::file_size(run_.checkpoint->path()))) : "";
     log_info(text("Weights from ", from, size, " in ", watch.seconds(), " s"));
+  }
+
+  // Every hash is verified on the way. Where that fails the state is rubbish, and the run is put together again without this checkpoint.
+  void restore() {
+    try {
+      guarded(comm_, [&] { setup_->state().restore(*run_.checkpoint); });
+    } catch (const Error& e) {
+      if (e.code() != ExitCode::data) throw;
+      throw RestoreFailed{run_.checkpoint->path(), e.what()};
+    }
   }
 
   void log_data() {
@@ -269,7 +286,13 @@ class TrainCommand {
 }  // namespace
 
 int run_train(Session& session) {
-  return TrainCommand(session).run();
+  for (DamagedCheckpoints damaged;;) {
+    try {
+      return TrainCommand(session, damaged).run();
+    } catch (const RestoreFailed& failed) {
+      damaged[failed.checkpoint] = failed.problem;
+    }
+  }
 }
 
 }  // namespace strata

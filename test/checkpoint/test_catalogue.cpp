@@ -123,7 +123,7 @@ TEST_F(Catalogue, PassesOverDamagedOnesWithANote) {
   EXPECT_EQ(resumable(), "step_000020.h5");
   ASSERT_EQ(notes_.size(), 2u);
   EXPECT_THAT(notes_[0], HasSubstr("step_000030.h5 is passed over: "));
-  EXPECT_THAT(notes_[0], HasSubstr("truncated"));
+  EXPECT_THAT(notes_[0], HasSubstr("cut short"));
   EXPECT_THAT(notes_[1], HasSubstr("step_000040.h5 is passed over: "));
   EXPECT_THAT(notes_[1], HasSubstr("/model/model.norm.weight: elements 0..76 differ from their checksum"));
 }

@@ -164,13 +164,18 @@ class SmallDisk {
 class FullDisk : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FullDisk, EndsTheRunWithCode4AndLeavesTheCheckpointBefore) {
-  const SmallDisk disk("4m");  // room for a few checkpoints and the log
+  const SmallDisk disk("16m");
   if (!disk.mounted()) GTEST_SKIP() << "this user may not mount a tmpfs";
-  const CommandResult result = RunFolder::get().strata(3, "train",
-                                                       "--run.folder=" + disk.path() +
-                                                           "/run --train.max_steps=30 --schedule.steps=30 --train.validate_every=0 "
-                                                           "--checkpoint.every=2 --checkpoint.keep=0 --checkpoint.asynchronous=" +
-                                                           GetParam());
+  const std::string run = disk.path() + "/run";
+  // The start has seen enough room. Once a checkpoint is there, others fill the disk, and go on as checkpoints make room.
+  const std::string fill = "while kill -0 $pid 2>/dev/null; do free=$(($(df --output=avail -B1 '" + disk.path() +
+                           "' | tail -1) - 300000)); test $free -gt 0 && fallocate -l $free '" + disk.path() +
+                           "'/filler.$((i += 1)); sleep 0.05; done;";
+  const CommandResult result = train_beside(run, 3,
+                                            "--train.max_steps=1000000 --schedule.steps=1000000 --train.validate_every=0 "
+                                            "--checkpoint.every=2 --checkpoint.keep=1 --checkpoint.keep_best=0 --checkpoint.asynchronous=" +
+                                                std::string(GetParam()),
+                                            wait_until("test -e '" + run + "/checkpoints/latest'") + fill);
 
   EXPECT_EQ(result.status, 4) << result.err;
   EXPECT_NE(result.err.find(".h5.tmp"), std::string::npos) << result.err;
