@@ -8,7 +8,7 @@
 #include "checkpoint/block_hash.hpp"
 #include "checkpoint/records.hpp"
 #include "strata/base/error.hpp"
-#include "strata/io/file.hpp"
+#include "strata/io/direct_file.hpp"
 #include "strata/io/in_flight.hpp"
 
 namespace strata {
@@ -83,29 +83,36 @@ h5::DatasetInfo CheckpointReader::info(const std::string& tensor) const {
 }
 
 void CheckpointReader::read(const std::string& name, std::int64_t first, std::int64_t count, void* to) const {
+  std::vector<std::byte> buffer;
+  const Fetch fetch = [&](const Tensor& tensor, std::int64_t from, std::int64_t n, std::byte* wanted) {
+    if (!wanted) buffer.resize(static_cast<std::size_t>(n) * size_of(tensor.data.type)), wanted = buffer.data();
+    file_.read(tensor.data, from, n, wanted);
+    return wanted;
+  };
+  read_by(fetch, name, first, count, to);
+}
+
+void CheckpointReader::read_by(const Fetch& fetch, const std::string& name, std::int64_t first, std::int64_t count, void* to) const {
   const Tensor& tensor = find(name);
   const std::int64_t elements = tensor.data.elements();
   if (first < 0 || count < 0 || count > elements || first > elements - count)
     throw DataError(text(path().string(), ": ", name, ": ", count, " elements from ", first, " are asked of a tensor of ", elements));
   const auto size = static_cast<std::int64_t>(size_of(tensor.data.type));
-  std::vector<std::byte> buffer;
   each_transfer(tensor.data, first, count, [&](std::int64_t from, std::int64_t n) {
-    // A transfer that sticks out of what was asked for goes through a buffer: checksums need whole blocks.
+    // A transfer that sticks out of what was asked for cannot go where it is wanted: checksums need whole blocks.
     const bool inside = from >= first && from + n <= first + count;
-    if (!inside) buffer.resize(static_cast<std::size_t>(n * size));
-    std::byte* const target = inside ? static_cast<std::byte*>(to) + (from - first) * size : buffer.data();
-    file_.read(tensor.data, from, n, target);
-    compare_blocks(file_, tensor.data, tensor.checksums, target, from, n, [&](std::int64_t a, std::int64_t b) {
+    std::byte* const wanted = inside ? static_cast<std::byte*>(to) + (from - first) * size : nullptr;
+    const std::byte* const found = fetch(tensor, from, n, wanted);
+    compare_blocks(file_, tensor.data, tensor.checksums, found, from, n, [&](std::int64_t a, std::int64_t b) {
       throw DataError(text(path().string(), ": ", name, ": elements ", a, "..", b - 1, " differ from their checksum: the file is damaged"));
     });
-    if (inside) return;
+    if (found == wanted) return;
     const std::int64_t a = std::max(from, first), b = std::min(from + n, first + count);
-    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, buffer.data() + (a - from) * size,
-                static_cast<std::size_t>((b - a) * size));
+    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, found + (a - from) * size, static_cast<std::size_t>((b - a) * size));
   });
 }
 
-void CheckpointReader::read_all(std::vector<Request> requests) const {
+void CheckpointReader::read_all(std::vector<Request> requests, bool past_cache) const {
   std::vector<Request> pieces;
   for (const Request& request : requests) {
     const h5::DatasetInfo& info = find(request.tensor).data;
@@ -119,9 +126,24 @@ void CheckpointReader::read_all(std::vector<Request> requests) const {
     return info.offset + piece.first * static_cast<std::int64_t>(size_of(info.type));
   };
   std::sort(pieces.begin(), pieces.end(), [&](const Request& a, const Request& b) { return place(a) < place(b); });
-  run_in_flight(static_cast<std::int64_t>(pieces.size()), reads_in_flight, [&](std::int64_t i, int) {
+  const auto count = static_cast<std::int64_t>(pieces.size());
+  if (!past_cache)
+    return run_in_flight(count, reads_in_flight, [&](std::int64_t i, int) {
+      const Request& piece = pieces[static_cast<std::size_t>(i)];
+      read(piece.tensor, piece.first, piece.count, piece.to);
+    });
+  const DirectFile direct(path(), FileHandle::Mode::read);
+  std::vector<TransferBuffer> buffers;
+  for (int worker = 0; worker < transfers_in_flight; ++worker) buffers.emplace_back(transfer_bytes);
+  run_in_flight(count, transfers_in_flight, [&](std::int64_t i, int worker) {
+    std::byte* const memory = buffers[static_cast<std::size_t>(worker)].data();
+    const Fetch fetch = [&](const Tensor& tensor, std::int64_t from, std::int64_t n, std::byte*) {
+      const auto size = static_cast<std::int64_t>(size_of(tensor.data.type));
+      direct.read_at(memory, n * size, tensor.data.offset + from * size);
+      return memory;
+    };
     const Request& piece = pieces[static_cast<std::size_t>(i)];
-    read(piece.tensor, piece.first, piece.count, piece.to);
+    read_by(fetch, piece.tensor, piece.first, piece.count, piece.to);
   });
 }
 

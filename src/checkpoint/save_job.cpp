@@ -10,7 +10,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/fault.hpp"
-#include "strata/io/file.hpp"
+#include "strata/io/direct_file.hpp"
 #include "strata/io/in_flight.hpp"
 
 namespace strata {
@@ -91,56 +91,59 @@ void SaveJob::write() {
   times_.read_back = reading.seconds();
 }
 
-// Several transfers are under way at once, so that hashing hides behind the disk. Past the page cache the disk gets them as they are, twice
-// as fast here as when the kernel writes pages back; what is not a whole page goes the ordinary way.
-void SaveJob::write_pieces(const std::vector<Transfer>& transfers) {
-  const FileHandle file(temporary_, FileHandle::Mode::write_existing), direct(temporary_, FileHandle::Mode::write_existing);
-  const bool bypass = direct.bypass_cache();
+/// Bytes of a transfer, and where they go in the file.
+struct SaveJob::Span {
+  std::int64_t bytes, offset;
+};
+SaveJob::Span SaveJob::span(const Transfer& transfer) const {
+  const Piece& piece = pieces_[transfer.piece];
+  return {transfer.count * piece.element_bytes, piece.offset + transfer.first * piece.element_bytes};
+}
+
+void SaveJob::each_in_flight(const std::vector<Transfer>& transfers,
+                             const std::function<void(const Transfer&, const Span&, std::byte*)>& work) const {
   std::vector<TransferBuffer> buffers;
   for (int worker = 0; worker < transfers_in_flight; ++worker) buffers.emplace_back(transfer_bytes);
   run_in_flight(static_cast<std::int64_t>(transfers.size()), transfers_in_flight, [&](std::int64_t i, int worker) {
     const Transfer& transfer = transfers[static_cast<std::size_t>(i)];
+    work(transfer, span(transfer), buffers[static_cast<std::size_t>(worker)].data());
+  });
+}
+
+// Several transfers are under way at once, so that hashing hides behind the disk. Past the page cache the disk gets them as they are, twice
+// as fast here as when the kernel writes pages back.
+void SaveJob::write_pieces(const std::vector<Transfer>& transfers) {
+  const DirectFile file(temporary_, FileHandle::Mode::write_existing);
+  each_in_flight(transfers, [&](const Transfer& transfer, const Span& to, std::byte* data) {
     const Piece& piece = pieces_[transfer.piece];
-    std::byte* const data = buffers[static_cast<std::size_t>(worker)].data();
-    const std::int64_t bytes = transfer.count * piece.element_bytes, offset = piece.offset + transfer.first * piece.element_bytes;
-    std::memcpy(data, piece.data + transfer.first * piece.element_bytes, static_cast<std::size_t>(bytes));
+    std::memcpy(data, piece.data + transfer.first * piece.element_bytes, static_cast<std::size_t>(to.bytes));
     hash_blocks(data, transfer.count, static_cast<std::size_t>(piece.element_bytes),
                 hashes_[transfer.piece].data() + transfer.first / checksum_elements * checksum_bytes);
-    const std::int64_t whole = bypass && offset % transfer_alignment == 0 ? bytes / transfer_alignment * transfer_alignment : 0;
-    if (whole > 0) direct.write_at(data, static_cast<std::size_t>(whole), offset);
-    if (whole < bytes) file.write_at(data + whole, static_cast<std::size_t>(bytes - whole), offset + whole);
-    if (static_cast<std::size_t>(i) == transfers.size() / 2) STRATA_FAULT("save.half", step_);
+    file.write_at(data, to.bytes, to.offset);
+    if (&transfer == &transfers[transfers.size() / 2]) STRATA_FAULT("save.half", step_);
   });
-  for (std::size_t i = 0; i < pieces_.size(); ++i) file.write_at(hashes_[i].data(), hashes_[i].size(), pieces_[i].checksum_offset);
-  file.sync();
+  for (std::size_t i = 0; i < pieces_.size(); ++i) file.cached().write_at(hashes_[i].data(), hashes_[i].size(), pieces_[i].checksum_offset);
+  file.cached().sync();
   STRATA_FAULT("save.synced", step_);
 }
 
 void SaveJob::read_back(const std::vector<Transfer>& transfers) const {
-  const FileHandle file(temporary_, FileHandle::Mode::read), direct(temporary_, FileHandle::Mode::read);
-  const bool bypass = direct.bypass_cache();
-  file.drop_cache();
+  const DirectFile file(temporary_, FileHandle::Mode::read);
+  file.cached().drop_cache();
   const auto damaged = [&](const Piece& piece) {
     throw DataError(text(temporary_.string(), ": ", piece.tensor, ": elements ", piece.first, "..", piece.first + piece.count - 1,
                          " came back from the disk other than they were written: disk or file system are faulty"));
   };
-  std::vector<TransferBuffer> buffers;
-  for (int worker = 0; worker < transfers_in_flight; ++worker) buffers.emplace_back(transfer_bytes);
-  run_in_flight(static_cast<std::int64_t>(transfers.size()), transfers_in_flight, [&](std::int64_t i, int worker) {
-    const Transfer& transfer = transfers[static_cast<std::size_t>(i)];
+  each_in_flight(transfers, [&](const Transfer& transfer, const Span& from, std::byte* data) {
     const Piece& piece = pieces_[transfer.piece];
-    std::byte* const data = buffers[static_cast<std::size_t>(worker)].data();
-    const std::int64_t bytes = transfer.count * piece.element_bytes, offset = piece.offset + transfer.first * piece.element_bytes;
-    const std::int64_t whole = bypass && offset % transfer_alignment == 0 ? bytes / transfer_alignment * transfer_alignment : 0;
-    if (whole > 0) direct.read_at(data, static_cast<std::size_t>(whole), offset);
-    if (whole < bytes) file.read_at(data + whole, static_cast<std::size_t>(bytes - whole), offset + whole);
+    file.read_at(data, from.bytes, from.offset);
     const std::vector<unsigned char> read = hash_blocks(data, transfer.count, static_cast<std::size_t>(piece.element_bytes));
     if (!std::equal(read.begin(), read.end(), hashes_[transfer.piece].begin() + transfer.first / checksum_elements * checksum_bytes))
       damaged(piece);
   });
   for (std::size_t i = 0; i < pieces_.size(); ++i) {
     std::vector<unsigned char> stored(hashes_[i].size());
-    file.read_at(stored.data(), stored.size(), pieces_[i].checksum_offset);
+    file.cached().read_at(stored.data(), stored.size(), pieces_[i].checksum_offset);
     if (stored != hashes_[i]) damaged(pieces_[i]);
   }
 }

@@ -2,6 +2,7 @@
 // Private to checkpoint: one save in three stages - prepare together, write alone, commit together - shared by both writers.
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,7 +61,12 @@ class SaveJob {
     std::size_t piece;
     std::int64_t first, count;  // [elements] of the piece
   };
+  struct Span;
+  Span span(const Transfer& transfer) const;
   std::vector<Transfer> transfers() const;
+  /// Calls work(transfer, its span, aligned memory for it), several at a time.
+  void each_in_flight(const std::vector<Transfer>& transfers,
+                      const std::function<void(const Transfer&, const Span&, std::byte*)>& work) const;
   void write_pieces(const std::vector<Transfer>& transfers);
   void read_back(const std::vector<Transfer>& transfers) const;
 

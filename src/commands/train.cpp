@@ -159,7 +159,8 @@ class TrainCommand {
   // Every hash is verified on the way. Where that fails the state is rubbish, and the run is put together again without this checkpoint.
   void restore() {
     try {
-      guarded(comm_, [&] { setup_->state().restore(*run_.checkpoint); });
+      const bool reads_alone = comm_.local_size() == 1;  // others would find the file in the page cache
+      guarded(comm_, [&] { setup_->state().restore(*run_.checkpoint, reads_alone); });
     } catch (const Error& e) {
       if (e.code() != ExitCode::data) throw;
       throw RestoreFailed{run_.checkpoint->path(), e.what()};

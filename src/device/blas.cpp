@@ -30,14 +30,11 @@ struct Grid {
 };
 
 /// Tiles as large as oneDNN likes them (test/bench/bench_gemm.cpp): wide where A is transposed, since the output of a weight gradient is as
-/// large as its inputs and is best written by whole rows. Products with few tiles are cut finer, so that threads have work. The gradient of
-/// a vocabulary's weight, far larger than the caches, is fastest in bf16 by tiles that stay in them while they are written.
-Grid grid_of(Index m, Index n, DType in, bool a_transposed, bool b_transposed) {
+/// large as its inputs and is best written by whole rows. Products with few tiles are cut finer, so that threads have work.
+Grid grid_of(Index m, Index n, bool a_transposed, bool b_transposed) {
   constexpr Index enough = 8;
-  const bool vast = a_transposed && in == DType::bf16 && m >= 32768;
-  const Index rows = vast ? 64 : 512;
   Index columns = a_transposed ? 1024 : b_transposed ? 256 : 512;
-  Grid grid{cut(m, rows), cut(n, columns)};
+  Grid grid{cut(m, 512), cut(n, columns)};
   if (grid.tiles() < enough) grid.m = cut(m, 256);
   while (grid.tiles() < enough && columns > 128) grid.n = cut(n, columns /= 2);
   return grid;
@@ -89,7 +86,7 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
     return;
   }
   if (const PanelKernel* kernel = panel_kernel(in); kernel && k > 0) return panel_product(stream, *kernel, m, n, product);
-  const Grid grid = grid_of(m, n, in, a.transposed, b.transposed);
+  const Grid grid = grid_of(m, n, a.transposed, b.transposed);
   stream.pool().run(grid.tiles(), [&](Index task, int worker) {
     const Index row = task % grid.m.count * grid.m.size, column = task / grid.m.count * grid.n.size;
     tile(product, row, column, std::min(grid.m.size, m - row), std::min(grid.n.size, n - column), scratch(worker));

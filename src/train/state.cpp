@@ -61,7 +61,7 @@ std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks
   return tensors;
 }
 
-void TrainState::restore(const CheckpointReader& checkpoint) const {
+void TrainState::restore(const CheckpointReader& checkpoint, bool past_cache) const {
   check_checkpoint_model(checkpoint, set_);
   std::vector<CheckpointReader::Request> requests;
   for (const CheckpointTensor& tensor : checkpoint_tensors(0, 1)) {
@@ -70,7 +70,7 @@ void TrainState::restore(const CheckpointReader& checkpoint) const {
     expect_tensor(checkpoint, tensor.path, tensor.type, shape);
     requests.push_back({tensor.path, 0, shape.elements(), const_cast<void*>(tensor.pieces.at(0).data)});
   }
-  checkpoint.read_all(std::move(requests));
+  checkpoint.read_all(std::move(requests), past_cache);
 }
 
 std::vector<std::string> compare_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {

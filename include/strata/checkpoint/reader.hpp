@@ -1,6 +1,7 @@
 #pragma once
 // Reading checkpoints; nothing in the file is trusted (io/h5.hpp), and every piece is checked against its hash as it is read.
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,8 +33,9 @@ class CheckpointReader {
     std::int64_t first, count;
     void* to;
   };
-  /// read() for every request, in the order of the file and by several threads. Local.
-  void read_all(std::vector<Request> requests) const;
+  /// read() for every request, in the order of the file and by several threads; `past_cache`: past the page cache where the file system
+  /// allows it, for a file that nobody else on this host is going to read. Local.
+  void read_all(std::vector<Request> requests, bool past_cache = false) const;
   /// Recomputes every checksum, by several threads; returns one line per damaged stretch (empty: sound), as in "/model/x: elements
   /// 8192..12287 differ from their checksum". Local.
   std::vector<std::string> verify() const;
@@ -45,7 +47,10 @@ class CheckpointReader {
   struct Tensor {
     h5::DatasetInfo data, checksums;
   };
+  using Fetch = std::function<const std::byte*(const Tensor& tensor, std::int64_t first, std::int64_t count, std::byte* wanted)>;
   const Tensor& find(const std::string& tensor) const;
+  /// read() with whole blocks from `fetch`, which may put them where they are `wanted` (null: nowhere) or keep them elsewhere.
+  void read_by(const Fetch& fetch, const std::string& tensor, std::int64_t first, std::int64_t count, void* to) const;
 
   h5::File file_;
   std::map<std::string, Tensor> tensors_;

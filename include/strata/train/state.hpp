@@ -20,9 +20,9 @@ class TrainState {
 
   /// Every tensor with the pieces rank `rank` of `ranks` writes: an equal share of each, at multiples of the checksum's length. Local.
   std::vector<CheckpointTensor> checkpoint_tensors(int rank, int ranks) const;
-  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit.
-  /// Local.
-  void restore(const CheckpointReader& checkpoint) const;
+  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit, or
+  /// what is damaged: the state is then undefined. `past_cache`: no other rank of this host is going to read the file. Local.
+  void restore(const CheckpointReader& checkpoint, bool past_cache = false) const;
 
  private:
   const ParameterSet& set_;
