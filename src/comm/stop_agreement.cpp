@@ -43,6 +43,7 @@ void StopAgreement::settle() {
   const int expected = comm_.rank() == 0 ? std::accumulate(all.begin() + 1, all.end(), 0) : all[0];
   const Phase::Wait wait;
   while (received_ < expected) hear();
+  comm_.barrier();  // a wish of a later agreement must not be taken for one of this
   received_ = 0, told_ = false;
 }
 
