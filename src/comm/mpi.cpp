@@ -16,7 +16,7 @@ namespace {
 
 // MPI counts are int: longer messages go in pieces.
 constexpr std::size_t piece_bytes = std::size_t{1} << 30;
-constexpr int exchange_tag = 1, tell_tag = 2;
+constexpr int exchange_tag = 1, tell_tag = 2, first_channel_tag = 16;
 
 void check(int code, const char* call) {
   if (code == MPI_SUCCESS) return;
@@ -26,10 +26,43 @@ void check(int code, const char* call) {
   throw CommError(text(call, " failed: ", message));
 }
 
+// One message in pieces that MPI can count.
+template <class F>
+void in_pieces(const Message& m, F transfer) {
+  for (std::size_t at = 0; at < m.bytes; at += piece_bytes)
+    transfer(static_cast<char*>(m.data) + at, static_cast<int>(std::min(piece_bytes, m.bytes - at)));
+}
+
+class MpiTransfer final : public Transfer {
+ public:
+  MpiTransfer(MPI_Comm comm, std::span<const Message> sends, std::span<const Message> receives, int tag) {
+    for (const Message& m : receives)
+      in_pieces(m, [&](char* data, int bytes) {
+        check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, tag, comm, &requests_.emplace_back()), "MPI_Irecv");
+      });
+    for (const Message& m : sends)
+      in_pieces(m, [&](char* data, int bytes) {
+        check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, tag, comm, &requests_.emplace_back()), "MPI_Isend");
+      });
+  }
+  bool done() override {
+    int all = 0;
+    check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE), "MPI_Testall");
+    return all != 0;
+  }
+  void wait() override {
+    const Phase::Wait wait;
+    check(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+  }
+
+ private:
+  std::vector<MPI_Request> requests_;
+};
+
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator() {
-    check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
+  /// Takes `comm` over.
+  explicit MpiCommunicator(MPI_Comm comm) : comm_(comm) {
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
@@ -124,6 +157,20 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
   }
 
+  std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override {
+    return std::make_unique<MpiTransfer>(comm_, sends, receives, first_channel_tag + static_cast<int>(channel));
+  }
+
+  std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) override {
+    MPI_Group all = MPI_GROUP_NULL, some = MPI_GROUP_NULL;
+    MPI_Comm comm = MPI_COMM_NULL;
+    check(MPI_Comm_group(comm_, &all), "MPI_Comm_group");
+    check(MPI_Group_incl(all, static_cast<int>(ranks.size()), ranks.data(), &some), "MPI_Group_incl");
+    check(MPI_Comm_create_group(comm_, some, 0, &comm), "MPI_Comm_create_group");
+    MPI_Group_free(&some), MPI_Group_free(&all);
+    return std::make_unique<MpiCommunicator>(comm);
+  }
+
   void all_reduce_sum_fast(float* data, std::size_t count) override { reduce_fast(data, count, MPI_FLOAT); }
   void all_reduce_sum_fast(double* data, std::size_t count) override { reduce_fast(data, count, MPI_DOUBLE); }
 
@@ -173,11 +220,6 @@ class MpiCommunicator final : public Communicator {
     for (std::size_t at = 0; at < count; at += piece)
       check(MPI_Allreduce(MPI_IN_PLACE, data + at, static_cast<int>(std::min(piece, count - at)), type, MPI_SUM, comm_), "MPI_Allreduce");
   }
-  template <class F>
-  static void in_pieces(const Message& m, F transfer) {
-    for (std::size_t at = 0; at < m.bytes; at += piece_bytes)
-      transfer(static_cast<char*>(m.data) + at, static_cast<int>(std::min(piece_bytes, m.bytes - at)));
-  }
 
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
@@ -188,7 +230,9 @@ class MpiCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> make_mpi_communicator() {
-  return std::make_unique<MpiCommunicator>();
+  MPI_Comm comm = MPI_COMM_NULL;
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup");
+  return std::make_unique<MpiCommunicator>(comm);
 }
 
 }  // namespace strata

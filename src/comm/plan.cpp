@@ -1,6 +1,7 @@
 // The communicator of ranks that are only planned.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "strata/base/error.hpp"
@@ -24,23 +25,35 @@ class PlanCommunicator final : public Communicator {
     return name;
   }
   std::string host_of(int rank) const override { return rank < per_host_ ? host() : text("host ", rank / per_host_); }
-  void barrier() override { refuse(); }
-  void broadcast(void*, std::size_t, int) override { refuse(); }
-  void all_gather(const void*, std::size_t, void*) override { refuse(); }
-  void all_gather_v(const void*, std::span<const std::size_t>, void*) override { refuse(); }
-  std::int64_t all_sum(std::int64_t) override { refuse(); }
-  std::int64_t all_max(std::int64_t) override { refuse(); }
-  std::int64_t all_min(std::int64_t) override { refuse(); }
-  std::int64_t all_max_while(std::int64_t, const std::function<void()>&) override { refuse(); }
-  void tell(int, int) override { refuse(); }
-  std::optional<int> heard() override { refuse(); }
-  void exchange(std::span<const Message>, std::span<const Message>) override { refuse(); }
-  void all_reduce_sum_fast(float*, std::size_t) override { refuse(); }
-  void all_reduce_sum_fast(double*, std::size_t) override { refuse(); }
+  // Nothing arrives, and nobody waits: what would be received stays as it is, and sums are those of this rank.
+  void barrier() override {}
+  void broadcast(void*, std::size_t, int) override {}
+  void all_gather(const void*, std::size_t, void*) override {}
+  void all_gather_v(const void*, std::span<const std::size_t>, void*) override {}
+  std::int64_t all_sum(std::int64_t value) override { return value; }
+  std::int64_t all_max(std::int64_t value) override { return value; }
+  std::int64_t all_min(std::int64_t value) override { return value; }
+  std::int64_t all_max_while(std::int64_t value, const std::function<void()>&) override { return value; }
+  void tell(int, int) override {}
+  std::optional<int> heard() override { return std::nullopt; }
+  void exchange(std::span<const Message>, std::span<const Message>) override {}
+  std::unique_ptr<Transfer> begin_exchange(std::span<const Message>, std::span<const Message>, Channel) override {
+    return std::make_unique<Done>();
+  }
+  std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) override {
+    STRATA_ASSERT(!ranks.empty() && ranks[0] == 0, "only rank 0 plans");
+    const auto here = std::count_if(ranks.begin(), ranks.end(), [&](int r) { return r < per_host_; });
+    return make_plan_communicator(static_cast<int>(ranks.size()), static_cast<int>(here));
+  }
+  void all_reduce_sum_fast(float*, std::size_t) override {}
+  void all_reduce_sum_fast(double*, std::size_t) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:
-  [[noreturn]] static void refuse() { throw InternalError("ranks that are only planned cannot communicate"); }
+  struct Done final : Transfer {
+    bool done() override { return true; }
+    void wait() override {}
+  };
   int ranks_, per_host_;
 };
 

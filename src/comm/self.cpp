@@ -36,6 +36,14 @@ class SelfCommunicator final : public Communicator {
       copy(receives[i].data, sends[i].data, sends[i].bytes);
     }
   }
+  std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel) override {
+    STRATA_ASSERT(sends.empty() && receives.empty(), "there is no other rank to send to");
+    return std::make_unique<Done>();
+  }
+  std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) override {
+    STRATA_ASSERT(ranks == std::vector<int>{0}, "a group of ", ranks.size(), " ranks of one");
+    return make_self_communicator();
+  }
   void all_reduce_sum_fast(float*, std::size_t) override {}
   void all_reduce_sum_fast(double*, std::size_t) override {}
   void tell(int, int) override { throw InternalError("there is no other rank to tell"); }
@@ -44,6 +52,10 @@ class SelfCommunicator final : public Communicator {
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:
+  struct Done final : Transfer {
+    bool done() override { return true; }
+    void wait() override {}
+  };
   static void copy(void* to, const void* from, std::size_t bytes) {
     if (to != from && bytes) std::memmove(to, from, bytes);
   }

@@ -39,9 +39,9 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
   const CausalLm model(source.config);
   const DType compute = dtype_from_name(session.settings().convert.dtype);
   Arena plan;
-  TrainState(plan, model.parameters(), compute);
+  TrainState(plan, compute, StateLayout::whole(model.parameters()));
   Arena arena(plan.used());
-  const TrainState state(arena, model.parameters(), compute);
+  const TrainState state(arena, compute, StateLayout::whole(model.parameters()));
   ThreadPool pool(threads_of(session));
   Stream stream = Stream::cpu(pool);
   load_into(stream, source, model.parameters(), state.weights());
@@ -55,7 +55,7 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
   LaunchRecord launch;
   launch.deck = session.deck.echo(), launch.threads = pool.threads(), launch.strategy = "ddp", launch.hosts = session.comm.host(),
   launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();
-  write_checkpoint(session.comm, to, state.checkpoint_tensors(0, 1), run, launch, true);
+  write_checkpoint(session.comm, to, state.checkpoint_tensors(), run, launch, true);
   log_info(text("Wrote ", to.string(), " from ", source.description, ": ", model.parameters().elements(), " parameters"));
   return 0;
 }

@@ -13,9 +13,13 @@ TrainShape train_shape(const Preflight& p) {
   shape.document_mask = p.s.data.mask_documents;
   TrainConfig one_step;  // the leaves of a step follow from the batch alone
   one_step.max_steps = 1;
-  shape.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
-  shape.block = p.s.batch.block;
-  shape.fast_reduction = p.s.parallel.reduction == "fast";
+  shape.reduction.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
+  shape.reduction.block = p.s.batch.block;
+  shape.reduction.fast = p.s.parallel.reduction == "fast";
+  shape.reduction.bucket = p.s.parallel.bucket;
+  shape.strategy = p.s.parallel.strategy;
+  shape.group = static_cast<int>(p.s.parallel.group);
+  shape.prefetch = static_cast<int>(p.s.parallel.prefetch);
   shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean", p.s.train.non_finite == "skip"};
   return shape;
 }
@@ -25,10 +29,11 @@ namespace {
 void make_plan(Preflight& p) {
   p.plan.emplace(plan_training(p.launch, *p.model, train_shape(p), p.threads));
   Arena counting;
-  const TrainState state(counting, p.model->parameters(), compute_type(p.session));
-  p.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors(0, 1));
-  if (p.s.checkpoint.asynchronous)
-    p.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors(p.launch.rank(), p.launch.size()));
+  const auto ranks = make_plan_communicator(p.launch.size(), p.launch.local_size());
+  const Mesh mesh(*ranks, strategy_of(p.s.parallel.strategy), static_cast<int>(p.s.parallel.group));
+  const TrainState state(counting, compute_type(p.session), StateLayout::of(p.model->parameters(), mesh));
+  p.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors());
+  if (p.s.checkpoint.asynchronous) p.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors());
 }
 
 }  // namespace

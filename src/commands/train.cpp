@@ -123,7 +123,8 @@ class TrainCommand {
       arena_.emplace(plan.bytes);
     });
     pool_.emplace(threads_);
-    setup_.emplace(*arena_, comm_, *run_.model, train_shape(run_));
+    mesh_.emplace(comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group));
+    setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(Stream::cpu(*pool_, *arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
@@ -278,6 +279,7 @@ class TrainCommand {
   Preflight run_;
   std::optional<ThreadPool> pool_;
   std::optional<Arena> arena_;
+  std::optional<Mesh> mesh_;
   std::optional<TrainSetup> setup_;
   std::optional<Stream> stream_;
   std::optional<RunLock> lock_;

@@ -10,10 +10,21 @@ Section schema_parallel() {
   table
       .row("strategy", &C::strategy,
            Choice(
-               {{"ddp"},
-                {"zero1", "zero2", "fsdp", "hybrid", "auto"},
+               {{"ddp", "zero1", "zero2", "fsdp", "hybrid"},
+                {"auto"},
                 {{"NO_SHARD", "ddp"}, {"SHARD_GRAD_OP", "zero2"}, {"FULL_SHARD", "fsdp"}, {"zero3", "fsdp"}, {"HYBRID_SHARD", "hybrid"}}}),
-           "", "What every rank keeps: ddp (also NO_SHARD) keeps everything.")
+           "",
+           "What every rank keeps: ddp everything; zero1 its shard of the optimizer's state, zero2 of the gradients too, fsdp of the "
+           "parameters too; hybrid as fsdp among the ranks of a host.")
+      .launch();
+  table.row("group", &C::group, Whole::between(0, 1u << 20), "ranks", "Ranks of a group of strategy hybrid; 0: those of a host.").launch();
+  table
+      .row("prefetch", &C::prefetch, Whole::between(0, 64), "units",
+           "Units (blocks of the model) whose parameters are gathered ahead of their use, with fsdp and hybrid.")
+      .launch();
+  table
+      .row("bucket", &C::bucket, Whole::between(4096, 1u << 30), "elements",
+           "The most elements of a gradient that travel between two ranks as one message.")
       .launch();
   table
       .row("reduction", &C::reduction, Choice({{"canonical", "fast"}}), "",
@@ -29,7 +40,9 @@ Section schema_parallel() {
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a rank is waited for that does not get on; then the run ends with code 6. Longer than any micro-batch.")
+  table
+      .row("timeout", &C::timeout, Seconds(), "s",
+           "The longest a rank is waited for that does not get on; then the run ends with code 6. Longer than any micro-batch.")
       .launch();
   return table.done();
 }

@@ -62,6 +62,7 @@ void* Stream::worker_scratch(int worker) {
 }
 
 Stream::Timed Stream::record(const char* op, double flops, double bytes) {
+  if (meanwhile_) meanwhile_();
   OpCost& cost = costs_[op];
   cost.calls += 1, cost.flops += flops, cost.bytes += bytes;
   if (!profiling_) return {nullptr, nullptr, false};

@@ -64,14 +64,18 @@ View CausalLm::head_weight(const FlatBuffer& buffer) const {
 // Runs embedding and blocks; returns norm(x_L), which lies in the layers' scratch.
 View CausalLm::blocks_forward(Context& context, Activations& a, Decoder* decoder, std::int64_t slot) const {
   const PositionViews positions = at(a);
+  context.use(set_[embedding_].unit);
   embedding_forward(context.stream, a.inputs, context.weights.parameter(embedding_), a.x[0]);
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
     std::optional<KeyValueCache> cache;
     if (decoder) cache = KeyValueCache{decoder->caches[l].keys.rows(slot, 1), decoder->caches[l].values.rows(slot, 1)};
     Block::Saved& saved = a.saved[a.saved.size() == 1 ? 0 : l];
+    context.use(block_unit(l));
     const std::size_t turn = a.saved.size() == 1 ? l % 2 : l, next = a.saved.size() == 1 ? (l + 1) % 2 : l + 1;
     blocks_[l].forward(context, a.pass, positions, a.x[turn], saved, a.scratch, a.x[next], cache ? &*cache : nullptr);
   }
+  context.use(head_unit());
+  if (config_.tied) context.use(set_[embedding_].unit);
   const View& last = a.x[a.saved.size() == 1 ? blocks_.size() % 2 : blocks_.size()];
   norm_->forward(context, last, a.scratch.normed, a.rstd);
   return a.scratch.normed;
@@ -86,14 +90,24 @@ void CausalLm::forward_backward(Context& context, Activations& a, double scale) 
   const FlatBuffer& gradients = *context.gradients;
   const View normed = blocks_forward(context, a, nullptr, 0);
   // loss, and dnorm over norm(x_L)
+  if (config_.tied) context.open_gradient(set_[embedding_].unit);
+  context.open_gradient(head_unit());
   linear_cross_entropy_backward(context.stream, normed, head_weight(context.weights), a.labels, scale, a.row_loss, normed,
                                 head_weight(gradients), Write::set);
   // dx_L through the last norm
   norm_->backward(context, normed, a.x[blocks_.size()], a.rstd, a.dx, Write::set);
+  context.close_gradient(head_unit());
   const PositionViews positions = at(a);
-  for (std::size_t l = blocks_.size(); l-- > 0;) blocks_[l].backward(context, a.pass, positions, a.x[l], a.saved[l], a.scratch, a.dx);
+  for (std::size_t l = blocks_.size(); l-- > 0;) {
+    context.use(block_unit(l));
+    context.open_gradient(block_unit(l));
+    blocks_[l].backward(context, a.pass, positions, a.x[l], a.saved[l], a.scratch, a.dx);
+    context.close_gradient(block_unit(l));
+  }
   // The head's gradient is already there when the embedding is tied to it.
+  if (!config_.tied) context.open_gradient(set_[embedding_].unit);
   embedding_backward(context.stream, a.dx, a.inputs, gradients.parameter(embedding_), config_.tied ? Write::add : Write::set);
+  context.close_gradient(set_[embedding_].unit);
 }
 
 void CausalLm::logits_of(Context& context, ConstView normed, View logits) const {

@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::int64_t piece_elements = std::int64_t{1} << 18;
 
-// Calls work(parameter, first, count) for pieces of all parameters on the stream's threads.
-void for_pieces(Stream& stream, const ParameterSet& set, FunctionRef<void(int, std::int64_t, std::int64_t)> work) {
+// Calls work(parameter, first, count) for pieces of all that the store keeps, on the stream's threads.
+void for_pieces(Stream& stream, const ParameterSet& set, const WeightStore& store,
+                FunctionRef<void(int, std::int64_t, std::int64_t)> work) {
   struct Piece {
     int parameter;
     std::int64_t first, count;
@@ -22,7 +23,8 @@ void for_pieces(Stream& stream, const ParameterSet& set, FunctionRef<void(int, s
   std::vector<Piece> pieces;
   for (std::size_t p = 0; p < set.parameters().size(); ++p)
     for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements)
-      pieces.push_back({static_cast<int>(p), first, std::min(piece_elements, n - first)});
+      if (const std::int64_t count = std::min(piece_elements, n - first); store.holds(static_cast<int>(p), {first, first + count}))
+        pieces.push_back({static_cast<int>(p), first, count});
   stream.pool().run(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t task, int) {
     const Piece& piece = pieces[static_cast<std::size_t>(task)];
     work(piece.parameter, piece.first, piece.count);
@@ -117,35 +119,47 @@ void compare_tied_head(const SafetensorsReader& file, const SafetensorsEntry& em
 
 }  // namespace
 
-WeightStore WeightStore::take(Arena& arena, DType compute, const ParameterSet& set, bool with_master) {
+WeightStore WeightStore::take(Arena& arena, DType compute, const Partition& weight_part, const Partition& remainder_part,
+                              bool with_master) {
   WeightStore store;
-  store.weight = FlatBuffer::take(arena, "parameters.weight", compute, set);
-  if (with_master && compute == DType::bf16) store.remainder = FlatBuffer::take(arena, "parameters.remainder", DType::i16, set);
+  store.weight = FlatBuffer::take(arena, "parameters.weight", compute, weight_part);
+  if (with_master && compute == DType::bf16) store.remainder = FlatBuffer::take(arena, "parameters.remainder", DType::i16, remainder_part);
   return store;
 }
 
+WeightStore WeightStore::take(Arena& arena, DType compute, const ParameterSet& set, bool with_master) {
+  return take(arena, compute, Partition(set), Partition(set), with_master);
+}
+
+bool WeightStore::holds(int parameter, Range range) const {
+  return common(weight.held(parameter), range).count() > 0 || (remainder.given() && common(remainder.held(parameter), range).count() > 0);
+}
+
 void WeightStore::store(int parameter, std::int64_t first, std::span<const float> values) const {
-  const View all = weight.parameter(parameter);
-  const View to = all.reshaped(Shape{all.elements()}).rows(first, static_cast<std::int64_t>(values.size()));
-  if (to.type() == DType::f32) {
-    std::copy(values.begin(), values.end(), to.as<float>());
-    return;
+  const Range asked{first, first + static_cast<std::int64_t>(values.size())};
+  const auto from = [&](Range here) { return values.data() + (here.first - first); };
+  if (const Range here = common(weight.held(parameter), asked); here.count() > 0) {
+    const View to = weight.slice(parameter, here);
+    const float* value = from(here);
+    if (to.type() == DType::f32)
+      std::copy_n(value, here.count(), to.as<float>());
+    else if (to.type() == DType::f64)
+      std::copy_n(value, here.count(), to.as<double>());
+    else
+      std::transform(value, value + here.count(), to.as<BFloat16>(), [](float v) { return BFloat16(v); });
   }
-  if (to.type() == DType::f64) {
-    std::copy(values.begin(), values.end(), to.as<double>());
-    return;
-  }
-  std::int16_t* low = remainder.given() ? remainder.parameter(parameter).as<std::int16_t>() + first : nullptr;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const BFloat16 high(values[i]);
-    to.as<BFloat16>()[i] = high;
-    if (low) low[i] = static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(values[i]) - (std::uint32_t{high.bits} << 16));
+  if (!remainder.given()) return;
+  if (const Range here = common(remainder.held(parameter), asked); here.count() > 0) {
+    auto* low = remainder.slice(parameter, here).as<std::int16_t>();
+    const float* value = from(here);
+    for (std::int64_t i = 0; i < here.count(); ++i)
+      low[i] = static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(value[i]) - (std::uint32_t{BFloat16(value[i]).bits} << 16));
   }
 }
 
 void WeightStore::load(int parameter, std::int64_t first, std::span<float> values) const {
-  const View all = weight.parameter(parameter);
-  const View from = all.reshaped(Shape{all.elements()}).rows(first, static_cast<std::int64_t>(values.size()));
+  const Range asked{first, first + static_cast<std::int64_t>(values.size())};
+  const View from = weight.slice(parameter, asked);
   if (from.type() == DType::f32) {
     std::copy_n(from.as<float>(), values.size(), values.begin());
     return;
@@ -154,7 +168,7 @@ void WeightStore::load(int parameter, std::int64_t first, std::span<float> value
     std::transform(from.as<double>(), from.as<double>() + values.size(), values.begin(), [](double d) { return static_cast<float>(d); });
     return;
   }
-  const std::int16_t* low = remainder.given() ? remainder.parameter(parameter).as<std::int16_t>() + first : nullptr;
+  const std::int16_t* low = remainder.given() ? remainder.slice(parameter, asked).as<std::int16_t>() : nullptr;
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = std::bit_cast<float>((std::uint32_t{from.as<BFloat16>()[i].bits} << 16) +
                                      static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));
@@ -162,7 +176,7 @@ void WeightStore::load(int parameter, std::int64_t first, std::span<float> value
 
 void random_weights(Stream& stream, const ParameterSet& set, double range, std::uint64_t seed, const WeightStore& store) {
   static_assert(piece_elements % 4 == 0);
-  for_pieces(stream, set, [&](int p, std::int64_t first, std::int64_t count) {
+  for_pieces(stream, set, store, [&](int p, std::int64_t first, std::int64_t count) {
     std::vector<float> values(static_cast<std::size_t>(count), set[p].init == Init::ones ? 1.0f : 0.0f);
     if (set[p].init == Init::normal) {
       const std::uint64_t name = name_number(set[p].name);
@@ -223,7 +237,7 @@ void require_weights(const SafetensorsReader& file, const CausalConfig& config, 
 void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set,
                   const WeightStore& store) {
   require_weights(file, config, set);
-  for_pieces(stream, set, [&](int p, std::int64_t first, std::int64_t count) {
+  for_pieces(stream, set, store, [&](int p, std::int64_t first, std::int64_t count) {
     std::vector<unsigned char> raw;
     std::vector<float> values(static_cast<std::size_t>(count));
     read_as_float(file, *find_entry(file, set[p].name), first, count, raw, values.data());

@@ -7,218 +7,173 @@
 namespace strata {
 namespace {
 
-std::int64_t blocks_of(std::int64_t leaves, std::int64_t block) {
-  return (leaves + block - 1) / block;
-}
-std::int64_t first_block(std::int64_t blocks, int rank, int ranks) {
-  return blocks * rank / ranks;
+// Buffers that hold a group's counter after each round, the leaf being computed not counted.
+std::size_t kept_buffers(std::int64_t first, std::int64_t last, std::int64_t leaves, std::int64_t block, int shards) {
+  std::size_t most = 1;
+  for (std::int64_t next = first; next < last;) {
+    next = std::min(next + shards, last);
+    const bool whole = next % block == 0 || next == leaves;
+    most = std::max(most, subtree_count(first / block, whole ? blocks_of(next, block) : next / block) + (whole ? 0 : 1));
+  }
+  return most;
 }
 
-// Pieces every rank brings to a reduction over `blocks` blocks, rank by rank.
-std::vector<std::vector<TreeNode>> pieces_by_rank(std::int64_t blocks, int ranks) {
+// Pieces every replica brings to a reduction over `blocks` blocks.
+std::vector<std::vector<TreeNode>> pieces_by_replica(std::int64_t blocks, int replicas) {
   std::vector<std::vector<TreeNode>> all;
-  for (int r = 0; r < ranks; ++r) all.push_back(aligned_subtrees(first_block(blocks, r, ranks), first_block(blocks, r + 1, ranks)));
+  for (int r = 0; r < replicas; ++r)
+    all.push_back(aligned_subtrees(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas)));
   return all;
 }
 
-constexpr std::int64_t largest_chunk = std::int64_t{1} << 20;
-
-}  // namespace
-
-std::int64_t first_leaf(std::int64_t leaves, std::int64_t block, int rank, int ranks) {
-  return std::min(leaves, first_block(blocks_of(leaves, block), rank, ranks) * block);
-}
-
-std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last) {
-  std::vector<TreeNode> nodes;
-  while (first < last) {
-    int level = 0;
-    while (first % (std::int64_t{2} << level) == 0 && first + (std::int64_t{2} << level) <= last) ++level;
-    nodes.push_back({level, first >> level});
-    first += std::int64_t{1} << level;
-  }
-  return nodes;
-}
-
-namespace {
-// aligned_subtrees(first, last).size() without making them.
-std::size_t subtree_count(std::int64_t first, std::int64_t last) {
-  std::size_t count = 0;
-  for (; first < last; ++count) {
-    std::int64_t size = 1;
-    while (first % (2 * size) == 0 && first + 2 * size <= last) size *= 2;
-    first += size;
-  }
-  return count;
-}
-}  // namespace
-
-int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
+// The most pieces that the others bring, over all numbers of leaves that may occur.
+std::int64_t most_pieces(std::int64_t most_blocks, int replicas) {
   std::size_t most = 1;
-  for (std::int64_t b = first; b < last; ++b) most = std::max(most, subtree_count(first, b) + (block > 1 ? 2 : 1));
-  return static_cast<int>(most);
-}
-
-GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves,
-                                     std::int64_t block, bool fast)
-    : set_(set), type_(type), rank_(comm.rank()), ranks_(comm.size()), block_(block), fast_(fast) {
-  // Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
-  int buffers = 1;
-  std::size_t pieces = 1;
-  for (std::int64_t blocks = 1; blocks <= blocks_of(most_leaves, block); ++blocks) {
-    for (int r = 0; r < ranks_; ++r)
-      buffers = std::max(buffers, counter_buffers(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_), block));
-    std::size_t of_all = 0;
-    for (int r = 0; r < ranks_; ++r) of_all += subtree_count(first_block(blocks, r, ranks_), first_block(blocks, r + 1, ranks_));
-    pieces = std::max(pieces, of_all);
-  }
-  if (fast) buffers = 2;
-  for (int b = 0; b < buffers; ++b) buffers_.push_back(FlatBuffer::take(arena, text("gradients.", b), type, set));
-  if (ranks_ == 1 || fast) return;
-  const std::int64_t align = ParameterSet::unit_alignment;
-  const std::int64_t stretch = (set.padded_elements() / align + ranks_ - 1) / ranks_ * align;
-  chunk_ = std::min(largest_chunk, stretch);
-  exchange_ = take(arena, "workspace.exchange", type, Shape{static_cast<std::int64_t>(pieces), chunk_});
-}
-
-void GradientReduction::begin(std::int64_t leaves) {
-  leaves_ = leaves;
-  blocks_ = blocks_of(leaves, block_);
-  first_ = next_ = first_leaf(leaves, block_, rank_, ranks_);
-  last_ = first_leaf(leaves, block_, rank_ + 1, ranks_);
-  pieces_.clear();
-  block_buffer_ = -1;
-}
-
-std::size_t GradientReduction::free_buffer() const {
-  for (std::size_t b = 0; b < buffers_.size(); ++b) {
-    const bool taken = std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& p) { return p.buffer == b; });
-    if (!taken && static_cast<std::int64_t>(b) != block_buffer_) return b;
-  }
-  throw InternalError("the gradient counter has no free buffer");
-}
-
-const FlatBuffer& GradientReduction::leaf() {
-  leaf_buffer_ = free_buffer();
-  return buffers_[leaf_buffer_];
-}
-
-void GradientReduction::leaf_done(Stream& stream) {
-  STRATA_ASSERT(next_ < last_, "leaf ", next_, " of ", last_);
-  if (fast_) {  // one running sum
-    if (pieces_.empty())
-      pieces_.push_back({TreeNode{0, 0}, leaf_buffer_});
-    else
-      add_into(stream, buffers_[pieces_[0].buffer].flat(), buffers_[leaf_buffer_].flat());
-    ++next_;
-    return;
-  }
-  if (block_buffer_ < 0)
-    block_buffer_ = static_cast<std::int64_t>(leaf_buffer_);
-  else
-    add_into(stream, buffers_[static_cast<std::size_t>(block_buffer_)].flat(), buffers_[leaf_buffer_].flat());
-  ++next_;
-  if (next_ % block_ != 0 && next_ != leaves_) return;
-  const auto done = static_cast<std::size_t>(block_buffer_);
-  block_buffer_ = -1;
-  push_block(stream, done);
-}
-
-// The binary counter: equal neighbours are added as soon as both are there, the left one first.
-void GradientReduction::push_block(Stream& stream, std::size_t buffer) {
-  pieces_.push_back({TreeNode{0, (next_ - 1) / block_}, buffer});
-  while (pieces_.size() >= 2) {
-    Piece& left = pieces_[pieces_.size() - 2];
-    const Piece& right = pieces_.back();
-    if (left.node.level != right.node.level || left.node.index % 2 != 0) return;
-    add_into(stream, buffers_[left.buffer].flat(), buffers_[right.buffer].flat());
-    left.node = {left.node.level + 1, left.node.index / 2};
-    pieces_.pop_back();
-  }
-}
-
-const FlatBuffer& GradientReduction::finish(Stream& stream, Communicator& comm) {
-  STRATA_ASSERT(next_ == last_, "leaf ", next_, " of ", last_, " is missing");
-  if (fast_) {
-    if (pieces_.empty()) fill(stream, leaf().flat(), 0.0), pieces_.push_back({TreeNode{0, 0}, leaf_buffer_});
-    const View sum = buffers_[pieces_[0].buffer].flat();
-    if (stream.planning() || ranks_ == 1) return buffers_[pieces_[0].buffer];
-    if (type_ == DType::f32)
-      comm.all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));
-    else
-      comm.all_reduce_sum_fast(sum.as<double>(), static_cast<std::size_t>(sum.elements()));
-    return buffers_[pieces_[0].buffer];
-  }
-  if (ranks_ == 1) {
-    fold_local(stream);
-    return buffers_[pieces_[0].buffer];
-  }
-  if (!stream.planning()) exchange_and_fold(stream, comm);
-  return buffers_[pieces_.empty() ? 0 : pieces_[0].buffer];
-}
-
-// What the counter still holds, emptied from its smallest entry: a + (b + c).
-void GradientReduction::fold_local(Stream& stream) {
-  while (pieces_.size() > 1) {
-    add_into(stream, buffers_[pieces_[pieces_.size() - 2].buffer].flat(), buffers_[pieces_.back().buffer].flat());
-    pieces_.pop_back();
-  }
-}
-
-// Sum of a subtree of one chunk; pieces that travelled are taken as they are.
-View GradientReduction::fold_slices(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& slices,
-                                    TreeNode node) const {
-  const auto found = std::find(nodes.begin(), nodes.end(), node);
-  if (found != nodes.end()) return slices[static_cast<std::size_t>(found - nodes.begin())];
-  STRATA_ASSERT(node.level > 0, "block ", node.index, " of the reduction is missing");
-  const TreeNode left{node.level - 1, node.index * 2}, right{node.level - 1, node.index * 2 + 1};
-  const View sum = fold_slices(stream, nodes, slices, left);
-  if (right.index << right.level < blocks_) add_into(stream, sum, fold_slices(stream, nodes, slices, right));
-  return sum;
-}
-
-void GradientReduction::exchange_and_fold(Stream& stream, Communicator& comm) {
-  const auto by_rank = pieces_by_rank(blocks_, ranks_);
-  std::vector<TreeNode> nodes;
-  for (const auto& of_rank : by_rank) nodes.insert(nodes.end(), of_rank.begin(), of_rank.end());
-  int top = 0;
-  while (std::int64_t{1} << top < blocks_) ++top;
-
-  const std::int64_t align = ParameterSet::unit_alignment, total = set_.padded_elements(),
-                     element = static_cast<std::int64_t>(size_of(type_));
-  const auto begin_of = [&](int r) { return total / align * r / ranks_ * align; };
-  const View result = buffers_[pieces_.empty() ? 0 : pieces_[0].buffer].flat();
-  std::int64_t longest = 0;
-  for (int r = 0; r < ranks_; ++r) longest = std::max(longest, begin_of(r + 1) - begin_of(r));
-
-  for (std::int64_t at = 0; at < longest; at += chunk_) {
-    const auto stretch = [&](int r) { return std::clamp<std::int64_t>(begin_of(r + 1) - begin_of(r) - at, 0, chunk_); };
-    const std::int64_t mine = stretch(rank_);
-    std::vector<Message> sends, receives;
-    for (int owner = 0; owner < ranks_; ++owner)
-      for (const Piece& piece : pieces_) {
-        const View slice =
-            buffers_[piece.buffer].flat().rows(begin_of(owner) + std::min(at, begin_of(owner + 1) - begin_of(owner)), stretch(owner));
-        sends.push_back({owner, slice.data(), static_cast<std::size_t>(stretch(owner) * element)});
-      }
-    std::vector<View> slices;
-    for (int from = 0; from < ranks_; ++from)
-      for (std::size_t p = 0; p < by_rank[static_cast<std::size_t>(from)].size(); ++p) {
-        slices.push_back(exchange_.rows(static_cast<std::int64_t>(slices.size()), 1).reshaped(Shape{chunk_}).rows(0, mine));
-        receives.push_back({from, slices.back().data(), static_cast<std::size_t>(mine * element)});
-      }
-    comm.exchange(sends, receives);
-    const View sum = mine ? fold_slices(stream, nodes, slices, TreeNode{top, 0}) : View();
-
-    sends.clear(), receives.clear();
-    for (int other = 0; other < ranks_; ++other) {
-      if (mine) sends.push_back({other, sum.data(), static_cast<std::size_t>(mine * element)});
-      if (!stretch(other)) continue;
-      receives.push_back(
-          {other, result.rows(begin_of(other) + at, stretch(other)).data(), static_cast<std::size_t>(stretch(other) * element)});
+  for (std::int64_t blocks = 1; blocks <= most_blocks; ++blocks) {
+    std::size_t all = 0, least = static_cast<std::size_t>(-1);
+    for (int r = 0; r < replicas; ++r) {
+      const std::size_t own = subtree_count(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas));
+      all += own, least = std::min(least, own);
     }
-    comm.exchange(sends, receives);
+    most = std::max(most, all - least);
   }
+  return static_cast<std::int64_t>(most);
+}
+
+}  // namespace
+
+GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Mesh& mesh, const ReductionSettings& settings)
+    : mesh_(mesh),
+      settings_(settings),
+      shards_(set, mesh.shards().size(), mesh.shards().rank()),
+      optimizer_(set, mesh.optimizer_parts(), mesh.optimizer_part()) {
+  take_buffers(arena, type);
+  if (mesh.strategy().scatters_gradients && mesh.shards().size() > 1)
+    scatter_ = std::make_unique<GradientScatter>(arena, shards_, type, mesh.shards(), settings.bucket, settings.windows,
+                                                 [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); });
+  Communicator& replicas = mesh.replicas();
+  if (replicas.size() > 1 && !fast())
+    exchange_ =
+        std::make_unique<ReplicaExchange>(arena, type, replicas, shards_, optimizer_, returns(),
+                                          most_pieces(blocks_of(settings.most_leaves, settings.block), replicas.size()), settings.bucket);
+}
+
+// Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
+void GradientReduction::take_buffers(Arena& arena, DType type) {
+  const int shards = mesh_.shards().size(), replicas = mesh_.replicas().size();
+  std::size_t most = fast() ? 2 : 1;
+  for (std::int64_t leaves = 1; !fast() && leaves <= settings_.most_leaves; ++leaves) {
+    const LeafRounds rounds(leaves, settings_.block, shards, replicas);
+    for (int r = 0; r < replicas; ++r)
+      most = std::max(most, shards > 1 ? kept_buffers(rounds.first(r), rounds.last(r), leaves, settings_.block, shards)
+                                       : static_cast<std::size_t>(counter_buffers(
+                                             first_block(blocks_of(leaves, settings_.block), r, replicas),
+                                             first_block(blocks_of(leaves, settings_.block), r + 1, replicas), settings_.block)));
+  }
+  for (std::size_t b = 0; b < most; ++b) buffers_.push_back(FlatBuffer::take(arena, text("gradients.", b), type, shards_));
+}
+
+void GradientReduction::begin(Stream& stream, std::int64_t leaves) {
+  stream_ = &stream;
+  leaves_ = leaves;
+  rounds_ = LeafRounds(leaves, settings_.block, mesh_.shards().size(), mesh_.replicas().size());
+  counter_ = LeafCounter(leaves, settings_.block, rounds_.first(mesh_.replicas().rank()));
+  at_round_.clear(), present_.clear();
+  sums_ = 0;
+}
+
+const FlatBuffer& GradientReduction::begin_round(std::int64_t round) {
+  if (!scatter_) {
+    leaf_buffer_ = fast() ? static_cast<int>(sums_) : counter_.free_buffer();
+    return buffers_[static_cast<std::size_t>(leaf_buffer_)];
+  }
+  // What this round does to the counter, as bookkeeping: every piece of every unit goes the same way when it comes.
+  at_round_.push_back(counter_);
+  const int replica = mesh_.replicas().rank();
+  int present = 0;
+  while (present < mesh_.shards().size() && rounds_.leaf(replica, present, round) >= 0) ++present;
+  present_.push_back(present);
+  count_round(
+      counter_, present, [](int, int) {}, [](int, int) {});
+  scatter_->begin_round(static_cast<std::int64_t>(at_round_.size()) - 1, present);
+  return scatter_->leaf();
+}
+
+void GradientReduction::count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const {
+  const auto kept = static_cast<int>(buffers_.size());
+  for (int slice = 0; slice < present; ++slice) counter.push(kept + slice, add);
+  for (int buffer : counter.used()) {
+    if (buffer < kept) continue;
+    const int to = counter.free_buffer();
+    STRATA_ASSERT(to < kept, "the gradient counter has no free buffer");
+    copy(to, buffer);
+    counter.rename(buffer, to);
+  }
+}
+
+void GradientReduction::fold_arrival(const GradientScatter::Arrival& arrival) {
+  const auto kept = static_cast<int>(buffers_.size());
+  const auto view_of = [&](int buffer) {
+    if (buffer >= kept) return arrival.slices[static_cast<std::size_t>(buffer - kept)];
+    return buffers_[static_cast<std::size_t>(buffer)].unit(arrival.unit).rows(arrival.first, arrival.slices[0].elements());
+  };
+  LeafCounter counter = at_round_[static_cast<std::size_t>(arrival.round)];
+  count_round(
+      counter, present_[static_cast<std::size_t>(arrival.round)],
+      [&](int into, int from) { add_into(*stream_, view_of(into), view_of(from)); },
+      [&](int to, int from) { cast(*stream_, view_of(from), view_of(to)); });
+}
+
+void GradientReduction::open(int unit) {
+  if (scatter_) scatter_->open(unit);
+}
+
+void GradientReduction::close(int unit) {
+  if (scatter_) scatter_->close(unit);
+}
+
+void GradientReduction::poll() {
+  if (scatter_) scatter_->poll();
+}
+
+void GradientReduction::end_round() {
+  if (scatter_) return;
+  const auto add = [&](int into, int from) {
+    add_into(*stream_, buffers_[static_cast<std::size_t>(into)].flat(), buffers_[static_cast<std::size_t>(from)].flat());
+  };
+  if (!fast()) return counter_.push(leaf_buffer_, add);
+  if (sums_) add(0, leaf_buffer_);  // one running sum
+  sums_ = 1;
+}
+
+void GradientReduction::drop() {
+  if (scatter_) scatter_->finish();
+}
+
+const FlatBuffer& GradientReduction::finish() {
+  if (scatter_) scatter_->finish();
+  if (fast()) return finish_fast();
+  if (!exchange_) {
+    counter_.fold([&](int into, int from) {
+      add_into(*stream_, buffers_[static_cast<std::size_t>(into)].flat(), buffers_[static_cast<std::size_t>(from)].flat());
+    });
+    return buffers_[static_cast<std::size_t>(counter_.entries().at(0).buffer)];
+  }
+  const std::int64_t blocks = blocks_of(leaves_, settings_.block);
+  const std::size_t result = counter_.entries().empty() ? 0 : static_cast<std::size_t>(counter_.entries()[0].buffer);
+  exchange_->run(*stream_, buffers_, counter_.entries(), pieces_by_replica(blocks, mesh_.replicas().size()), blocks, result);
+  return buffers_[result];
+}
+
+const FlatBuffer& GradientReduction::finish_fast() {
+  const View sum = buffers_[0].flat();
+  if (!sums_) fill(*stream_, sum, 0.0);
+  if (stream_->planning() || mesh_.replicas().size() == 1) return buffers_[0];
+  if (sum.type() == DType::f32)
+    mesh_.replicas().all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));
+  else
+    mesh_.replicas().all_reduce_sum_fast(sum.as<double>(), static_cast<std::size_t>(sum.elements()));
+  return buffers_[0];
 }
 
 }  // namespace strata

@@ -28,7 +28,7 @@ Checkpointing::~Checkpointing() = default;
 void Checkpointing::save(const RunRecord& record, const LaunchRecord& launch, bool best) {
   finish();
   Phase::enter("the save of the checkpoint");
-  const auto tensors = state_.checkpoint_tensors(comm_.rank(), comm_.size());
+  const auto tensors = state_.checkpoint_tensors();
   const auto path = folder_ / checkpoint_file_name(config_.name, record.step, record.epoch, record.loss);
   saved_step_ = record.step;
   pending_path_ = path, pending_best_ = best;
@@ -67,8 +67,7 @@ void Checkpointing::committed(double waited, const SaveTimes& own) {
   const auto longest = [&](double seconds) { return static_cast<double>(comm_.all_max(std::llround(seconds * 1e6))) * 1e-6; };
   const double write = longest(own.write), read_back = longest(own.read_back);
   char line[160];
-  std::snprintf(line, sizeof line, ": %.3f GB in %.3f s", static_cast<double>(checkpoint_bytes(state_.checkpoint_tensors(0, 1))) * 1e-9,
-                write);
+  std::snprintf(line, sizeof line, ": %.3f GB in %.3f s", static_cast<double>(checkpoint_bytes(state_.checkpoint_tensors())) * 1e-9, write);
   std::string rest = line;
   if (config_.verify) std::snprintf(line, sizeof line, ", read back in %.3f s", read_back), rest += line;
   log_info(text("Checkpoint ", newest_.string(), " written", rest, pending_best_ ? ", best so far" : "",

@@ -22,36 +22,41 @@ namespace {
 // The positions of all leaves this rank will compute, step by step, for the thread that reads ahead.
 class RankPositions {
  public:
-  RankPositions(const StepPlan& plan, const BatchConfig& batch, const RunRecord& record, int rank, int ranks)
+  RankPositions(const StepPlan& plan, const BatchConfig& batch, const RunRecord& record, const Mesh& mesh)
       : plan_(plan),
         micro_(batch.micro),
         block_(batch.block),
         steps_left_(plan.total_steps() - record.step),
         cursor_(record.cursor),
-        rank_(rank),
-        ranks_(ranks) {
+        shard_(mesh.shards().rank()),
+        shards_(mesh.shards().size()),
+        replica_(mesh.replicas().rank()),
+        replicas_(mesh.replicas().size()) {
     begin_step();
   }
   std::optional<std::int64_t> operator()() {
     // A rank without leaves in many steps on end reads them when they come.
-    for (int skipped = 0; leaf_ == last_; ++skipped) {
+    for (int skipped = 0; leaf() < 0; ++skipped) {
       cursor_ += plan_.sequences_at(cursor_);
       --steps_left_;
       if (!begin_step() || skipped == 100) return std::nullopt;
     }
-    return cursor_ + micro_ * leaf_++;
+    const std::int64_t position = cursor_ + micro_ * leaf();
+    ++round_;
+    return position;
   }
 
  private:
   bool begin_step() {
     const std::int64_t sequences = steps_left_ > 0 ? plan_.sequences_at(cursor_) : 0;
-    leaf_ = first_leaf(plan_.leaves(sequences), block_, rank_, ranks_);
-    last_ = first_leaf(plan_.leaves(sequences), block_, rank_ + 1, ranks_);
+    rounds_ = LeafRounds(plan_.leaves(sequences), block_, shards_, replicas_), round_ = 0;
     return sequences > 0;
   }
+  std::int64_t leaf() const { return rounds_.leaf(replica_, shard_, round_); }
   StepPlan plan_;
-  std::int64_t micro_, block_, steps_left_, cursor_, leaf_ = 0, last_ = 0;
-  int rank_, ranks_;
+  std::int64_t micro_, block_, steps_left_, cursor_, round_ = 0;
+  int shard_, shards_, replica_, replicas_;
+  LeafRounds rounds_{0, 1, 1, 1};
 };
 
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
@@ -69,7 +74,7 @@ class Loop {
         leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro),
         checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint),
         stop_(parts.comm) {
-    leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.comm.rank(), p_.comm.size()), p_.plan.end());
+    leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.setup.mesh()), p_.plan.end());
     if (p_.validation_data) {
       DataConfig in_order = p_.data;
       in_order.shuffle = false;
@@ -152,8 +157,8 @@ class Loop {
     const Stopwatch watch;
     leaves_.begin(record_.cursor, sequences);
     const double lr = p_.schedule.lr(record_.step + 1);
-    const StepResult result = p_.setup.step().run(p_.stream, p_.comm, p_.setup.reduction(), p_.setup.activations(), leaves_,
-                                                  p_.plan.leaves(sequences), lr, record_.step + 1, &stop_);
+    StepParts parts = p_.setup.parts(p_.stream);
+    const StepResult result = p_.setup.step().run(parts, leaves_, p_.plan.leaves(sequences), lr, record_.step + 1, &stop_);
     if (result.stopped_by) {
       log_info(text("Received ", signal_name(result.stopped_by), " in step ", record_.step + 1, ", which is dropped: saving step ",
                     record_.step, " and leaving"));
@@ -215,8 +220,8 @@ class Loop {
     const std::int64_t samples =
         p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
     validation_->begin(0, samples);
-    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.state().weights().weight, p_.setup.activations(),
-                                             *validation_, p_.plan.leaves(samples));
+    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.weights(), p_.setup.activations(), *validation_,
+                                             p_.plan.leaves(samples), &p_.setup.traffic());
     last_validation_ = result.loss;
     if (counts) metrics_now_.validation_loss = record_.validation_loss = result.loss;
     const bool improved = counts && (std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric);

@@ -2,6 +2,7 @@
 #include "strata/train/non_finite.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "strata/base/fault.hpp"
 #include "strata/base/phase.hpp"
@@ -28,11 +29,11 @@ std::int64_t first_in(const ConstView& view) {
   return -1;
 }
 
-std::string element_text(const ConstView& view, std::int64_t i) {
+std::string element_text(const ConstView& view, std::int64_t i, std::int64_t first = 0) {
   const double value = view.type() == DType::f64   ? view.as<double>()[i]
                        : view.type() == DType::f32 ? as_double(view.as<float>()[i])
                                                    : as_double(view.as<BFloat16>()[i]);
-  return text("element ", i, " is ", value);
+  return text("element ", first + i, " is ", value);
 }
 
 // Activations are [R, ...]: the row tells sequence and token.
@@ -44,17 +45,61 @@ std::string at_row(const std::string& what, const ConstView& view, std::int64_t 
   return text(what, " (sequence ", row / S, ", token ", row % S, ": ", element_text(view, i), ")");
 }
 
-// What one leaf shows when it is computed again.
-std::string finding_of_leaf(Stream& stream, const CausalLm& model, const FlatBuffer& weights, const FlatBuffer& gradient,
-                            CausalLm::Activations& activations, double scale, std::int64_t t, std::int64_t leaf) {
-  Context forward{stream, weights};
-  model.forward(forward, activations);
-  if (fault_poisons(t, leaf)) activations.row_loss.as<double>()[0] = std::nan("");
-  std::string found = not_finite_activation(activations);
-  if (!found.empty()) return found;
-  Context both{stream, weights, &gradient};
-  model.forward_backward(both, activations, scale);
-  return not_finite_gradient(model, gradient);
+// Looks at each unit's gradient when it is complete, rather than sending it.
+class GradientLook final : public UnitHooks {
+ public:
+  GradientLook(StepParts& parts, const CausalLm& model, const FlatBuffer& gradient) : parts_(parts), model_(model), gradient_(gradient) {}
+  void use(int unit) override { parts_.traffic.use(unit); }
+  void open_gradient(int unit) override { parts_.reduction.open(unit); }
+  void close_gradient(int unit) override {
+    if (looking && finding.empty()) finding = not_finite_gradient(model_, gradient_, unit);
+  }
+  bool looking = true;
+  std::string finding;
+
+ private:
+  StepParts& parts_;
+  const CausalLm& model_;
+  const FlatBuffer& gradient_;
+};
+
+// What one leaf shows when it is computed again. leaf < 0: this rank has none in the round, and only goes through the motions.
+std::string finding_of_leaf(StepParts& p, const CausalLm& model, const FlatBuffer& gradient, double scale, std::int64_t t,
+                            std::int64_t leaf) {
+  Stream idle = Stream::plan();
+  Stream& stream = leaf < 0 ? idle : p.stream;
+  p.traffic.begin_evaluation_pass();
+  Context forward{stream, p.weights, nullptr, &p.traffic};
+  model.forward(forward, p.activations);
+  if (leaf >= 0 && fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
+  const std::string found = leaf < 0 ? "" : not_finite_activation(p.activations);
+  p.traffic.begin_quiet_training_pass();
+  GradientLook look(p, model, gradient);
+  look.looking = leaf >= 0 && found.empty();
+  Context both{stream, p.weights, &gradient, &look};
+  model.forward_backward(both, p.activations, scale);
+  return found.empty() ? look.finding : found;
+}
+
+// The lowest number's text, and that number; `none`: nobody has one. Collective.
+std::pair<std::string, std::int64_t> lowest(Communicator& comm, const std::string& text, std::int64_t number, std::int64_t none) {
+  const std::int64_t first = comm.all_min(number);
+  if (first == none) return {"", none};
+  const auto owner = static_cast<int>(comm.all_max(number == first ? comm.rank() : -1));
+  return {broadcast_text(comm, text, owner), first};
+}
+
+// Number and description of the first parameter that is not finite, of what is here; the number of parameters: none.
+std::pair<std::int64_t, std::string> first_parameter(const CausalLm& model, const FlatBuffer& weights) {
+  const auto parameters = static_cast<int>(model.parameters().parameters().size());
+  for (int p = 0; p < parameters; ++p) {
+    const Range held = weights.held(p);
+    if (held.count() == 0) continue;
+    const ConstView view = weights.slice(p, held);
+    if (const std::int64_t i = first_not_finite(view); i >= 0)
+      return {p, text("the parameter ", model.parameters()[p].name, " (", element_text(view, i, held.first), ")")};
+  }
+  return {parameters, ""};
 }
 
 }  // namespace
@@ -73,12 +118,7 @@ std::int64_t first_not_finite(const ConstView& view) {
 }
 
 std::string not_finite_parameter(const CausalLm& model, const FlatBuffer& weights) {
-  for (std::size_t p = 0; p < model.parameters().parameters().size(); ++p) {
-    const ConstView view = weights.parameter(static_cast<int>(p));
-    if (const std::int64_t i = first_not_finite(view); i >= 0)
-      return text("the parameter ", model.parameters()[static_cast<int>(p)].name, " (", element_text(view, i), ")");
-  }
-  return "";
+  return first_parameter(model, weights).second;
 }
 
 std::string not_finite_activation(const CausalLm::Activations& a) {
@@ -95,37 +135,39 @@ std::string not_finite_activation(const CausalLm::Activations& a) {
   return found.empty() ? at_row("the loss", a.row_loss, a.pass.S) : found;
 }
 
-std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient) {
-  for (std::size_t p = model.parameters().parameters().size(); p-- > 0;) {
-    const ConstView view = gradient.parameter(static_cast<int>(p));
+std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient, int unit) {
+  const Unit& of = model.parameters().units()[static_cast<std::size_t>(unit)];
+  for (int p = of.first + of.count; p-- > of.first;) {
+    const ConstView view = gradient.parameter(p);
     if (const std::int64_t i = first_not_finite(view); i >= 0)
-      return text("the gradient of ", model.parameters()[static_cast<int>(p)].name, " (", element_text(view, i), ")");
+      return text("the gradient of ", model.parameters()[p].name, " (", element_text(view, i), ")");
   }
   return "";
 }
 
-std::string locate_not_finite(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights,
-                              GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
+std::string locate_not_finite(StepParts& p, const CausalLm& model, const FlatBuffer& kept, LeafSource& source, std::int64_t leaves,
                               const std::vector<double>& scales, std::int64_t t) {
   Phase::enter("the search for the first number that is not finite");
-  // All ranks have the same parameters.
-  if (std::string found = not_finite_parameter(model, weights); !found.empty()) return found;
-  reduction.begin(leaves);
-  const FlatBuffer& gradient = reduction.leaf();
+  Communicator& comm = p.mesh.world();
+  const auto parameters = static_cast<std::int64_t>(model.parameters().parameters().size());
+  const auto [parameter, in_words] = first_parameter(model, kept);
+  if (const auto found = lowest(comm, in_words, parameter, parameters); found.second < parameters) return found.first;
+
+  p.reduction.begin(p.stream, leaves);
   std::string finding;
   std::int64_t found_at = leaves;
-  guarded(comm, [&] {
-    for (std::int64_t leaf = reduction.first(); leaf < reduction.last() && finding.empty(); ++leaf, Phase::tick()) {
-      source.fill_again(leaf, activations);
-      finding = finding_of_leaf(stream, model, weights, gradient, activations, scales[static_cast<std::size_t>(leaf - reduction.first())],
-                                t, leaf);
-      if (!finding.empty()) found_at = leaf;
-    }
-  });
-  const std::int64_t first = comm.all_min(found_at);
-  if (first == leaves) return "the sum of the gradients (each micro-batch's own is finite)";
-  const auto owner = static_cast<int>(comm.all_max(found_at == first ? comm.rank() : -1));
-  return text(broadcast_text(comm, finding, owner), " of micro-batch ", first);
+  for (std::int64_t round = 0; round < p.reduction.round_count(); ++round, Phase::tick()) {
+    const std::int64_t leaf = p.reduction.leaf_of(round);
+    const FlatBuffer& gradient = p.reduction.begin_round(round);
+    if (leaf >= 0) source.fill_again(leaf, p.activations);
+    const std::string found = finding_of_leaf(p, model, gradient, leaf < 0 ? 1.0 : scales[static_cast<std::size_t>(round)], t, leaf);
+    if (!found.empty() && finding.empty()) finding = found, found_at = leaf;
+    // The ranks of a group need one another in every round.
+    if (p.mesh.shards().all_max(finding.empty() ? 0 : 1)) break;
+  }
+  const auto [text_of, leaf] = lowest(comm, finding, found_at, leaves);
+  if (leaf == leaves) return "the sum of the gradients (each micro-batch's own is finite)";
+  return text(text_of, " of micro-batch ", leaf);
 }
 
 }  // namespace strata

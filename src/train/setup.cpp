@@ -6,12 +6,39 @@
 
 namespace strata {
 
-TrainSetup::TrainSetup(Arena& arena, const Communicator& comm, const CausalLm& model, const TrainShape& shape)
-    : state_(arena, model.parameters(), shape.compute),
-      reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, comm, shape.most_leaves, shape.block,
-                 shape.fast_reduction),
+namespace {
+
+// Units in the order in which passes use them, found by going through the motions.
+UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, DType compute) {
+  const ParameterSet& set = model.parameters();
+  FlatBuffer nothing(set);
+  for (std::size_t u = 0; u < set.units().size(); ++u)
+    nothing.place(static_cast<int>(u), View(nullptr, compute, Shape{set.units()[u].elements}));
+  FlatBuffer gradients(set);
+  for (std::size_t u = 0; u < set.units().size(); ++u)
+    gradients.place(static_cast<int>(u), View(nullptr, compute == DType::f64 ? DType::f64 : DType::f32, Shape{set.units()[u].elements}));
+  Stream stream = Stream::plan();
+  UnitRecorder train, evaluate;
+  Context both{stream, nothing, &gradients, &train};
+  model.forward_backward(both, activations, 1.0);
+  Context forward{stream, nothing, nullptr, &evaluate};
+  model.forward(forward, activations);
+  return {train.uses, evaluate.uses};
+}
+
+}  // namespace
+
+TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, const TrainShape& shape)
+    : mesh_(mesh),
+      state_(arena, shape.compute, StateLayout::of(model.parameters(), mesh)),
+      gather_(mesh.strategy().shards_parameters && mesh.shards().size() > 1
+                  ? std::optional<ParameterGather>(std::in_place, arena, state_.layout().weights.part, state_.weights().weight,
+                                                   shape.compute, mesh.shards(), shape.prefetch + 1)
+                  : std::nullopt),
+      reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, mesh, shape.reduction),
       activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask)),
-      step_(arena, model, state_, shape.step) {}
+      traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute)),
+      step_(arena, model, state_, mesh, shape.step) {}
 
 double TrainPlan::leaf_flops() const {
   double flops = 0;
@@ -22,9 +49,12 @@ double TrainPlan::leaf_flops() const {
 TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const TrainShape& shape, int threads) {
   Arena arena;
   Stream stream = Stream::plan();
-  TrainSetup setup(arena, comm, model, shape);
-  setup.reduction().begin(1);
-  Context context{stream, setup.state().weights().weight, &setup.reduction().leaf()};
+  const auto ranks = make_plan_communicator(comm.size(), comm.local_size());
+  const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group);
+  TrainSetup setup(arena, mesh, model, shape);
+  setup.reduction().begin(stream, 1);
+  setup.traffic().begin_training_pass();
+  Context context{stream, setup.weights(), &setup.reduction().begin_round(0), &setup.traffic()};
   model.forward_backward(context, setup.activations(), 1.0);
   TrainPlan plan;
   plan.workspace_bytes = stream.largest_workspace();

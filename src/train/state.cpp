@@ -16,13 +16,14 @@ std::vector<std::int64_t> sizes_of(const Shape& shape) {
   return sizes;
 }
 
-CheckpointTensor tensor_of(std::string path, const View& view, int rank, int ranks) {
-  CheckpointTensor tensor{std::move(path), view.type(), sizes_of(view.shape()), {}};
-  const std::int64_t n = view.elements(), blocks = (n + checksum_elements - 1) / checksum_elements;
-  const std::int64_t first = blocks * rank / ranks * checksum_elements, last = std::min(n, blocks * (rank + 1) / ranks * checksum_elements);
-  const auto* base = static_cast<const unsigned char*>(view.data());  // null when planning
-  if (first < last)
-    tensor.pieces.push_back({base ? base + first * static_cast<std::int64_t>(size_of(view.type())) : nullptr, first, last - first});
+// The share of what is held of a tensor that falls to one of those who hold it.
+CheckpointTensor tensor_of(std::string path, const Shape& shape, Range held, const FlatBuffer& buffer, int parameter,
+                           const StateLayout::Kept& kept, DType type) {
+  CheckpointTensor tensor{std::move(path), type, sizes_of(shape), {}};
+  const std::int64_t first_block = held.first / checksum_elements, blocks = checksum_blocks(held.count());
+  const auto cut = [&](int holder) { return (first_block + blocks * holder / kept.holders) * checksum_elements; };
+  const Range mine = common({cut(kept.holder), cut(kept.holder + 1)}, held);
+  if (mine.count() > 0) tensor.pieces.push_back({buffer.slice(parameter, mine).data(), mine.first, mine.count()});
   return tensor;
 }
 
@@ -38,38 +39,55 @@ void expect_tensor(const CheckpointReader& checkpoint, const std::string& path, 
 
 }  // namespace
 
-TrainState::TrainState(Arena& arena, const ParameterSet& set, DType compute) : set_(set), compute_(compute) {
-  const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
-  weights_ = WeightStore::take(arena, compute, set, true);
-  exp_avg_ = FlatBuffer::take(arena, "optimizer.exp_avg", wide, set);
-  exp_avg_sq_ = FlatBuffer::take(arena, "optimizer.exp_avg_sq", wide, set);
+StateLayout StateLayout::whole(const ParameterSet& set) {
+  return {{Partition(set)}, {Partition(set)}};
 }
 
-std::vector<CheckpointTensor> TrainState::checkpoint_tensors(int rank, int ranks) const {
+StateLayout StateLayout::of(const ParameterSet& set, const Mesh& mesh) {
+  // Ranks that keep the same part are those that differ in the other direction of the mesh, or all where a part is the whole.
+  const auto kept = [&](bool sharded) {
+    const Communicator& owners = mesh.optimizer();
+    if (!sharded) return Kept{Partition(set), mesh.world().size(), mesh.world().rank()};
+    const bool in_groups = mesh.strategy().scatters_gradients;
+    return Kept{Partition(set, owners.size(), owners.rank()), in_groups ? mesh.replicas().size() : 1,
+                in_groups ? mesh.replicas().rank() : 0};
+  };
+  return {kept(mesh.strategy().shards_parameters), kept(mesh.strategy().shards_optimizer)};
+}
+
+TrainState::TrainState(Arena& arena, DType compute, const StateLayout& layout) : set_(layout.weights.part.set()), layout_(layout) {
+  const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
+  weights_ = WeightStore::take(arena, compute, layout.weights.part, layout.optimizer.part, true);
+  exp_avg_ = FlatBuffer::take(arena, "optimizer.exp_avg", wide, layout.optimizer.part);
+  exp_avg_sq_ = FlatBuffer::take(arena, "optimizer.exp_avg_sq", wide, layout.optimizer.part);
+}
+
+void TrainState::each_tensor(int p, const Visit& visit) const {
+  const std::string name = set_[p].name;
+  visit("/model/" + name, weights_.weight, layout_.weights);
+  if (weights_.remainder.given()) visit("/optimizer/" + name + "/remainder", weights_.remainder, layout_.optimizer);
+  visit("/optimizer/" + name + "/exp_avg", exp_avg_, layout_.optimizer);
+  visit("/optimizer/" + name + "/exp_avg_sq", exp_avg_sq_, layout_.optimizer);
+}
+
+std::vector<CheckpointTensor> TrainState::checkpoint_tensors() const {
   std::vector<CheckpointTensor> tensors;
-  for (std::size_t i = 0; i < set_.parameters().size(); ++i) {
-    const int p = static_cast<int>(i);
-    const std::string name = set_[p].name;
-    const auto add = [&](const std::string& path, const FlatBuffer& buffer) {
-      tensors.push_back(tensor_of(path, buffer.parameter(p), rank, ranks));
-    };
-    add("/model/" + name, weights_.weight);
-    if (weights_.remainder.given()) add("/optimizer/" + name + "/remainder", weights_.remainder);
-    add("/optimizer/" + name + "/exp_avg", exp_avg_);
-    add("/optimizer/" + name + "/exp_avg_sq", exp_avg_sq_);
-  }
+  for (int p = 0; p < static_cast<int>(set_.parameters().size()); ++p)
+    each_tensor(p, [&](const std::string& path, const FlatBuffer& buffer, const StateLayout::Kept& kept) {
+      tensors.push_back(tensor_of(path, set_[p].shape, buffer.held(p), buffer, p, kept, buffer.flat().type()));
+    });
   return tensors;
 }
 
 void TrainState::restore(const CheckpointReader& checkpoint, bool past_cache) const {
   check_checkpoint_model(checkpoint, set_);
   std::vector<CheckpointReader::Request> requests;
-  for (const CheckpointTensor& tensor : checkpoint_tensors(0, 1)) {
-    Shape shape;
-    for (std::int64_t size : tensor.shape) shape.append(size);
-    expect_tensor(checkpoint, tensor.path, tensor.type, shape);
-    requests.push_back({tensor.path, 0, shape.elements(), const_cast<void*>(tensor.pieces.at(0).data)});
-  }
+  for (int p = 0; p < static_cast<int>(set_.parameters().size()); ++p)
+    each_tensor(p, [&](const std::string& path, const FlatBuffer& buffer, const StateLayout::Kept&) {
+      expect_tensor(checkpoint, path, buffer.flat().type(), set_[p].shape);
+      const Range held = buffer.held(p);
+      if (held.count() > 0) requests.push_back({path, held.first, held.count(), buffer.slice(p, held).data()});
+    });
   checkpoint.read_all(std::move(requests), past_cache);
 }
 

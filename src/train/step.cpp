@@ -1,6 +1,7 @@
 #include "strata/train/step.hpp"
 
 #include <cmath>
+#include <numeric>
 
 #include "strata/base/fault.hpp"
 #include "strata/base/phase.hpp"
@@ -13,78 +14,141 @@
 
 namespace strata {
 namespace {
-constexpr std::int64_t chunk = ParameterSet::unit_alignment;
+
+// While a step runs, every op's front moves the communication on.
+class Meanwhile {
+ public:
+  explicit Meanwhile(StepParts& parts) : stream_(parts.stream) {
+    stream_.set_meanwhile([&stream = parts.stream, &traffic = parts.traffic] {
+      const auto timed = stream.time(phase::gradients);
+      traffic.poll();
+    });
+  }
+  ~Meanwhile() { stream_.set_meanwhile({}); }
+  Meanwhile(const Meanwhile&) = delete;
+  Meanwhile& operator=(const Meanwhile&) = delete;
+
+ private:
+  Stream& stream_;
+};
+
+Communicator& norm_group(const Mesh& mesh) {
+  return mesh.strategy().shards_optimizer ? mesh.optimizer() : mesh.world();
 }
+
+}  // namespace
 
 double fold_rows(const View& row_loss) {
   return fold(std::span<const double>(row_loss.as<double>(), static_cast<std::size_t>(row_loss.elements())));
 }
 
-void gather_runs(Communicator& comm, std::vector<double>& values, const std::function<std::int64_t(int)>& begin) {
-  std::vector<std::size_t> counts;
-  for (int r = 0; r < comm.size(); ++r) counts.push_back(static_cast<std::size_t>(begin(r + 1) - begin(r)) * sizeof(double));
-  comm.all_gather_v(values.data() + begin(comm.rank()), counts, values.data());
+void gather_leaves(Communicator& comm, std::vector<double>& values, const LeafRounds& rounds) {
+  std::vector<int> owners;
+  std::vector<std::size_t> counts(static_cast<std::size_t>(comm.size()), 0), at(counts.size(), 0);
+  for (std::size_t leaf = 0; leaf < values.size(); ++leaf) {
+    owners.push_back(rounds.rank_of(static_cast<std::int64_t>(leaf)));
+    counts[static_cast<std::size_t>(owners.back())] += 1;
+  }
+  std::exclusive_scan(counts.begin(), counts.end(), at.begin(), std::size_t{0});
+  std::vector<double> by_rank(values.size());
+  auto next = at;
+  const auto place = [&](std::size_t leaf) { return next[static_cast<std::size_t>(owners[leaf])]++; };
+  for (std::size_t leaf = 0; leaf < values.size(); ++leaf) by_rank[place(leaf)] = values[leaf];
+  for (std::size_t& count : counts) count *= sizeof(double);
+  comm.all_gather_v(by_rank.data() + at[static_cast<std::size_t>(comm.rank())], counts, by_rank.data());
+  next = at;
+  for (std::size_t leaf = 0; leaf < values.size(); ++leaf) values[leaf] = by_rank[place(leaf)];
 }
 
-TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings)
-    : model_(model), state_(state), settings_(settings) {
-  partials_ = take(arena, "workspace.norm", DType::f64, Shape{model.parameters().padded_elements() / chunk});
+TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings)
+    : model_(model),
+      state_(state),
+      settings_(settings),
+      idle_(Stream::plan()),
+      norm_part_(model.parameters(), norm_group(mesh).size(), norm_group(mesh).rank()) {
+  partials_ = take(arena, "workspace.norm", DType::f64, Shape{model.parameters().blocks()});
 }
 
-StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations,
-                          LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop) {
-  reduction.begin(leaves);
-  Phase::set_step(t);
+// Labels of the whole step, from the data alone.
+std::int64_t TrainStep::count_labels(StepParts& parts, LeafSource& source, std::int64_t t) {
   Phase::enter("the count of tokens");
-  std::vector<std::int64_t> counted;
-  std::int64_t mine = 0;
-  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
-    const auto timed = stream.time(phase::data);
-    counted.push_back(source.counted(leaf)), mine += counted.back();
+  counted_.clear();
+  for (std::int64_t round = 0; round < parts.reduction.round_count(); ++round) {
+    const auto timed = parts.stream.time(phase::data);
+    const std::int64_t leaf = parts.reduction.leaf_of(round);
+    if (leaf >= 0) counted_.push_back(source.counted(leaf));
   }
-  StepResult result;
-  {
-    const auto timed = stream.time(phase::sums);
-    result.counted = comm.all_sum(mine);
-  }
-  if (result.counted == 0)
-    throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
+  const auto timed = parts.stream.time(phase::sums);
+  const std::int64_t all = parts.mesh.world().all_sum(std::accumulate(counted_.begin(), counted_.end(), std::int64_t{0}));
+  if (all == 0) throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
+  return all;
+}
 
-  leaf_loss_.assign(static_cast<std::size_t>(leaves), 0.0);
-  std::vector<double> scales;
-  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
-    if (stop && stop->look(pending_signal())) break;
-    Phase::enter("micro-batch", leaf);
-    STRATA_FAULT("leaf", t);
-    // Every leaf is scaled by the step's own count, so that no mean of means is taken.
-    const std::int64_t own = counted[static_cast<std::size_t>(leaf - reduction.first())];
-    const double weight = scales.emplace_back(settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
-                                                                        : 1.0 / static_cast<double>(result.counted));
+// Whether a signal has come. The ranks of a group, who need each other in every round, agree.
+bool TrainStep::stops(const Mesh& mesh, StopAgreement* stop) const {
+  if (!stop) return false;
+  const int wish = stop->look(pending_signal());
+  return (mesh.shards().size() > 1 ? mesh.shards().all_max(wish) : wish) != 0;
+}
+
+void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, std::int64_t t) {
+  const std::int64_t leaf = p.reduction.leaf_of(round);
+  Phase::enter("micro-batch", leaf >= 0 ? leaf : p.reduction.rounds().last(p.mesh.replicas().rank()) - 1);
+  STRATA_FAULT("leaf", t);
+  p.traffic.begin_training_pass();
+  const FlatBuffer& gradient = p.reduction.begin_round(round);
+  if (leaf < 0) {
+    Context motions{idle_, p.weights, &gradient, &p.traffic};
+    model_.forward_backward(motions, p.activations, 1.0);
+  } else {
     {
-      const auto timed = stream.time(phase::data);
-      source.fill(leaf, activations);
+      const auto timed = p.stream.time(phase::data);
+      source.fill(leaf, p.activations);
     }
-    Context context{stream, state_.weights().weight, &reduction.leaf()};
-    model_.forward_backward(context, activations, weight);
-    if (fault_poisons(t, leaf)) activations.row_loss.as<double>()[0] = std::nan("");
-    reduction.leaf_done(stream);
-    leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(activations.row_loss) * weight;
+    const double weight = scales_[static_cast<std::size_t>(round)];
+    Context context{p.stream, p.weights, &gradient, &p.traffic};
+    model_.forward_backward(context, p.activations, weight);
+    if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
+    if (!p.stream.planning()) leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(p.activations.row_loss) * weight;
+  }
+  p.reduction.end_round();
+}
+
+StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop) {
+  Phase::set_step(t);
+  GradientReduction& reduction = p.reduction;
+  reduction.begin(p.stream, leaves);
+  StepResult result;
+  result.counted = count_labels(p, source, t);
+  // Every leaf is scaled by the step's own count, so that no mean of means is taken.
+  scales_.clear();
+  for (std::int64_t own : counted_)
+    scales_.push_back(settings_.microbatch_mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(own, 1) * leaves)
+                                                : 1.0 / static_cast<double>(result.counted));
+  leaf_loss_.assign(static_cast<std::size_t>(leaves), 0.0);
+  {
+    const Meanwhile meanwhile(p);
+    for (std::int64_t round = 0; round < reduction.round_count() && !stops(p.mesh, stop); ++round) run_round(p, source, round, t);
   }
   STRATA_FAULT("exchange", t);
   Phase::enter("the gradient exchange");
-  if (stop && (result.stopped_by = stop->decide(pending_signal()))) return result;
+  if (stop && (result.stopped_by = stop->decide(pending_signal()))) {
+    p.traffic.settle();
+    reduction.drop();
+    return result;
+  }
   {
-    const auto timed = stream.time(phase::sums);
-    gather_runs(comm, leaf_loss_, [&](int r) { return first_leaf(leaves, reduction.block(), r, comm.size()); });
+    const auto timed = p.stream.time(phase::sums);
+    gather_leaves(p.mesh.world(), leaf_loss_, reduction.rounds());
   }
   result.loss = fold(leaf_loss_);
   const FlatBuffer& gradient = [&]() -> const FlatBuffer& {
-    const auto timed = stream.time(phase::gradients);
-    return reduction.finish(stream, comm);
+    const auto timed = p.stream.time(phase::gradients);
+    return reduction.finish();
   }();
-  result.grad_norm = gradient_norm(stream, comm, gradient);
+  result.grad_norm = gradient_norm(p, gradient);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
-    result.not_finite = locate_not_finite(stream, comm, model_, state_.weights().weight, reduction, activations, source, leaves, scales, t);
+    result.not_finite = locate_not_finite(p, model_, state_.weights().weight, source, leaves, scales_, t);
     if (settings_.skip_non_finite) return result;
     throw_error(ExitCode::diverged,
                 text("step ", t, ": loss ", result.loss, ", gradient norm ", result.grad_norm, ". The first tensor that is not finite is ",
@@ -93,46 +157,77 @@ StepResult TrainStep::run(Stream& stream, Communicator& comm, GradientReduction&
                      "train.non_finite = skip"),
                 true);
   }
-
   Phase::enter("the update");
   STRATA_FAULT("update", t);
-  const auto timed = stream.time(phase::optimizer);
   const OptimizerConfig& o = settings_.optimizer;
-  update(stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
+  p.traffic.settle();
+  {
+    const auto timed = p.stream.time(phase::optimizer);
+    update(p.stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
+  }
+  STRATA_FAULT("spread", t);
+  const StateLayout& layout = state_.layout();
+  if (layout.weights.part.parts() != layout.optimizer.part.parts()) {  // who keeps it whole hears of the others' parts
+    const auto timed = p.stream.time(phase::gradients);
+    spread_shards(p.mesh.optimizer(), layout.optimizer.part, state_.weights().weight);
+  }
   return result;
 }
 
-// Squares are summed by rank over stretches of chunks, the sums gathered, and folded inside each unit, then over units.
-double TrainStep::gradient_norm(Stream& stream, Communicator& comm, const FlatBuffer& gradient) {
-  const std::int64_t chunks = partials_.elements();
-  const auto begin = [&](int r) { return chunks * r / comm.size(); };
-  const std::int64_t first = begin(comm.rank()), count = begin(comm.rank() + 1) - first;
-  if (count) sum_of_squares(stream, gradient.flat().rows(first * chunk, count * chunk), partials_.rows(first, count));
-  std::vector<std::size_t> counts;
-  for (int r = 0; r < comm.size(); ++r) counts.push_back(static_cast<std::size_t>(begin(r + 1) - begin(r)) * sizeof(double));
+// Squares are summed by those who have them, block by block of every parameter; the sums are gathered, and folded inside each unit, then
+// over units.
+double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
+  Communicator& group = norm_group(p.mesh);
+  const ParameterSet& set = model_.parameters();
+  const auto units = static_cast<int>(set.units().size());
+  std::vector<std::int64_t> begin(static_cast<std::size_t>(group.size()) + 1, 0);  // [blocks] of each rank
+  for (int r = 0; r < group.size(); ++r) {
+    std::int64_t blocks = 0;
+    for (int u = 0; u < units; ++u) blocks += norm_part_.blocks(u, r).count();
+    begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + blocks;
+  }
+  std::int64_t at = begin[static_cast<std::size_t>(group.rank())];
+  for (int i = 0; i < static_cast<int>(set.parameters().size()); ++i) {
+    const Range own = common(norm_part_.elements(set[i].unit), {set[i].offset, set[i].offset + set[i].elements()});
+    if (own.count() == 0) continue;
+    const std::int64_t blocks = (own.count() + ParameterSet::block_elements - 1) / ParameterSet::block_elements;
+    sum_of_squares(p.stream, gradient.slice(i, {own.first - set[i].offset, own.last - set[i].offset}), partials_.rows(at, blocks));
+    at += blocks;
+  }
+  if (p.stream.planning()) return 1.0;
   auto* sums = partials_.as<double>();
   {
-    const auto timed = stream.time(phase::sums);
-    comm.all_gather_v(sums + first, counts, sums);
+    const auto timed = p.stream.time(phase::sums);
+    std::vector<std::size_t> bytes;
+    for (int r = 0; r < group.size(); ++r)
+      bytes.push_back(static_cast<std::size_t>(begin[static_cast<std::size_t>(r) + 1] - begin[static_cast<std::size_t>(r)]) *
+                      sizeof(double));
+    group.all_gather_v(sums + begin[static_cast<std::size_t>(group.rank())], bytes, sums);
   }
-  std::vector<double> units;
-  for (const Unit& unit : model_.parameters().units())
-    units.push_back(
-        fold(std::span<const double>(sums + unit.offset / chunk, static_cast<std::size_t>((unit.elements + chunk - 1) / chunk))));
-  return std::sqrt(fold(units));
+  std::vector<double> of_units, blocks;
+  for (int u = 0; u < units; ++u) {
+    blocks.clear();
+    for (int r = 0; r < group.size(); ++r) {
+      const auto count = norm_part_.blocks(u, r).count();
+      const double* first = sums + begin[static_cast<std::size_t>(r)];
+      blocks.insert(blocks.end(), first, first + count);
+      begin[static_cast<std::size_t>(r)] += count;
+    }
+    of_units.push_back(fold(blocks));
+  }
+  return std::sqrt(fold(of_units));
 }
 
 void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const {
   const WeightStore& weights = state_.weights();
-  for (std::size_t i = 0; i < model_.parameters().parameters().size(); ++i) {
-    const int p = static_cast<int>(i);
+  for (int p = 0; p < static_cast<int>(model_.parameters().parameters().size()); ++p) {
     const Parameter& parameter = model_.parameters()[p];
-    const Shape flat{parameter.elements()};
+    const Range own = state_.exp_avg().held(p);
+    if (own.count() == 0) continue;
     step.weight_decay =
         decay_applies(settings_.optimizer.decay, parameter.shape.rank(), parameter.name) ? settings_.optimizer.weight_decay : 0.0;
-    adamw_update(stream, weights.weight.parameter(p).reshaped(flat),
-                 weights.remainder.given() ? weights.remainder.parameter(p).reshaped(flat) : View(), gradient.parameter(p).reshaped(flat),
-                 state_.exp_avg().parameter(p).reshaped(flat), state_.exp_avg_sq().parameter(p).reshaped(flat), step);
+    adamw_update(stream, weights.weight.slice(p, own), weights.remainder.given() ? weights.remainder.slice(p, own) : View(),
+                 gradient.slice(p, own), state_.exp_avg().slice(p, own), state_.exp_avg_sq().slice(p, own), step);
   }
 }
 

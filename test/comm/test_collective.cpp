@@ -77,15 +77,22 @@ TEST(Guarded, SuccessReturns) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST(Plan, HasSizesAndNoCollectives) {
+TEST(Plan, HasSizesAndWaitsForNobody) {
   const auto plan = make_plan_communicator(10, 4);
   EXPECT_EQ(plan->size(), 10);
   EXPECT_EQ(plan->rank(), 0);
   EXPECT_EQ(plan->local_size(), 4);
   EXPECT_EQ(plan->host_of(3), plan->host());
   EXPECT_NE(plan->host_of(4), plan->host());
-  EXPECT_THROW(plan->barrier(), InternalError);
-  EXPECT_THROW(plan->all_sum(1), InternalError);
+  plan->barrier();
+  EXPECT_EQ(plan->all_sum(7), 7);
+  int value = 3;
+  const Message message{1, &value, sizeof value};
+  EXPECT_TRUE(plan->begin_exchange({&message, 1}, {&message, 1}, Channel::sums)->done());
+  EXPECT_EQ(value, 3);
+  const auto group = plan->subgroup({0, 2, 4, 6});
+  EXPECT_EQ(group->size(), 4);
+  EXPECT_EQ(group->local_size(), 2);
   EXPECT_THROW(make_plan_communicator(2, 3), InternalError);
 }
 

@@ -54,7 +54,8 @@ TEST(Keys, NamesOfTheContractExist) {
       "schedule.kind schedule.warmup_steps schedule.steps schedule.min_lr schedule.min_ratio schedule.warmup_min_ratio "
       "schedule.warmup_type "
       "schedule.decay_steps schedule.stable_steps schedule.cycles precision.compute precision.loss_scale "
-      "parallel.strategy parallel.reduction parallel.recompute parallel.offload parallel.gradient_type parallel.timeout device.kind "
+      "parallel.strategy parallel.group parallel.prefetch parallel.bucket parallel.reduction parallel.recompute parallel.offload "
+      "parallel.gradient_type parallel.timeout device.kind "
       "device.threads "
       "checkpoint.every checkpoint.keep checkpoint.keep_best checkpoint.asynchronous checkpoint.verify checkpoint.name "
       "prepare.input prepare.format prepare.documents prepare.field prepare.output prepare.split prepare.separator prepare.normalise "
@@ -74,7 +75,7 @@ TEST(Keys, TextOfOneSectionAndOneKey) {
             "      two numbers, each at least 0 and below 1\n"
             "      Decay of the first and of the second moment.\n");
   EXPECT_THAT(keys_text("optimizer"), HasSubstr("  lr = 5e-05\n      number, at least 0\n      Peak learning rate.\n"));
-  EXPECT_THAT(keys_text("parallel"), HasSubstr("Not in this version: zero1, zero2, fsdp, hybrid, auto."));
+  EXPECT_THAT(keys_text("parallel"), HasSubstr("Not in this version: auto."));
   for (const auto& section : deck::section_names()) EXPECT_THAT(keys_text(), HasSubstr("[" + section + "]"));
 }
 

@@ -137,11 +137,16 @@ TEST(Values, ChoicesNameTheNearestWord) {
   EXPECT_THAT(taken("schedule.kind", "warmupcosinelr"), HasSubstr("nearest: WarmupCosineLR"));
 }
 
+TEST(Values, StrategiesHaveTheNamesOfOtherSystemsToo) {
+  EXPECT_EQ(taken("parallel.strategy", "fsdp"), "fsdp");
+  EXPECT_EQ(taken("parallel.strategy", "FULL_SHARD"), "fsdp");
+  EXPECT_EQ(taken("parallel.strategy", "zero3"), "fsdp");
+  EXPECT_EQ(taken("parallel.strategy", "SHARD_GRAD_OP"), "zero2");
+  EXPECT_EQ(taken("parallel.strategy", "HYBRID_SHARD"), "hybrid");
+}
+
 TEST(Values, WhatThisVersionCannotDoIsRefusedByName) {
-  EXPECT_EQ(taken("parallel.strategy", "fsdp"), "fsdp: not in this version (available: ddp)");
-  EXPECT_EQ(taken("parallel.strategy", "FULL_SHARD"), "FULL_SHARD: not in this version (available: ddp)");
-  EXPECT_EQ(taken("parallel.strategy", "zero3"), "zero3: not in this version (available: ddp)");
-  EXPECT_EQ(taken("parallel.strategy", "auto"), "auto: not in this version (available: ddp)");
+  EXPECT_EQ(taken("parallel.strategy", "auto"), "auto: not in this version (available: ddp, zero1, zero2, fsdp, hybrid)");
   EXPECT_EQ(taken("precision.compute", "fp16"), "fp16: not in this version (available: fp32, bf16, fp64)");
   EXPECT_EQ(taken("precision.loss_scale", "dynamic"), "dynamic: not in this version (available: none)");
   EXPECT_EQ(taken("parallel.recompute", "full"), "full: not in this version (available: none)");

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <vector>
 
-#include "strata/ops/elementwise.hpp"
 #include "strata/parallel/reduction.hpp"
 #include "strata/tensor/fold.hpp"
 #include "strata/tensor/random.hpp"
@@ -21,7 +20,13 @@ ParameterSet small_set() {
   set.add("a", Shape{70, 61}, Init::normal);
   set.begin_unit("layer.0");
   set.add("b", Shape{129}, Init::ones);
-  set.add("c", Shape{33, 64}, Init::normal);
+  set.add("c", Shape{33, 640}, Init::normal);
+  set.begin_unit("layer.1");
+  set.add("d", Shape{129}, Init::ones);
+  set.add("e", Shape{33, 640}, Init::normal);
+  set.begin_unit("layer.2");
+  set.add("f", Shape{129}, Init::ones);
+  set.add("g", Shape{33, 640}, Init::normal);
   return set;
 }
 
@@ -41,37 +46,148 @@ float tree(std::int64_t element, std::int64_t leaves, std::int64_t block, std::i
   return tree(element, leaves, block, first, middle) + tree(element, leaves, block, middle, last);
 }
 
-void expect_canonical(std::int64_t leaves, std::int64_t block) {
+// A leaf's gradient, unit by unit from the back, with the first unit open all the while as a tied embedding is.
+void give_leaf(GradientReduction& reduction, const ParameterSet& set, std::int64_t round) {
+  const std::int64_t leaf = reduction.leaf_of(round);
+  const FlatBuffer& gradient = reduction.begin_round(round);
+  reduction.open(0);
+  for (auto u = static_cast<int>(set.units().size()); u-- > 0;) {
+    if (u > 0) reduction.open(u);
+    const View values = gradient.unit(u);
+    for (std::int64_t e = 0; leaf >= 0 && e < values.elements(); ++e)
+      values.as<float>()[e] = leaf_value(leaf, set.units()[static_cast<std::size_t>(u)].offset + e);
+    reduction.close(u);
+  }
+  reduction.end_round();
+}
+
+void expect_canonical(const std::string& strategy, int group, std::int64_t leaves, std::int64_t block, std::int64_t bucket = 1 << 20) {
   const auto comm = make_mpi_communicator();
+  const Mesh mesh(*comm, strategy_of(strategy), group);
   const ParameterSet set = small_set();
   ThreadPool pool(1);
   Stream stream = Stream::cpu(pool);
+  ReductionSettings settings;
+  settings.most_leaves = leaves, settings.block = block, settings.bucket = bucket;
   Arena plan;
-  GradientReduction(plan, set, DType::f32, *comm, leaves, block, false);
+  GradientReduction(plan, set, DType::f32, mesh, settings);
   Arena arena(plan.used());
-  GradientReduction reduction(arena, set, DType::f32, *comm, leaves, block, false);
+  GradientReduction reduction(arena, set, DType::f32, mesh, settings);
 
-  reduction.begin(leaves);
-  for (std::int64_t leaf = reduction.first(); leaf < reduction.last(); ++leaf) {
-    const View flat = reduction.leaf().flat();
-    for (std::int64_t e = 0; e < flat.elements(); ++e) flat.as<float>()[e] = leaf_value(leaf, e);
-    reduction.leaf_done(stream);
-  }
-  const View sum = reduction.finish(stream, *comm).flat();
-
-  const std::int64_t blocks = (leaves + block - 1) / block;
-  for (std::int64_t e = 0; e < sum.elements(); e += 37) {
-    const float expected = tree(e, leaves, block, 0, blocks), found = sum.as<float>()[e];
-    ASSERT_EQ(0, std::memcmp(&expected, &found, sizeof found)) << "leaves " << leaves << " block " << block << " element " << e;
+  // The second step finds the buffers as the first has left them.
+  for (int step = 0; step < 2; ++step) {
+    reduction.begin(stream, leaves);
+    for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round), reduction.poll();
+    const FlatBuffer& sum = reduction.finish();
+    const std::int64_t blocks = (leaves + block - 1) / block;
+    for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
+      const Range own = reduction.part().elements(u), here = sum.range(u);
+      for (std::int64_t e = own.first; e < own.last; e += 37) {
+        const float expected = tree(set.units()[static_cast<std::size_t>(u)].offset + e, leaves, block, 0, blocks),
+                    found = sum.unit(u).as<float>()[e - here.first];
+        ASSERT_EQ(0, std::memcmp(&expected, &found, sizeof found))
+            << strategy << " in groups of " << group << ", leaves " << leaves << " block " << block << " unit " << u << " element " << e;
+      }
+    }
   }
 }
 
-TEST(Reduction, EqualsTheExpressionForAnyLeavesAndRanks) {
-  for (std::int64_t leaves : {1, 2, 3, 4, 5, 6, 7, 8, 11, 16}) expect_canonical(leaves, 1);
+struct Row {
+  const char* strategy;
+  int group;
+};
+// hybrid in groups of 1 and 2: where the ranks divide.
+std::vector<Row> rows() {
+  std::vector<Row> all{{"ddp", 0}, {"zero1", 0}, {"zero2", 0}, {"fsdp", 0}, {"hybrid", 1}};
+  if (make_mpi_communicator()->size() % 2 == 0) all.push_back({"hybrid", 2});
+  return all;
+}
+
+TEST(Reduction, EqualsTheExpressionForAnyLeavesRanksAndStrategy) {
+  for (const Row& row : rows())
+    for (std::int64_t leaves : {1, 2, 3, 4, 5, 6, 7, 8, 11, 16}) expect_canonical(row.strategy, row.group, leaves, 1);
 }
 
 TEST(Reduction, EqualsTheExpressionForBlocksOfSeveralLeaves) {
-  for (std::int64_t leaves : {4, 6, 7, 12}) expect_canonical(leaves, 2), expect_canonical(leaves, 3);
+  for (const Row& row : rows())
+    for (std::int64_t leaves : {4, 6, 7, 12})
+      expect_canonical(row.strategy, row.group, leaves, 2), expect_canonical(row.strategy, row.group, leaves, 3);
+}
+
+TEST(Reduction, EqualsTheExpressionInSmallMessages) {
+  for (const Row& row : rows()) expect_canonical(row.strategy, row.group, 7, 1, 4096);
+}
+
+TEST(Reduction, EveryPartOfTheSumHasOneOwner) {
+  const ParameterSet set = small_set();
+  for (int parts = 1; parts < 9; ++parts)
+    for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
+      std::int64_t at = 0;
+      for (int part = 0; part < parts; ++part) {
+        const Range range = Partition(set, parts, part).elements(u);
+        EXPECT_EQ(range.first, at);
+        at = range.last;
+        EXPECT_LE(Partition(set, parts, part).offset(u) + range.count(), Partition(set, parts, part).buffer_elements());
+      }
+      EXPECT_EQ(at, set.units()[static_cast<std::size_t>(u)].elements);
+    }
+}
+
+TEST(Reduction, ShardsAreCutWhereChecksumsAre) {
+  const ParameterSet set = small_set();
+  for (int parts = 2; parts < 9; ++parts)
+    for (int part = 0; part < parts; ++part)
+      for (const Parameter& p : set.parameters()) {
+        const Range own = common(Partition(set, parts, part).elements(p.unit), {p.offset, p.offset + p.elements()});
+        if (own.count() == 0) continue;
+        EXPECT_EQ((own.first - p.offset) % ParameterSet::block_elements, 0) << p.name;
+        EXPECT_TRUE((own.last - p.offset) % ParameterSet::block_elements == 0 || own.last == p.offset + p.elements()) << p.name;
+      }
+}
+
+TEST(Reduction, AStepThatIsDroppedLeavesNothingBehind) {
+  for (const Row& row : rows()) {
+    const auto comm = make_mpi_communicator();
+    const Mesh mesh(*comm, strategy_of(row.strategy), row.group);
+    const ParameterSet set = small_set();
+    ThreadPool pool(1);
+    Stream stream = Stream::cpu(pool);
+    ReductionSettings settings;
+    settings.most_leaves = 16;
+    Arena plan;
+    GradientReduction(plan, set, DType::f32, mesh, settings);
+    Arena arena(plan.used());
+    GradientReduction reduction(arena, set, DType::f32, mesh, settings);
+    reduction.begin(stream, 16);
+    give_leaf(reduction, set, 0);
+    reduction.drop();
+    reduction.begin(stream, 3);
+    for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
+    const FlatBuffer& sum = reduction.finish();
+    const Range own = reduction.part().elements(0);
+    if (own.count() > 0) {
+      EXPECT_EQ(sum.unit(0).as<float>()[own.first - sum.range(0).first], tree(own.first, 3, 1, 0, 3)) << row.strategy;
+    }
+  }
+}
+
+TEST(Reduction, EveryLeafHasOneRankAndOneRound) {
+  for (std::int64_t leaves = 1; leaves < 20; ++leaves)
+    for (std::int64_t block = 1; block <= 3; ++block)
+      for (int shards = 1; shards <= 4; ++shards)
+        for (int replicas = 1; replicas <= 3; ++replicas) {
+          const LeafRounds rounds(leaves, block, shards, replicas);
+          std::vector<int> seen(static_cast<std::size_t>(leaves), 0);
+          for (int replica = 0; replica < replicas; ++replica)
+            for (std::int64_t round = 0; round < rounds.rounds(replica); ++round)
+              for (int shard = 0; shard < shards; ++shard) {
+                const std::int64_t leaf = rounds.leaf(replica, shard, round);
+                if (leaf < 0) continue;
+                ++seen[static_cast<std::size_t>(leaf)];
+                EXPECT_EQ(rounds.rank_of(leaf), replica * shards + shard);
+              }
+          for (int times : seen) EXPECT_EQ(times, 1);
+        }
 }
 
 TEST(Reduction, SubtreesAreMaximalAndCoverTheRun) {

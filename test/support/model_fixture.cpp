@@ -70,7 +70,7 @@ ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, P
 void ModelFixture::take(Arena& arena, PassShape pass, DType compute) {
   const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
   store_ = WeightStore::take(arena, compute, model_->parameters(), true);
-  gradients_ = FlatBuffer::take(arena, "gradients", wide, model_->parameters());
+  gradients_ = FlatBuffer::take(arena, "gradients", wide, Partition(model_->parameters()));
   activations_ = model_->take_activations(arena, pass, compute, CausalLm::PassKind::train, false);
   logits_ = strata::take(arena, "logits", wide, Shape{pass.R(), model_->config().V});
 }

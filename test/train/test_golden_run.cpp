@@ -46,7 +46,7 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   TrainShape shape;
   shape.pass = {sample.first().B, sample.first().S};
   shape.compute = GetParam().compute;
-  shape.most_leaves = sample.size();
+  shape.reduction.most_leaves = sample.size();
   shape.step.clip = run.at("clip");
   OptimizerConfig& o = shape.step.optimizer;
   o.lr = run.at("lr"), o.beta1 = run.at("betas")[0], o.beta2 = run.at("betas")[1], o.eps = run.at("eps"),
@@ -54,7 +54,8 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   const TrainPlan plan = plan_training(*comm, model, shape, 2);
   ThreadPool pool(2);
   Arena arena(plan.bytes);
-  TrainSetup setup(arena, *comm, model, shape);
+  const Mesh mesh(*comm, strategy_of(shape.strategy));
+  TrainSetup setup(arena, mesh, model, shape);
   Stream stream = Stream::cpu(pool, arena, plan.workspace_bytes);
   ASSERT_EQ(arena.used(), plan.bytes);
   model.prepare(setup.activations());
@@ -63,13 +64,14 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   schedule_config.kind = run.at("schedule"), schedule_config.warmup_steps = run.at("warmup_steps");
   const Schedule schedule(schedule_config, o.lr, run.at("steps"));
 
+  StepParts parts = setup.parts(stream);
   const double bound = GetParam().bound;
   for (std::int64_t t = 1; t <= run.at("steps").get<std::int64_t>(); ++t) {
     const auto& expected = run.at("log")[static_cast<std::size_t>(t - 1)];
     RecordedLeaves leaves(run.at("batches")[static_cast<std::size_t>(t - 1)]);
     const double lr = schedule.lr(t);
     EXPECT_NEAR(lr, expected.at("lr").get<double>(), 1e-15);
-    const StepResult result = setup.step().run(stream, *comm, setup.reduction(), setup.activations(), leaves, leaves.size(), lr, t);
+    const StepResult result = setup.step().run(parts, leaves, leaves.size(), lr, t);
     const double loss = expected.at("loss"), norm = expected.at("grad_norm");
     EXPECT_LE(std::abs(result.loss - loss) / loss, bound) << "step " << t;
     EXPECT_LE(std::abs(result.grad_norm - norm) / norm, bound * 10) << "step " << t;

@@ -27,6 +27,12 @@ class NotFinite : public ::testing::Test {
     fixture_.model().forward(context, fixture_.activations());
     return not_finite_activation(fixture_.activations());
   }
+  std::string first_gradient() {
+    std::string found;
+    for (auto u = static_cast<int>(fixture_.model().parameters().units().size()); u-- > 0 && found.empty();)
+      found = not_finite_gradient(fixture_.model(), fixture_.gradients(), u);
+    return found;
+  }
   ModelFixture fixture_;
 };
 
@@ -35,7 +41,7 @@ TEST_F(NotFinite, NothingToFind) {
   EXPECT_EQ(after_forward(), "");
   Context context = fixture_.context();
   fixture_.model().forward_backward(context, fixture_.activations(), 1.0);
-  EXPECT_EQ(not_finite_gradient(fixture_.model(), fixture_.gradients()), "");
+  EXPECT_EQ(first_gradient(), "");
 }
 
 TEST_F(NotFinite, AParameterIsNamedWithItsElement) {
@@ -57,7 +63,7 @@ TEST_F(NotFinite, ALaterLayerIsNotBlamedOnTheFirst) {
 TEST_F(NotFinite, AGradientIsNamedFromTheBack) {
   Context context = fixture_.context();
   fixture_.model().forward_backward(context, fixture_.activations(), 1e60);
-  EXPECT_THAT(not_finite_gradient(fixture_.model(), fixture_.gradients()), HasSubstr("the gradient of "));
+  EXPECT_THAT(first_gradient(), HasSubstr("the gradient of "));
 }
 
 }  // namespace

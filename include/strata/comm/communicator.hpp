@@ -18,6 +18,19 @@ struct Message {
   std::size_t bytes = 0;
 };
 
+/// Messages on their way. To be waited for, or found done, before their memory is used otherwise.
+class Transfer {
+ public:
+  virtual ~Transfer() = default;
+  /// Whether all have left and arrived; moves them on. Local.
+  virtual bool done() = 0;
+  /// Returns when they have. The others must have begun theirs.
+  virtual void wait() = 0;
+};
+
+/// Streams of messages that do not meet those of another, so that several exchanges can be under way in any order.
+enum class Channel { exchange, parameters, gradients, sums };
+
 /// A group of ranks. Every function but the accessors is collective over the group unless it says otherwise; errors are CommError.
 /// No function returns results that depend on timing: sums of floating-point numbers are not offered here, see parallel/reduction.hpp.
 class Communicator {
@@ -44,6 +57,11 @@ class Communicator {
   /// Sends and receives at once; message k to a peer meets that peer's k-th receive from here. A message to oneself is copied. Returns when
   /// all have arrived. Sizes of a pair must agree.
   virtual void exchange(std::span<const Message> sends, std::span<const Message> receives) = 0;
+  /// Begins sends and receives to others (not to oneself) and returns at once; message k to a peer on a channel meets that peer's k-th
+  /// receive from here on it. Local, but what it begins ends only when the others have begun theirs.
+  virtual std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) = 0;
+  /// The communicator of some of the ranks, in this order; this rank is one of them. Collective over those only.
+  virtual std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) = 0;
   /// The library's own floating-point sum over ranks: order, and so the last bits, are its own (parallel.reduction = fast).
   virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
   virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
@@ -62,8 +80,8 @@ std::unique_ptr<Communicator> make_self_communicator();
 /// All ranks of MPI_COMM_WORLD, on a duplicate of it. MPI must be initialised, and stay so while the object lives.
 std::unique_ptr<Communicator> make_mpi_communicator();
 
-/// Rank 0 of `ranks` that are not there, `per_host` of them on this host: sizes for planning. Everything collective is an InternalError.
-/// Throws InternalError unless 1 <= per_host <= ranks.
+/// Rank 0 of `ranks` that are not there, `per_host` of them on this host: for going through the motions without data. Nothing is received,
+/// and nobody is waited for. Throws InternalError unless 1 <= per_host <= ranks.
 std::unique_ptr<Communicator> make_plan_communicator(int ranks, int per_host);
 /// Whether a launcher (mpirun, srun) started this process. Without one MPI is not needed, and starts a second faster.
 bool launched();

@@ -2,6 +2,7 @@
 // Stream: where ops run. It carries the device, the threads, the cost record, the profile and the scratch memory that ops share.
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -70,6 +71,8 @@ class Stream {
 
   /// Called once by each op's front with its own name; the op's time is that until what is returned goes out of scope.
   Timed record(const char* op, double flops, double bytes);
+  /// `work` runs at the front of every op from now on: what is to move on beside the computation. Empty: nothing.
+  void set_meanwhile(std::function<void()> work) { meanwhile_ = std::move(work); }
   /// What phases that are no op do: time goes to `phase`, that of ops inside to the ops; with `whole` their time and cost go to the phase
   /// too.
   Timed time(const char* phase, bool whole = false);
@@ -96,6 +99,7 @@ class Stream {
   std::int64_t workspace_bytes_ = 0, largest_workspace_ = 0;
   std::unique_ptr<Grown> grown_;
   std::map<std::string, OpCost> costs_;
+  std::function<void()> meanwhile_;
   bool profiling_ = false, whole_ = false;  // whole_: inside a phase that takes its ops' time
   ProfileRows profile_;
   OpCost* current_ = nullptr;  // the row that time counts for

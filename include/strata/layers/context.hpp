@@ -1,7 +1,8 @@
 #pragma once
 // Context: what every layer call needs besides its inputs.
 #include "strata/device/stream.hpp"
-#include "strata/parallel/parameter_set.hpp"
+#include "strata/parallel/flat_buffer.hpp"
+#include "strata/parallel/unit_hooks.hpp"
 
 namespace strata {
 
@@ -10,6 +11,17 @@ struct Context {
   Stream& stream;
   const FlatBuffer& weights;              // compute type
   const FlatBuffer* gradients = nullptr;  // f32 (f64); backward only. A backward call sets its parameters' gradients (it does not add).
+  UnitHooks* hooks = nullptr;             // told which unit is used, and whose gradient is set
+
+  void use(int unit) const {
+    if (hooks) hooks->use(unit);
+  }
+  void open_gradient(int unit) const {
+    if (hooks) hooks->open_gradient(unit);
+  }
+  void close_gradient(int unit) const {
+    if (hooks) hooks->close_gradient(unit);
+  }
 };
 
 /// Rows of a pass: B sequences of S tokens each, R = B S rows.

@@ -61,6 +61,9 @@ class CausalLm {
  private:
   View blocks_forward(Context& context, Activations& activations, Decoder* decoder, std::int64_t slot) const;
   View head_weight(const FlatBuffer& buffer) const;
+  // Units lie in the order embedding, blocks, head.
+  int block_unit(std::size_t l) const { return static_cast<int>(l) + 1; }
+  int head_unit() const { return static_cast<int>(blocks_.size()) + 1; }
   PositionViews at(const Activations& activations) const;
   void logits_of(Context& context, ConstView normed, View logits) const;
 

@@ -17,11 +17,16 @@ struct WeightStore {
   FlatBuffer weight;     // f32, bf16 or f64
   FlatBuffer remainder;  // i16, with bf16 training only
 
+  /// `weight_part`, `remainder_part`: what of each is kept here.
+  static WeightStore take(Arena& arena, DType compute, const Partition& weight_part, const Partition& remainder_part, bool with_master);
+  /// All of it.
   static WeightStore take(Arena& arena, DType compute, const ParameterSet& set, bool with_master);
-  /// Sets elements [first, first + values.size()) of a parameter from fp32 values, rounding where the type asks for it. Thread-safe for
-  /// separate elements. Local.
+  /// Whether any of elements [range.first, range.last) of a parameter are here.
+  bool holds(int parameter, Range range) const;
+  /// Sets those of elements [first, first + values.size()) of a parameter that are here from fp32 values, rounding where the type asks for
+  /// it. Thread-safe for separate elements. Local.
   void store(int parameter, std::int64_t first, std::span<const float> values) const;
-  /// The fp32 master of elements [first, first + values.size()). Local.
+  /// The fp32 master of elements [first, first + values.size()), all of which are here. Local.
   void load(int parameter, std::int64_t first, std::span<float> values) const;
 };
 

@@ -1,17 +1,21 @@
 #pragma once
 // Settings of the deck's [parallel] section.
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace strata {
 
 struct ParallelConfig {
-  std::string strategy = "ddp";         // ddp (alias NO_SHARD)
-  std::string reduction = "canonical";  // canonical | fast
-  std::string recompute = "none";       // none: every activation is kept
-  std::vector<std::string> offload;     // empty: everything stays on the device
-  std::string gradient_type = "fp32";   // fp32 | bf16 on the way between ranks
-  double timeout = 600;                 // [s] the longest a rank may be waited for without a sign that it gets on
+  std::string strategy = "ddp";                 // ddp | zero1 | zero2 | fsdp | hybrid
+  std::int64_t group = 0;                       // [ranks] of a group of strategy hybrid; 0: those of a host
+  std::int64_t prefetch = 1;                    // [units] gathered ahead of their use
+  std::int64_t bucket = std::int64_t{1} << 20;  // [elements] that travel as one message
+  std::string reduction = "canonical";          // canonical | fast
+  std::string recompute = "none";               // none: every activation is kept
+  std::vector<std::string> offload;             // empty: everything stays on the device
+  std::string gradient_type = "fp32";           // fp32 | bf16 on the way between ranks
+  double timeout = 600;                         // [s] the longest a rank may be waited for without a sign that it gets on
 };
 
 }  // namespace strata

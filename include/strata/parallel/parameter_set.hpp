@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "strata/tensor/view.hpp"
+#include "strata/base/shape.hpp"
 
 namespace strata {
 
@@ -15,8 +15,10 @@ struct Parameter {
   Shape shape;               // global shape
   Init init = Init::normal;  // normal: standard deviation initializer_range
   int unit = 0;
-  std::int64_t offset = 0;  // [elements] in the unit
+  std::int64_t offset = 0;       // [elements] in the unit
+  std::int64_t first_block = 0;  // in the unit
   std::int64_t elements() const { return shape.elements(); }
+  std::int64_t blocks() const;
 };
 
 /// Parameters that are gathered, reduced and updated together: the embedding, each block, the head. They lie end to end without gaps, in
@@ -26,12 +28,17 @@ struct Unit {
   std::int64_t elements = 0;  // without padding
   std::int64_t offset = 0;    // [elements] in the flat buffer of the whole model; a multiple of unit_alignment
   int first = 0, count = 0;   // parameters
+  std::int64_t blocks = 0;
+  std::int64_t first_block = 0;  // in the model
 };
 
 class ParameterSet {
  public:
-  /// Shards, checksums and the terms of norms are cut at multiples of this many elements of a unit.
+  /// Units begin at multiples of this many elements of the flat buffer.
   static constexpr std::int64_t unit_alignment = 4096;
+  /// Shards, checksums and the terms of norms are cut at multiples of this many elements of a parameter; what lies between two cuts is a
+  /// block. So a shard never cuts through a checksum, and the three agree whatever a unit is made of.
+  static constexpr std::int64_t block_elements = 4096;
 
   void begin_unit(std::string name);
   /// Registers a parameter in the current unit and returns its number. Throws InternalError for a name that exists.
@@ -46,30 +53,14 @@ class ParameterSet {
   std::int64_t elements() const;
   /// Elements of the flat buffer: every unit padded to unit_alignment.
   std::int64_t padded_elements() const;
+  /// Blocks of all units.
+  std::int64_t blocks() const;
+  /// First element of a block of a unit, 0 <= block <= blocks; the unit's end for the last. [elements]
+  std::int64_t block_begin(int unit, std::int64_t block) const;
 
  private:
   std::vector<Parameter> parameters_;
   std::vector<Unit> units_;
-};
-
-/// One value per element of a parameter set (weights, gradients, moments) in one flat buffer; the padding holds zeros.
-class FlatBuffer {
- public:
-  FlatBuffer() = default;
-  FlatBuffer(const ParameterSet& set, View flat) : set_(&set), flat_(flat) {}
-  static FlatBuffer take(Arena& arena, const std::string& name, DType type, const ParameterSet& set);
-
-  bool given() const { return flat_.given(); }
-  View flat() const { return flat_; }
-  /// Without padding.
-  View unit(int u) const;
-  View parameter(int p) const { return fused(p, (*set_)[p].shape); }
-  /// `shape` elements from the beginning of parameter p on: p and its neighbours as one matrix.
-  View fused(int p, Shape shape) const;
-
- private:
-  const ParameterSet* set_ = nullptr;
-  View flat_;
 };
 
 }  // namespace strata

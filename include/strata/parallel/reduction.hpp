@@ -1,74 +1,78 @@
 #pragma once
 // Canonical reduction: one fixed expression for a step's gradient, whoever computed which leaf (design.md, "Canonical reduction").
-#include <cstdint>
-#include <string>
+#include <memory>
 #include <vector>
 
-#include "strata/comm/communicator.hpp"
 #include "strata/device/stream.hpp"
-#include "strata/parallel/parameter_set.hpp"
+#include "strata/parallel/gradient_scatter.hpp"
+#include "strata/parallel/reduction_tree.hpp"
+#include "strata/parallel/replica_exchange.hpp"
+#include "strata/parallel/strategy.hpp"
 
 namespace strata {
 
-/// A subtree of the reduction tree over N blocks: blocks [index 2^level, (index + 1) 2^level), cut at N.
-struct TreeNode {
-  int level = 0;
-  std::int64_t index = 0;
-  bool operator==(const TreeNode&) const = default;
+struct ReductionSettings {
+  std::int64_t most_leaves = 1;                 // of a step
+  std::int64_t block = 1;                       // leaves added in order before the tree
+  bool fast = false;                            // the library's own sum over ranks: bits then depend on the ranks
+  std::int64_t bucket = std::int64_t{1} << 20;  // [elements] that travel as one message
+  int windows = 2;                              // units of a size whose gradients are computed or under way at once
 };
 
-/// First leaf of `rank` and of the rank after it: contiguous runs of whole blocks, equal to within one block.
-std::int64_t first_leaf(std::int64_t leaves, std::int64_t block, int rank, int ranks);
-/// The maximal aligned subtrees of the blocks [first, last), in order.
-std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last);
-/// Buffers a rank needs at once while it folds the blocks [first, last) with a binary counter, the leaf being computed included.
-int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block);
-
-/// Sums the leaves' gradients of a step for strategies that reduce once a step (ddp, zero1): each rank folds its contiguous run of leaves,
-/// the pieces are exchanged and folded up the same tree by the owner of each stretch, and the sum is handed to all. The bits do not depend
-/// on the number of ranks.
+/// Sums the leaves' gradients of a step; the bits do not depend on the number of ranks or the strategy. A group of ranks scatters each
+/// leaf's gradient to the owners of its shards, who fold leaves in order (zero2, fsdp; a group of one keeps it whole: ddp, zero1). Groups
+/// fold their own contiguous run of leaves; at the step's end the pieces are exchanged between groups and folded up the same tree.
 class GradientReduction {
  public:
-  /// Takes its buffers from the arena: "gradients.<k>" and "workspace.exchange". `type` is f32 or f64. `most_leaves` is the largest number
-  /// of leaves of a step. fast: the library's own sum over ranks instead (bits then depend on the ranks).
-  GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Communicator& comm, std::int64_t most_leaves,
-                    std::int64_t block, bool fast);
+  /// Takes its buffers from the arena: "gradients.<k>", "workspace.exchange", and those of GradientScatter. `type` is f32 or f64. `mesh`
+  /// must outlive it.
+  GradientReduction(Arena& arena, const ParameterSet& set, DType type, const Mesh& mesh, const ReductionSettings& settings);
 
-  /// Begins a step of `leaves` leaves; this rank computes those in [first(), last()).
-  void begin(std::int64_t leaves);
-  std::int64_t first() const { return first_; }
-  std::int64_t last() const { return last_; }
-  std::int64_t block() const { return block_; }
-  /// Where the next leaf's gradient goes (every element is to be set).
-  const FlatBuffer& leaf();
-  /// The leaf's gradient is there: fold it. Local.
-  void leaf_done(Stream& stream);
-  /// Folds over ranks. The result is the same on every rank, valid until the next begin(). Collective over the communicator.
-  const FlatBuffer& finish(Stream& stream, Communicator& comm);
+  /// Begins a step of `leaves` leaves.
+  void begin(Stream& stream, std::int64_t leaves);
+  /// Which leaves this rank computes.
+  const LeafRounds& rounds() const { return rounds_; }
+  /// Rounds of this rank's group, and this rank's leaf in one; -1: it has none, and only takes part in the communication.
+  std::int64_t round_count() const { return rounds_.rounds(mesh_.replicas().rank()); }
+  std::int64_t leaf_of(std::int64_t round) const { return rounds_.leaf(mesh_.replicas().rank(), mesh_.shards().rank(), round); }
+  /// A leaf's round begins: where its gradient goes. Every element is to be set, between open() and close() of its unit.
+  const FlatBuffer& begin_round(std::int64_t round);
+  void open(int unit);
+  void close(int unit);
+  /// All units of the round are closed.
+  void end_round();
+  /// Moves what is under way on. Local.
+  void poll();
+  /// A step is dropped: what is under way comes to its end. Collective over the group.
+  void drop();
+  /// Folds over ranks. What of the result is right is what part() says: the own part of the optimizer's partition, or all of it (ddp).
+  /// Valid until the next begin(). Collective over the world.
+  const FlatBuffer& finish();
+  const Partition& part() const { return optimizer_; }
 
  private:
-  struct Piece {
-    TreeNode node;
-    std::size_t buffer;
-  };
-  std::size_t free_buffer() const;
-  void push_block(Stream& stream, std::size_t buffer);
-  void fold_local(Stream& stream);
-  void exchange_and_fold(Stream& stream, Communicator& comm);
-  View fold_slices(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& slices, TreeNode node) const;
+  bool fast() const { return settings_.fast && !mesh_.strategy().scatters_gradients; }
+  /// Whether every group gets all of its sum back, rather than its part of the optimizer's.
+  bool returns() const { return !mesh_.strategy().shards_optimizer || mesh_.strategy().scatters_gradients; }
+  void take_buffers(Arena& arena, DType type);
+  void count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const;
+  void fold_arrival(const GradientScatter::Arrival& arrival);
+  const FlatBuffer& finish_fast();
 
-  const ParameterSet& set_;
-  DType type_;
-  int rank_, ranks_;
-  std::int64_t block_;
-  bool fast_;
+  const Mesh& mesh_;
+  ReductionSettings settings_;
+  Partition shards_, optimizer_;
   std::vector<FlatBuffer> buffers_;
-  View exchange_;           // [pieces of all ranks, chunk]
-  std::int64_t chunk_ = 0;  // [elements] of each owner's stretch exchanged at a time
-  std::int64_t leaves_ = 0, blocks_ = 0, first_ = 0, last_ = 0, next_ = 0;
-  std::size_t leaf_buffer_ = 0;     // being computed
-  std::int64_t block_buffer_ = -1;  // holds the leaves of the current block so far
-  std::vector<Piece> pieces_;
+  std::unique_ptr<GradientScatter> scatter_;   // where a group has several ranks
+  std::unique_ptr<ReplicaExchange> exchange_;  // where there are several groups
+  Stream* stream_ = nullptr;
+  LeafRounds rounds_{0, 1, 1, 1};
+  std::int64_t leaves_ = 0;
+  LeafCounter counter_;
+  std::vector<LeafCounter> at_round_;  // the counter at the beginning of each round
+  std::vector<int> present_;           // ranks of the group with a leaf in each round
+  int leaf_buffer_ = 0;                // being computed
+  std::size_t sums_ = 0;               // fast: 1 once there is a running sum
 };
 
 }  // namespace strata

@@ -11,6 +11,7 @@
 namespace strata {
 
 class LeafSource;
+struct StepParts;
 
 /// The first element that is not finite of a contiguous view; -1: all are. Local.
 std::int64_t first_not_finite(const ConstView& view);
@@ -18,14 +19,13 @@ std::int64_t first_not_finite(const ConstView& view);
 std::string not_finite_parameter(const CausalLm& model, const FlatBuffer& weights);
 /// The first activation of a forward pass with a value that is not finite, in words, with its sequence and token; empty: none. Local.
 std::string not_finite_activation(const CausalLm::Activations& activations);
-/// The first gradient with a value that is not finite, in the order of the backward pass, in words; empty: none. Local.
-std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient);
+/// The first gradient of a unit with a value that is not finite, from the back, in words; empty: none. Local.
+std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient, int unit);
 
-/// What a step that gave numbers that are not finite can say of them. Every rank computes its leaves of the step again, alone, until one
-/// shows the tensor; the lowest leaf's finding is everyone's. `scales[k]` is what this rank's k-th leaf was scaled by. Overwrites the
-/// reduction's buffers. Collective.
-std::string locate_not_finite(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights,
-                              GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
+/// What a step that gave numbers that are not finite can say of them. Every rank computes its leaves of the step again until one shows the
+/// tensor; the lowest leaf's finding is everyone's. `kept` are the weights that this rank keeps; `scales[k]` is what its k-th leaf was
+/// scaled by. Overwrites the reduction's buffers. Collective over the world of the mesh.
+std::string locate_not_finite(StepParts& parts, const CausalLm& model, const FlatBuffer& kept, LeafSource& source, std::int64_t leaves,
                               const std::vector<double>& scales, std::int64_t t);
 
 }  // namespace strata

@@ -1,6 +1,7 @@
 #pragma once
 // Set-up of a training run's memory: the same code runs on a planning arena, then on a real one of exactly that size.
-#include <memory>
+#include <optional>
+#include <string>
 
 #include "strata/device/config.hpp"
 #include "strata/models/causal_lm.hpp"
@@ -15,26 +16,37 @@ struct TrainShape {
   PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
-  std::int64_t most_leaves = 1;  // of a step
-  std::int64_t block = 1;
-  bool fast_reduction = false;
+  ReductionSettings reduction;
+  std::string strategy = "ddp";
+  int group = 0;     // [ranks] of a group of strategy hybrid; 0: those of a host
+  int prefetch = 1;  // units gathered ahead of their use
   StepSettings step;
 };
 
 /// Everything of a run that lives in the arena.
 class TrainSetup {
  public:
-  /// Takes all memory of the run from `arena`, in a fixed order.
-  TrainSetup(Arena& arena, const Communicator& comm, const CausalLm& model, const TrainShape& shape);
+  /// Takes all memory of the run from `arena`, in a fixed order. `mesh` must outlive it.
+  TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, const TrainShape& shape);
+  TrainSetup(const TrainSetup&) = delete;
+  TrainSetup& operator=(const TrainSetup&) = delete;
+  const Mesh& mesh() const { return mesh_; }
   TrainState& state() { return state_; }
   GradientReduction& reduction() { return reduction_; }
+  UnitTraffic& traffic() { return traffic_; }
   CausalLm::Activations& activations() { return activations_; }
   TrainStep& step() { return step_; }
+  /// Weights as the model reads them: whole, or where units are gathered.
+  const FlatBuffer& weights() const { return gather_ ? gather_->weights() : state_.weights().weight; }
+  StepParts parts(Stream& stream) { return {stream, mesh_, weights(), reduction_, traffic_, activations_}; }
 
  private:
+  const Mesh& mesh_;
   TrainState state_;
+  std::optional<ParameterGather> gather_;
   GradientReduction reduction_;
   CausalLm::Activations activations_;
+  UnitTraffic traffic_;
   TrainStep step_;
 };
 
@@ -48,7 +60,7 @@ struct TrainPlan {
   double leaf_flops() const;
 };
 
-/// Runs the set-up and one leaf on the plan device: nothing is allocated. Local.
+/// Runs the set-up and one leaf on the plan device, as rank 0 of comm.size() ranks: nothing is allocated. Local.
 TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const TrainShape& shape, int threads);
 /// The memory table for the log and plan.txt.
 std::string memory_table(const TrainPlan& plan);

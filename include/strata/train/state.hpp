@@ -1,32 +1,54 @@
 #pragma once
 // Train state: parameters and optimizer moments of a run, and their way into and out of checkpoints.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "strata/checkpoint/reader.hpp"
 #include "strata/models/weights.hpp"
+#include "strata/parallel/strategy.hpp"
 
 namespace strata {
 
+/// What of the state a rank keeps, and with whom it shares that.
+struct StateLayout {
+  /// A part, and the ranks that keep the same one: this rank is number `holder` of `holders`.
+  struct Kept {
+    Partition part;
+    int holders = 1, holder = 0;
+  };
+  Kept weights, optimizer;
+  /// Everything, by one rank alone.
+  static StateLayout whole(const ParameterSet& set);
+  /// What the mesh's strategy says.
+  static StateLayout of(const ParameterSet& set, const Mesh& mesh);
+};
+
 class TrainState {
  public:
-  /// Takes "parameters.weight", "parameters.remainder" (bf16) and "optimizer.exp_avg", "optimizer.exp_avg_sq" from the arena.
-  TrainState(Arena& arena, const ParameterSet& set, DType compute);
+  /// Takes "parameters.weight", "parameters.remainder" (bf16) and "optimizer.exp_avg", "optimizer.exp_avg_sq" from the arena: what of them
+  /// the layout says.
+  TrainState(Arena& arena, DType compute, const StateLayout& layout);
   const WeightStore& weights() const { return weights_; }
+  const StateLayout& layout() const { return layout_; }
   const FlatBuffer& exp_avg() const { return exp_avg_; }
   const FlatBuffer& exp_avg_sq() const { return exp_avg_sq_; }
   const ParameterSet& parameters() const { return set_; }
 
-  /// Every tensor with the pieces rank `rank` of `ranks` writes: an equal share of each, at multiples of the checksum's length. Local.
-  std::vector<CheckpointTensor> checkpoint_tensors(int rank, int ranks) const;
-  /// Reads everything from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not fit, or
-  /// what is damaged: the state is then undefined. `past_cache`: no other rank of this host is going to read the file. Local.
+  /// Every tensor with the pieces this rank writes: of what it keeps, an equal share with the others who keep the same, at multiples of the
+  /// checksum's length. Local.
+  std::vector<CheckpointTensor> checkpoint_tensors() const;
+  /// Reads what is kept here from a checkpoint of the same model and precision; checks every hash. Throws DataError naming what does not
+  /// fit, or what is damaged: the state is then undefined. `past_cache`: no other rank of this host is going to read the file. Local.
   void restore(const CheckpointReader& checkpoint, bool past_cache = false) const;
 
  private:
+  using Visit = std::function<void(const std::string& path, const FlatBuffer& buffer, const StateLayout::Kept& kept)>;
+  void each_tensor(int parameter, const Visit& visit) const;
+
   const ParameterSet& set_;
-  DType compute_;
+  StateLayout layout_;
   WeightStore weights_;
   FlatBuffer exp_avg_, exp_avg_sq_;
 };

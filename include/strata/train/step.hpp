@@ -1,14 +1,14 @@
 #pragma once
 // One optimizer step: leaves forward and backward, canonical reduction, clipping, AdamW.
-#include <functional>
 #include <string>
+#include <vector>
 
 #include "strata/comm/communicator.hpp"
 #include "strata/comm/stop_agreement.hpp"
 #include "strata/models/causal_lm.hpp"
 #include "strata/ops/adamw.hpp"
 #include "strata/optim/config.hpp"
-#include "strata/parallel/reduction.hpp"
+#include "strata/parallel/unit_traffic.hpp"
 #include "strata/train/state.hpp"
 
 namespace strata {
@@ -40,29 +40,47 @@ struct StepResult {
   int stopped_by = 0;        // the signal for which the step was dropped before its update; 0: it was taken
 };
 
+/// What a step works with.
+struct StepParts {
+  Stream& stream;
+  const Mesh& mesh;
+  const FlatBuffer& weights;  // as the model reads them
+  GradientReduction& reduction;
+  UnitTraffic& traffic;
+  CausalLm::Activations& activations;
+};
+
 class TrainStep {
  public:
-  TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const StepSettings& settings);
+  /// Takes "workspace.norm".
+  TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings);
   /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
   /// gradient that is not finite, naming the first tensor; with skip_non_finite it does not throw, and parameters and moments stay). With
-  /// `stop`, a signal on any rank ends the step at the next leaf of each: all drop it, and nothing has changed. Collective over `comm`.
-  StepResult run(Stream& stream, Communicator& comm, GradientReduction& reduction, CausalLm::Activations& activations, LeafSource& source,
-                 std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop = nullptr);
+  /// `stop`, a signal on any rank ends the step at the next leaf of each: all drop it, and nothing has changed. Collective over the world
+  /// of the mesh.
+  StepResult run(StepParts& parts, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop = nullptr);
 
  private:
-  double gradient_norm(Stream& stream, Communicator& comm, const FlatBuffer& gradient);
+  std::int64_t count_labels(StepParts& parts, LeafSource& source, std::int64_t t);
+  bool stops(const Mesh& mesh, StopAgreement* stop) const;
+  void run_round(StepParts& parts, LeafSource& source, std::int64_t round, std::int64_t t);
+  double gradient_norm(StepParts& parts, const FlatBuffer& gradient);
   void update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const;
 
   const CausalLm& model_;
   const TrainState& state_;
   StepSettings settings_;
-  View partials_;  // f64, one per 4,096 elements of the flat gradient
+  Stream idle_;          // on which a rank without a leaf goes through a round's motions
+  Partition norm_part_;  // whose squares this rank sums
+  View partials_;        // f64, one per block of the parameter set: rank by rank, then unit by unit
   std::vector<double> leaf_loss_;
+  std::vector<std::int64_t> counted_;  // labels of this rank's leaves
+  std::vector<double> scales_;         // by which they were scaled
 };
 
 /// Sum of f64 row losses in the canonical order. Local.
 double fold_rows(const View& row_loss);
-/// values[i] of every leaf, where each rank has filled those of its own contiguous run [begin(r), begin(r + 1)), on every rank. Collective.
-void gather_runs(Communicator& comm, std::vector<double>& values, const std::function<std::int64_t(int)>& begin);
+/// values[i] of every leaf, where each rank has filled those of its own, on every rank. Collective over `comm`.
+void gather_leaves(Communicator& comm, std::vector<double>& values, const LeafRounds& rounds);
 
 }  // namespace strata

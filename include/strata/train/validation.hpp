@@ -1,7 +1,6 @@
 #pragma once
 // Validation loss: exact over ranks, the same bits for every rank count.
 #include <cstdint>
-#include <functional>
 
 #include "strata/comm/communicator.hpp"
 #include "strata/models/causal_lm.hpp"
@@ -16,9 +15,8 @@ struct ValidationResult {
 };
 
 /// Mean loss over `leaves` micro-batches of the source, dealt to ranks in contiguous runs; leaf sums are folded in the canonical order,
-/// whoever computed them. progress(done, mine), if given, is called after each leaf of this rank. Collective over `comm`.
+/// whoever computed them. `traffic`: brings weights that are not whole; null where they are. Collective over `comm`.
 ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& model, const FlatBuffer& weights,
-                          CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves,
-                          const std::function<void(std::int64_t, std::int64_t)>& progress = {});
+                          CausalLm::Activations& activations, LeafSource& source, std::int64_t leaves, UnitTraffic* traffic = nullptr);
 
 }  // namespace strata

@@ -1,0 +1,54 @@
+#pragma once
+// Parameter gather: weights that live as shards, brought together unit by unit ahead of their use (strategies fsdp, hybrid).
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "strata/comm/communicator.hpp"
+#include "strata/parallel/flat_buffer.hpp"
+#include "strata/parallel/unit_slots.hpp"
+
+namespace strata {
+
+class ParameterGather {
+ public:
+  /// Takes slots "gathered.<unit>" for `depth` units of each size at most: one in use, the others on their way. `shards` holds this rank's
+  /// shard of every unit; `group` are the ranks that have the others, in the order of the partition's parts.
+  ParameterGather(Arena& arena, const Partition& partition, const FlatBuffer& shards, DType type, Communicator& group, int depth);
+
+  /// Where gathered units are. Valid for units that use() has named since.
+  const FlatBuffer& weights() const { return weights_; }
+  /// A pass begins that uses these units in this order, the same on every rank of the group. `uses` must live as long as the pass.
+  void begin_pass(const std::vector<int>& uses) { uses_ = &uses, at_ = 0; }
+  /// Returns when the next unit of the pass is there, and begins to bring those after it. Collective over the group, without meeting.
+  void use(int unit);
+  /// Moves what is under way on. Local.
+  void poll();
+  /// The shards are about to change: forgets what is gathered, after all that is under way has come. Collective over the group.
+  void forget();
+
+ private:
+  void start(int unit);
+  void fetch_ahead();
+  void wait_for(int unit);
+
+  Partition partition_;
+  FlatBuffer shards_;
+  Communicator& group_;
+  int depth_;
+  UnitSlots slots_;
+  FlatBuffer weights_;
+  struct Coming {
+    int unit;
+    std::unique_ptr<Transfer> transfer;
+  };
+  std::deque<Coming> coming_;
+  const std::vector<int>* uses_ = nullptr;
+  std::size_t at_ = 0;
+};
+
+/// Brings every unit's shards, each in its place in `whole` on its owner, to all of the group: after an update that shared out the
+/// parameters (zero1, zero2). Collective over `group`, whose ranks own the partition's parts in order.
+void spread_shards(Communicator& group, const Partition& partition, const FlatBuffer& whole);
+
+}  // namespace strata

@@ -1,0 +1,94 @@
+#include "strata/parallel/parameter_gather.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "strata/base/error.hpp"
+
+namespace strata {
+namespace {
+
+// A unit's shard, from its owner to all others and from the others to their places in `whole`.
+std::unique_ptr<Transfer> begin_all_gather(Communicator& group, const Partition& partition, int unit, View shard, View whole) {
+  std::vector<Message> sends, receives;
+  for (int other = 0; other < group.size(); ++other) {
+    if (other == group.rank()) continue;
+    const Range theirs = partition.elements(unit, other);
+    const View to = whole.rows(theirs.first, theirs.count());
+    if (shard.elements()) sends.push_back({other, shard.data(), static_cast<std::size_t>(shard.bytes())});
+    if (to.elements()) receives.push_back({other, to.data(), static_cast<std::size_t>(to.bytes())});
+  }
+  return group.begin_exchange(sends, receives, Channel::parameters);
+}
+
+}  // namespace
+
+ParameterGather::ParameterGather(Arena& arena, const Partition& partition, const FlatBuffer& shards, DType type, Communicator& group,
+                                 int depth)
+    : partition_(partition),
+      shards_(shards),
+      group_(group),
+      depth_(depth),
+      slots_(arena, "gathered", type, partition.set(), depth),
+      weights_(partition.set()) {}
+
+void ParameterGather::start(int unit) {
+  // Whoever gives way has been used, so its own has come; that its shards have left is not needed for that, but keeps ranks together.
+  if (const int before = slots_.leaves_for(unit); before >= 0) wait_for(before);
+  const View slot = slots_.assign(unit), shard = shards_.unit(unit);
+  weights_.place(unit, slot);
+  const Range own = partition_.elements(unit);
+  const View place = slot.rows(own.first, own.count());
+  if (place.data() && own.count()) std::memcpy(place.data(), shard.data(), static_cast<std::size_t>(place.bytes()));
+  coming_.push_back({unit, begin_all_gather(group_, partition_, unit, shard, slot)});
+}
+
+void ParameterGather::wait_for(int unit) {
+  for (auto it = coming_.begin(); it != coming_.end(); ++it) {
+    if (it->unit != unit) continue;
+    it->transfer->wait();
+    coming_.erase(it);
+    return;
+  }
+}
+
+void ParameterGather::use(int unit) {
+  STRATA_ASSERT(uses_ && at_ < uses_->size() && (*uses_)[at_] == unit, "unit ", unit, " is used out of the order that was announced");
+  if (!slots_.holds(unit)) start(unit);
+  wait_for(unit);
+  ++at_;
+  fetch_ahead();
+}
+
+void ParameterGather::fetch_ahead() {
+  const auto now = (*uses_)[at_ - 1];
+  for (std::size_t ahead = at_; ahead < std::min(uses_->size(), at_ + static_cast<std::size_t>(depth_ - 1)); ++ahead) {
+    const int next = (*uses_)[ahead];
+    if (slots_.holds(next)) continue;
+    const int victim = slots_.leaves_for(next);
+    const auto begin = uses_->begin() + static_cast<std::ptrdiff_t>(at_), end = uses_->begin() + static_cast<std::ptrdiff_t>(ahead);
+    if (victim == now || std::find(begin, end, victim) != end) return;
+    start(next);
+  }
+}
+
+void ParameterGather::poll() {
+  coming_.erase(std::remove_if(coming_.begin(), coming_.end(), [](Coming& c) { return c.transfer->done(); }), coming_.end());
+}
+
+void ParameterGather::forget() {
+  for (Coming& coming : coming_) coming.transfer->wait();
+  coming_.clear();
+  slots_.clear();
+}
+
+void spread_shards(Communicator& group, const Partition& partition, const FlatBuffer& whole) {
+  std::vector<std::unique_ptr<Transfer>> transfers;
+  for (int u = 0; u < static_cast<int>(partition.set().units().size()); ++u) {
+    const Range own = partition.elements(u);
+    transfers.push_back(begin_all_gather(group, partition, u, whole.unit(u).rows(own.first, own.count()), whole.unit(u)));
+  }
+  for (const auto& transfer : transfers) transfer->wait();
+}
+
+}  // namespace strata
