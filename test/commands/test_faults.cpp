@@ -21,11 +21,11 @@ struct Interrupted {
 };
 
 // Each micro-batch of the second step takes a fifth of a second; the signal comes in the middle.
-Interrupted interrupt(const std::string& run, int ranks, const std::string& target) {
+Interrupted interrupt(const std::string& run, int ranks, const std::string& target, const std::string& strategy = "ddp") {
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / run / "log.txt").string(), stamp = (folder / (run + ".stamp")).string();
   Interrupted i;
-  i.result = train_beside(run, ranks, many_leaves + "--run.fault=slow:at=leaf:step=2:seconds=0.2",
+  i.result = train_beside(run, ranks, many_leaves + "--run.fault=slow:at=leaf:step=2:seconds=0.2 --parallel.strategy=" + strategy,
                           wait_until("grep -qs 'Step 1/' '" + log + "'") + "sleep 0.5; touch '" + stamp + "'; kill -USR1 " + target + ";");
   i.seconds = std::chrono::duration<double>(fs::file_time_type::clock::now() - fs::last_write_time(stamp)).count();
   return i;
@@ -45,6 +45,17 @@ TEST(Signal, EndsTheRunAtTheNextMicroBatchOnAnyRanks) {
     EXPECT_FALSE(fs::exists(RunFolder::get().checkpoint(run, 2)));
     expect_same_end(run, ranks == 2 ? 3 : 2, "signal-none", many_leaves, 3);
   }
+}
+
+TEST(Signal, EndsAStepInWhichRanksNeedOneAnother) {
+  if (!fault_injection) GTEST_SKIP() << "this build has no fault injection";
+  run_undisturbed("signal-none-2", many_leaves);
+  const std::string one = "$(echo " + ranks_of("signal-fsdp") + " | tr ' ' '\\n' | tail -n 1)";
+  const Interrupted i = interrupt("signal-fsdp", 2, one, "fsdp");
+
+  EXPECT_EQ(i.result.status, 75) << i.result.err;
+  EXPECT_LT(i.seconds, 3.5) << "the step had at least four seconds to go";
+  expect_same_end("signal-fsdp", 3, "signal-none-2", many_leaves, 3);
 }
 
 TEST(Signal, ToOneRankOnlyIsHeardByTheOthersAtTheirNextMicroBatch) {
@@ -74,6 +85,7 @@ TEST(Signal, ASecondOneDuringTheSaveChangesNothing) {
 struct Kill {
   const char* name;
   const char* fault;
+  const char* strategy = "ddp";
 };
 std::ostream& operator<<(std::ostream& out, const Kill& kill) {
   return out << kill.name;
@@ -93,7 +105,9 @@ class KilledRun : public ::testing::TestWithParam<Kill> {
   }
   static void check(const std::string& run, const std::string& options, const std::string& undisturbed) {
     const RunFolder& folder = RunFolder::get();
-    const CommandResult killed = folder.strata(2, "train", "--run.folder=" + run + " " + options + "--run.fault=" + GetParam().fault);
+    const CommandResult killed = folder.strata(
+        2, "train",
+        "--run.folder=" + run + " " + options + "--run.fault=" + GetParam().fault + " --parallel.strategy=" + GetParam().strategy);
     EXPECT_EQ(killed.status, 137) << killed.err;
     const fs::path checkpoints = folder / run / "checkpoints";
     if (fs::exists(checkpoints)) expect_only_sound_checkpoints(checkpoints);
@@ -127,7 +141,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Kill{"validation", "kill:rank=1:at=validation:step=3"}, Kill{"created", "kill:rank=0:at=save.created:step=4"},
                       Kill{"half", "kill:rank=1:at=save.half:step=4"}, Kill{"synced", "kill:rank=0:at=save.synced:step=4"},
                       Kill{"verified", "kill:rank=1:at=save.verified:step=4"}, Kill{"renamed", "kill:rank=0:at=save.renamed:step=4"},
-                      Kill{"latest", "kill:rank=0:at=save.latest"}, Kill{"done", "kill:rank=1:at=save.done:step=4"}),
+                      Kill{"latest", "kill:rank=0:at=save.latest"}, Kill{"done", "kill:rank=1:at=save.done:step=4"},
+                      Kill{"gather", "kill:rank=1:at=gather:step=3", "fsdp"}, Kill{"scatter", "kill:rank=0:at=scatter:step=4", "zero2"},
+                      Kill{"spread", "kill:rank=1:at=spread:step=5", "zero1"}, Kill{"shards", "kill:rank=1:at=save.half:step=4", "fsdp"}),
     [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Kill, BetweenRenameAndLatestTheNewerCheckpointIsTaken) {

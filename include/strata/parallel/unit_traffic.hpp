@@ -30,15 +30,11 @@ class UnitTraffic final : public UnitHooks {
     if (gather_) gather_->forget();
   }
 
-  void use(int unit) override {
-    if (gather_) gather_->use(unit);
-  }
+  void use(int unit) override;
   void open_gradient(int unit) override {
     if (scattering_) reduction_.open(unit);
   }
-  void close_gradient(int unit) override {
-    if (scattering_) reduction_.close(unit);
-  }
+  void close_gradient(int unit) override;
   /// Moves what is under way on; to be called now and then. Local.
   void poll();
 
