@@ -11,6 +11,7 @@ TrainShape train_shape(const Preflight& p) {
   shape.pass = {p.s.batch.micro, p.s.data.sequence};
   shape.compute = compute_type(p.session);
   shape.document_mask = p.s.data.mask_documents;
+  shape.activations = activation_policy(p.s.parallel);
   TrainConfig one_step;  // the leaves of a step follow from the batch alone
   one_step.max_steps = 1;
   shape.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();

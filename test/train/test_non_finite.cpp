@@ -24,8 +24,8 @@ class NotFinite : public ::testing::Test {
   View weight(const std::string& name) { return fixture_.store().weight.parameter(fixture_.model().parameters().find(name)); }
   std::string after_forward() {
     Context context{fixture_.stream(), fixture_.store().weight};
-    fixture_.model().forward(context, fixture_.activations());
-    return not_finite_activation(fixture_.activations());
+    const std::string found = not_finite_activation(context, fixture_.model(), fixture_.activations());
+    return found.empty() ? not_finite_loss(fixture_.activations()) : found;
   }
   ModelFixture fixture_;
 };

@@ -15,6 +15,7 @@ struct TrainShape {
   PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
+  ActivationPolicy activations;
   std::int64_t most_leaves = 1;  // of a step
   std::int64_t block = 1;
   bool fast_reduction = false;
