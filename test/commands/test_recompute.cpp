@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/run_fixture.hpp"
+#include "strata/base/error.hpp"
 
 namespace strata::test {
 namespace {
@@ -62,6 +63,24 @@ TEST(Recompute, CheckForeseesTheMemoryOfEachMode) {
   const std::string table = memory_of(large + "--parallel.offload=activations").dump();
   EXPECT_THAT(table, HasSubstr("\"name\":\"host\""));
   EXPECT_THAT(memory_of(large).dump(), ::testing::Not(HasSubstr("\"name\":\"host\"")));
+}
+
+TEST(Recompute, CheckNamesTheRecomputationThatWouldFit) {
+  // So many sequences that this host's memory lies between what `none` and `full` need.
+  const auto memory = [&](int micro, const std::string& options) {
+    return memory_of(text("--data.sequence=128 --batch.micro=", micro, " --batch.global=", micro, " ", options));
+  };
+  const auto slope = [&](const std::string& options) {
+    const auto bytes = [&](int micro) { return memory(micro, options).at("arena_bytes").get<double>(); };
+    return (bytes(128) - bytes(64)) / 64;
+  };
+  const double available = memory(1, "").at("available_bytes").get<double>();
+  const auto micro = static_cast<int>(2 * available / (slope("") + slope("--parallel.recompute=full")));
+  const CommandResult result = RunFolder::get().strata(
+      0, "check", text("--run.folder=fresh --data.sequence=128 --batch.micro=", micro, " --batch.global=", micro));
+  EXPECT_EQ(result.status, 4) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("parallel.recompute = "));
+  EXPECT_THAT(result.out, HasSubstr("which fits, and changes no result"));
 }
 
 TEST(Recompute, TheRunAllocatesWhatCheckForesees) {
