@@ -24,14 +24,17 @@ Section schema_parallel() {
            "Activations computed again in the backward pass instead of kept: none of them, the cheap ones (norms, rotation, activation "
            "products), or each block's (doc/recompute.md).")
       .launch();
-  table.row("offload", &C::offload, Choices({{"activations"}, {"optimizer", "parameters"}}), "",
+  table
+      .row("offload", &C::offload, Choices({{"activations"}, {"optimizer", "parameters"}}), "",
            "What waits in the host's memory between uses.")
       .launch();
   table
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",
            "Format of a micro-batch's gradient on the way between ranks.")
       .fixed();
-  table.row("timeout", &C::timeout, Seconds(), "s", "The longest a rank is waited for that does not get on; then the run ends with code 6. Longer than any micro-batch.")
+  table
+      .row("timeout", &C::timeout, Seconds(), "s",
+           "The longest a rank is waited for that does not get on; then the run ends with code 6. Longer than any micro-batch.")
       .launch();
   return table.done();
 }

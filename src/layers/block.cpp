@@ -2,8 +2,7 @@
 
 namespace strata {
 
-Block::Saved Block::take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type,
-                               Keep keep) {
+Block::Saved Block::take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type, Keep keep) {
   const DType wide = type == DType::f64 ? DType::f64 : DType::f32;
   Saved saved;
   saved.attention = Attention::take_saved(arena, scope + ".attention", config.attention, pass, type, keep);

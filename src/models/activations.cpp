@@ -36,8 +36,7 @@ void take_host(Arena& arena, Activations& a, const CausalConfig& config, DType t
   for (std::int64_t l = 0; l + 1 < config.L; ++l) {
     const std::string scope = text("host.activations.layer.", l);
     Activations::Stored stored{take(arena, scope + ".x", type, Shape{a.pass.R(), config.H}), {}};
-    if (a.policy.recompute != Recompute::full)
-      stored.saved = Block::take_saved(arena, scope, config.block, a.pass, type, a.policy.keep());
+    if (a.policy.recompute != Recompute::full) stored.saved = Block::take_saved(arena, scope, config.block, a.pass, type, a.policy.keep());
     a.host.push_back(stored);
   }
 }

@@ -10,8 +10,8 @@ TrainSetup::TrainSetup(Arena& arena, const Communicator& comm, const CausalLm& m
     : state_(arena, model.parameters(), shape.compute),
       reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, comm, shape.most_leaves, shape.block,
                  shape.fast_reduction),
-      activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask,
-                                          shape.activations)),
+      activations_(
+          model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask, shape.activations)),
       step_(arena, model, state_, shape.step) {}
 
 double TrainPlan::leaf_flops() const {

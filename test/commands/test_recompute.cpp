@@ -76,8 +76,8 @@ TEST(Recompute, CheckNamesTheRecomputationThatWouldFit) {
   };
   const double available = memory(1, "").at("available_bytes").get<double>();
   const auto micro = static_cast<int>(2 * available / (slope("") + slope("--parallel.recompute=full")));
-  const CommandResult result = RunFolder::get().strata(
-      0, "check", text("--run.folder=fresh --data.sequence=128 --batch.micro=", micro, " --batch.global=", micro));
+  const CommandResult result =
+      RunFolder::get().strata(0, "check", text("--run.folder=fresh --data.sequence=128 --batch.micro=", micro, " --batch.global=", micro));
   EXPECT_EQ(result.status, 4) << result.out << result.err;
   EXPECT_THAT(result.out, HasSubstr("parallel.recompute = "));
   EXPECT_THAT(result.out, HasSubstr("which fits, and changes no result"));

@@ -72,8 +72,8 @@ struct Terms {
     const auto wide = [&](std::int64_t width) { return up(R * width * (type == DType::f64 ? 8 : 4)); };
     const std::int64_t qk = a.head_norm ? of(a.q_width() + a.kv_width()) : 0;
     x = of(config.H);
-    costly = of(a.qkv_width()) + of(a.q_width()) + wide(a.nh) + (a.head_norm ? wide(a.nh) + wide(a.nkv) : 0) + of(config.H) +
-             2 * wide(1) + of(2 * config.block.F);
+    costly = of(a.qkv_width()) + of(a.q_width()) + wide(a.nh) + (a.head_norm ? wide(a.nh) + wide(a.nkv) : 0) + of(config.H) + 2 * wide(1) +
+             of(2 * config.block.F);
     cheap = 2 * of(config.H) + qk + of(config.block.F);
     scratch = qk + of(config.block.F);
   }

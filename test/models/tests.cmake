@@ -5,3 +5,6 @@ strata_add_test(FILE models/test_golden.cpp LABELS reference LIBRARIES strata_te
 strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_config.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
+# Benchmark, not in ctest: ninja bench_recompute && ./bench_recompute ../input/models/qwen3-0.6b.json 512 1
+add_executable(bench_recompute EXCLUDE_FROM_ALL bench/bench_recompute.cpp)
+target_link_libraries(bench_recompute PRIVATE strata_models strata_flags)

@@ -57,8 +57,7 @@ void RecordedBatch::fill(CausalLm::Activations& activations) const {
   std::copy(labels.begin(), labels.end(), activations.labels.as<std::int32_t>());
 }
 
-ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads,
-                           ActivationPolicy policy)
+ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads, ActivationPolicy policy)
     : pool_(threads), stream_(Stream::cpu(pool_)), model_(std::make_unique<CausalLm>(read_model_config(folder))) {
   Arena plan;
   take(plan, pass, compute, policy);

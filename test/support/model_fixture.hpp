@@ -33,8 +33,7 @@ struct RecordedBatch {
 /// Owns everything a pass needs. The arena is planned by the same code that then takes from it.
 class ModelFixture {
  public:
-  ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads = 2,
-               ActivationPolicy policy = {});
+  ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads = 2, ActivationPolicy policy = {});
   CausalLm& model() { return *model_; }
   CausalLm::Activations& activations() { return activations_; }
   Context context() { return Context{stream_, store_.weight, &gradients_}; }

@@ -46,8 +46,7 @@ class Attention {
     View dqkv;  // [R, q + 2 kv], backward only
     View d_o;   // [R, nh hd], backward only
   };
-  static Saved take_saved(Arena& arena, const std::string& scope, const AttentionConfig& config, PassShape pass, DType type,
-                          Keep keep);
+  static Saved take_saved(Arena& arena, const std::string& scope, const AttentionConfig& config, PassShape pass, DType type, Keep keep);
   static Scratch take_scratch(Arena& arena, const AttentionConfig& config, PassShape pass, DType type, Keep keep, bool backward);
 
   Attention(ParameterSet& set, const AttentionConfig& config, const std::string& scope);
