@@ -11,6 +11,7 @@ TrainShape train_shape(const Preflight& p) {
   shape.pass = {p.s.batch.micro, p.s.data.sequence};
   shape.compute = compute_type(p.session);
   shape.document_mask = p.s.data.mask_documents;
+  shape.activations = activation_policy(p.s.parallel);
   TrainConfig one_step;  // the leaves of a step follow from the batch alone
   one_step.max_steps = 1;
   shape.reduction.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
@@ -36,6 +37,20 @@ void make_plan(Preflight& p) {
   if (p.s.checkpoint.asynchronous) p.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors());
 }
 
+// The least recomputation beyond the deck's with which this host's memory suffices, in words; empty: none does. The plan stays.
+std::string recomputation_that_fits(const Preflight& p) {
+  TrainShape shape = train_shape(p);
+  for (const auto& [word, recompute] : {std::pair{"selective", Recompute::selective}, std::pair{"full", Recompute::full}}) {
+    if (recompute <= shape.activations.recompute) continue;
+    shape.activations.recompute = recompute;
+    const std::int64_t one = plan_training(p.launch, *p.model, shape, p.threads).bytes + p.snapshot_bytes;
+    if (one * p.launch.local_size() <= p.memory_available)
+      return text("parallel.recompute = ", word, " needs ", bytes_text(static_cast<double>(one * p.launch.local_size())),
+                  ", which fits, and changes no result; or ");
+  }
+  return "";
+}
+
 }  // namespace
 
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
@@ -50,6 +65,7 @@ void check_memory(Preflight& p) {
            p.launch.local_size() == 1 ? " rank of " : " ranks of ", bytes_text(static_cast<double>(one)), "), ",
            bytes_text(static_cast<double>(p.memory_available)), " are free");
   const std::string remedy =
+      recomputation_that_fits(p) +
       "fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less";
   if (p.elsewhere)
     p.findings.warning("memory.here", "batch.micro", found + " here", "the batch script's hosts need that much; " + remedy);

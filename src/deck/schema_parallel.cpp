@@ -31,10 +31,13 @@ Section schema_parallel() {
            "Order of the gradient's sum: the same bits on any number of ranks, or the library's own all-reduce.")
       .fixed();
   table
-      .row("recompute", &C::recompute, Choice({{"none"}, {"selective", "full"}}), "",
-           "Activations to compute again in the backward pass instead of keeping them.")
+      .row("recompute", &C::recompute, Choice({{"none", "selective", "full"}}), "",
+           "Activations computed again in the backward pass instead of kept: none of them, the cheap ones (norms, rotation, activation "
+           "products), or each block's (doc/recompute.md).")
       .launch();
-  table.row("offload", &C::offload, Choices({{}, {"optimizer", "parameters", "activations"}}), "", "What to keep in the host's memory.")
+  table
+      .row("offload", &C::offload, Choices({{"activations"}, {"optimizer", "parameters"}}), "",
+           "What waits in the host's memory between uses.")
       .launch();
   table
       .row("gradient_type", &C::gradient_type, Choice({{"fp32"}, {"bf16"}}), "",

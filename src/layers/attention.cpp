@@ -29,7 +29,8 @@ void copy_row(const View& from, std::int64_t row, const View& cache, std::int64_
 
 }  // namespace
 
-Attention::Saved Attention::take_saved(Arena& arena, const std::string& scope, const AttentionConfig& c, PassShape pass, DType type) {
+Attention::Saved Attention::take_saved(Arena& arena, const std::string& scope, const AttentionConfig& c, PassShape pass, DType type,
+                                       Keep keep) {
   const DType wide = type == DType::f64 ? DType::f64 : DType::f32;
   Saved saved;
   saved.qkv = take(arena, scope + ".qkv", type, Shape{pass.R(), c.qkv_width()});
@@ -38,12 +39,14 @@ Attention::Saved Attention::take_saved(Arena& arena, const std::string& scope, c
   if (!c.head_norm) return saved;
   saved.rstd_q = take(arena, scope + ".rstd_q", wide, Shape{pass.R(), c.nh});
   saved.rstd_k = take(arena, scope + ".rstd_k", wide, Shape{pass.R(), c.nkv});
+  if (keep == Keep::all) saved.qk = take(arena, scope + ".qk", type, Shape{pass.R(), c.q_width() + c.kv_width()});
   return saved;
 }
 
-Attention::Scratch Attention::take_scratch(Arena& arena, const AttentionConfig& c, PassShape pass, DType type, bool backward) {
+Attention::Scratch Attention::take_scratch(Arena& arena, const AttentionConfig& c, PassShape pass, DType type, Keep keep, bool backward) {
   Scratch scratch;
-  if (c.head_norm) scratch.qk = take(arena, "workspace.layer.qk", type, Shape{pass.R(), c.q_width() + c.kv_width()});
+  if (c.head_norm && keep == Keep::costly)
+    scratch.qk = take(arena, "workspace.layer.qk", type, Shape{pass.R(), c.q_width() + c.kv_width()});
   if (!backward) return scratch;
   scratch.dqkv = take(arena, "workspace.layer.dqkv", type, Shape{pass.R(), c.qkv_width()});
   scratch.d_o = take(arena, "workspace.layer.d_o", type, Shape{pass.R(), c.q_width()});
@@ -66,20 +69,20 @@ Attention::Heads Attention::heads_of(View qkv) const {
           qkv.columns(c.q_width() + c.kv_width(), c.kv_width()).split_last(c.nkv, c.hd)};
 }
 
-// Queries and keys as attention sees them. With the head norm they are made in scratch (again in the backward pass), otherwise in place,
-// once.
+// Queries and keys as attention sees them. With the head norm they are kept, or made in scratch and again in the backward pass; without it
+// they are rotated in place, once.
 Attention::Heads Attention::rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch,
                                     bool first_time) const {
   const AttentionConfig& c = config_;
   Heads heads = heads_of(saved.qkv);
-  if (config_.head_norm) {
-    const View q = scratch.qk.columns(0, c.q_width()).split_last(c.nh, c.hd),
-               k = scratch.qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
-    q_norm_->forward(context, heads.q, q, saved.rstd_q);
-    k_norm_->forward(context, heads.k, k, saved.rstd_k);
+  const bool make = first_time || (c.head_norm && !saved.qk.given());
+  if (c.head_norm) {
+    const View qk = kept_or(saved.qk, scratch.qk), q = qk.columns(0, c.q_width()).split_last(c.nh, c.hd),
+               k = qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
+    if (make) q_norm_->forward(context, heads.q, q, saved.rstd_q), k_norm_->forward(context, heads.k, k, saved.rstd_k);
     heads.q = q, heads.k = k;
   }
-  if (config_.head_norm || first_time) {
+  if (make) {
     rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
     rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
   }

@@ -2,21 +2,32 @@
 
 namespace strata {
 
-Block::Saved Block::take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type) {
+Block::Saved Block::take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type, Keep keep) {
   const DType wide = type == DType::f64 ? DType::f64 : DType::f32;
   Saved saved;
-  saved.attention = Attention::take_saved(arena, scope + ".attention", config.attention, pass, type);
-  saved.mlp = Mlp::take_saved(arena, scope + ".mlp", config.F, pass, type);
+  saved.attention = Attention::take_saved(arena, scope + ".attention", config.attention, pass, type, keep);
+  saved.mlp = Mlp::take_saved(arena, scope + ".mlp", config.F, pass, type, keep);
   saved.x_mid = take(arena, scope + ".x_mid", type, Shape{pass.R(), config.attention.H});
   saved.rstd1 = take(arena, scope + ".rstd1", wide, Shape{pass.R()});
   saved.rstd2 = take(arena, scope + ".rstd2", wide, Shape{pass.R()});
+  if (keep == Keep::costly) return saved;
+  saved.normed1 = take(arena, scope + ".normed1", type, Shape{pass.R(), config.attention.H});
+  saved.normed2 = take(arena, scope + ".normed2", type, Shape{pass.R(), config.attention.H});
   return saved;
 }
 
-Block::Scratch Block::take_scratch(Arena& arena, const BlockConfig& config, PassShape pass, DType type, bool backward) {
+std::vector<View> Block::Saved::views() const {
+  std::vector<View> given;
+  for (const View& view : {attention.qkv, attention.o, attention.lse, attention.rstd_q, attention.rstd_k, attention.qk, mlp.gate_up,
+                           mlp.hidden, x_mid, rstd1, rstd2, normed1, normed2})
+    if (view.given()) given.push_back(view);
+  return given;
+}
+
+Block::Scratch Block::take_scratch(Arena& arena, const BlockConfig& config, PassShape pass, DType type, Keep keep, bool backward) {
   Scratch scratch;
-  scratch.attention = Attention::take_scratch(arena, config.attention, pass, type, backward);
-  scratch.mlp = Mlp::take_scratch(arena, config.F, pass, type, backward);
+  scratch.attention = Attention::take_scratch(arena, config.attention, pass, type, keep, backward);
+  scratch.mlp = Mlp::take_scratch(arena, config.F, pass, type, keep, backward);
   scratch.normed = take(arena, "workspace.layer.normed", type, Shape{pass.R(), config.attention.H});
   if (backward) scratch.d_normed = take(arena, "workspace.layer.d_normed", type, Shape{pass.R(), config.attention.H});
   return scratch;
@@ -40,22 +51,23 @@ Block::Block(ParameterSet& set, const BlockConfig& config, const std::string& sc
 void Block::forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y,
                     KeyValueCache* cache) const {
   // x_mid = x + attention(norm1(x))
-  norm1_.forward(context, x, scratch.normed, saved.rstd1);
-  attention_.forward(context, pass, at, scratch.normed, x, saved.attention, scratch.attention, saved.x_mid, cache);
+  const View &normed1 = kept_or(saved.normed1, scratch.normed), &normed2 = kept_or(saved.normed2, scratch.normed);
+  norm1_.forward(context, x, normed1, saved.rstd1);
+  attention_.forward(context, pass, at, normed1, x, saved.attention, scratch.attention, saved.x_mid, cache);
   // y = x_mid + mlp(norm2(x_mid))
-  norm2_.forward(context, saved.x_mid, scratch.normed, saved.rstd2);
-  mlp_.forward(context, scratch.normed, saved.x_mid, saved.mlp, scratch.mlp, y);
+  norm2_.forward(context, saved.x_mid, normed2, saved.rstd2);
+  mlp_.forward(context, normed2, saved.x_mid, saved.mlp, scratch.mlp, y);
 }
 
 void Block::backward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch,
                      View dy) const {
-  // dx_mid = dy + norm2'(mlp'(dy)); the normed input is made again rather than kept
-  norm2_.forward(context, saved.x_mid, scratch.normed, View());
-  mlp_.backward(context, dy, scratch.normed, saved.mlp, scratch.mlp, scratch.d_normed);
+  // dx_mid = dy + norm2'(mlp'(dy)); the normed inputs are kept or made again
+  if (!saved.normed2.given()) norm2_.forward(context, saved.x_mid, scratch.normed, View());
+  mlp_.backward(context, dy, kept_or(saved.normed2, scratch.normed), saved.mlp, scratch.mlp, scratch.d_normed);
   norm2_.backward(context, scratch.d_normed, saved.x_mid, saved.rstd2, dy, Write::add);
   // dx = dx_mid + norm1'(attention'(dx_mid))
-  norm1_.forward(context, x, scratch.normed, View());
-  attention_.backward(context, pass, at, dy, scratch.normed, saved.attention, scratch.attention, scratch.d_normed);
+  if (!saved.normed1.given()) norm1_.forward(context, x, scratch.normed, View());
+  attention_.backward(context, pass, at, dy, kept_or(saved.normed1, scratch.normed), saved.attention, scratch.attention, scratch.d_normed);
   norm1_.backward(context, scratch.d_normed, x, saved.rstd1, dy, Write::add);
 }
 
@@ -66,7 +78,7 @@ void Block::decode(Context& context, const PositionViews& at, ConstView lengths,
   norm1_.forward(context, x, first(scratch.normed), View());
   attention_.decode(context, at, lengths, first(scratch.normed), x, first(scratch.qkv), first(scratch.o), first(scratch.x_mid), cache);
   norm2_.forward(context, first(scratch.x_mid), first(scratch.normed), View());
-  Mlp::Saved saved{first(scratch.gate_up)};
+  Mlp::Saved saved{first(scratch.gate_up), View()};
   Mlp::Scratch hidden{first(scratch.hidden), View()};
   mlp_.forward(context, first(scratch.normed), first(scratch.x_mid), saved, hidden, x);
 }

@@ -4,13 +4,16 @@
 
 namespace strata {
 
-Mlp::Saved Mlp::take_saved(Arena& arena, const std::string& scope, std::int64_t F, PassShape pass, DType type) {
-  return {take(arena, scope + ".gate_up", type, Shape{pass.R(), 2 * F})};
+Mlp::Saved Mlp::take_saved(Arena& arena, const std::string& scope, std::int64_t F, PassShape pass, DType type, Keep keep) {
+  Saved saved;
+  saved.gate_up = take(arena, scope + ".gate_up", type, Shape{pass.R(), 2 * F});
+  if (keep == Keep::all) saved.hidden = take(arena, scope + ".hidden", type, Shape{pass.R(), F});
+  return saved;
 }
 
-Mlp::Scratch Mlp::take_scratch(Arena& arena, std::int64_t F, PassShape pass, DType type, bool backward) {
+Mlp::Scratch Mlp::take_scratch(Arena& arena, std::int64_t F, PassShape pass, DType type, Keep keep, bool backward) {
   Scratch scratch;
-  scratch.hidden = take(arena, "workspace.layer.hidden", type, Shape{pass.R(), F});
+  if (keep == Keep::costly) scratch.hidden = take(arena, "workspace.layer.hidden", type, Shape{pass.R(), F});
   if (backward) scratch.d_hidden = take(arena, "workspace.layer.d_hidden", type, Shape{pass.R(), F});
   return scratch;
 }
@@ -22,16 +25,18 @@ void Mlp::forward(Context& context, ConstView x, ConstView residual, Saved& save
   // g, u = W_gate x, W_up x, as one product
   gate_up_.forward(context, x, ConstView(), saved.gate_up);
   // h = silu(g) * u
-  swiglu_forward(context.stream, saved.gate_up, scratch.hidden);
+  const View& hidden = kept_or(saved.hidden, scratch.hidden);
+  swiglu_forward(context.stream, saved.gate_up, hidden);
   // y = residual + W_down h
-  down_.forward(context, scratch.hidden, residual, y);
+  if (y.given()) down_.forward(context, hidden, residual, y);
 }
 
 void Mlp::backward(Context& context, ConstView dy, ConstView x, Saved& saved, Scratch& scratch, View dx) const {
-  // h again, cheaper than keeping it
-  swiglu_forward(context.stream, saved.gate_up, scratch.hidden);
+  // h, kept or made again
+  const View& hidden = kept_or(saved.hidden, scratch.hidden);
+  if (!saved.hidden.given()) swiglu_forward(context.stream, saved.gate_up, hidden);
   // dW_down = dy^T h,  dh = dy W_down
-  down_.backward(context, dy, scratch.hidden, scratch.d_hidden);
+  down_.backward(context, dy, hidden, scratch.d_hidden);
   // dg, du, over g and u
   swiglu_backward(context.stream, scratch.d_hidden, saved.gate_up, saved.gate_up);
   // dW_gate, dW_up, dx

@@ -23,29 +23,6 @@ CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
   head_ = config.tied ? embedding_ : set_.add("lm_head.weight", Shape{config.V, config.H}, Init::normal);
 }
 
-CausalLm::Activations CausalLm::take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask) const {
-  const bool train = kind == PassKind::train;
-  const std::int64_t R = pass.R();
-  Activations a;
-  a.pass = pass;
-  a.document_mask = document_mask;
-  a.inputs = take(arena, "batch.inputs", DType::i32, Shape{R});
-  a.labels = take(arena, "batch.labels", DType::i32, Shape{R});
-  if (document_mask) a.first_key = take(arena, "batch.first_key", DType::i32, Shape{R});
-  a.positions = take(arena, "batch.positions", DType::i32, Shape{R});
-  a.row_loss = take(arena, "batch.row_loss", DType::f64, Shape{R});
-  a.cos = take(arena, "tables.rope", wide(type), Shape{pass.S, config_.rope.head_size / 2});
-  a.sin = take(arena, "tables.rope", wide(type), Shape{pass.S, config_.rope.head_size / 2});
-  const std::int64_t kept = train ? config_.L : 1;
-  for (std::int64_t l = 0; l <= kept; ++l) a.x.push_back(take(arena, text("activations.layer.", l, ".x"), type, Shape{R, config_.H}));
-  for (std::int64_t l = 0; l < kept; ++l)
-    a.saved.push_back(Block::take_saved(arena, text("activations.layer.", l), config_.block, pass, type));
-  a.rstd = take(arena, "activations.rstd", wide(type), Shape{R});
-  a.scratch = Block::take_scratch(arena, config_.block, pass, type, train);
-  if (train) a.dx = take(arena, "activations.dx", type, Shape{R, config_.H});
-  return a;
-}
-
 void CausalLm::prepare(Activations& a) const {
   rope_tables(config_.rope, a.cos, a.sin);
   auto* position = a.positions.as<std::int32_t>();
@@ -61,49 +38,60 @@ View CausalLm::head_weight(const FlatBuffer& buffer) const {
   return buffer.parameter(head_);
 }
 
-// Runs embedding and blocks; returns norm(x_L), which lies in the layers' scratch.
-View CausalLm::blocks_forward(Context& context, Activations& a, Decoder* decoder, std::int64_t slot) const {
+void CausalLm::block_forward(Context& context, Activations& a, std::size_t l, KeyValueCache* cache) const {
+  blocks_[l].forward(context, a.pass, at(a), a.x_at(l), a.saved_at(l), a.scratch, a.x_at(l + 1), cache);
+}
+
+// Over a.dx. What the last block's forward has kept is still in its place.
+void CausalLm::block_backward(Context& context, Activations& a, std::size_t l) const {
+  if (l > 0) a.bring_back(context.stream, l - 1);
   const PositionViews positions = at(a);
+  context.use(block_unit(l));
+  if (a.policy.recompute == Recompute::full && l + 1 < blocks_.size())
+    blocks_[l].forward(context, a.pass, positions, a.x_at(l), a.saved_at(l), a.scratch, View());
+  context.open_gradient(block_unit(l));
+  blocks_[l].backward(context, a.pass, positions, a.x_at(l), a.saved_at(l), a.scratch, a.dx);
+  context.close_gradient(block_unit(l));
+}
+
+// Runs embedding and blocks, each by `block`; returns norm(x_L), which lies in the layers' scratch.
+View CausalLm::blocks_forward(Context& context, Activations& a, const std::function<void(std::size_t)>& block) const {
   context.use(set_[embedding_].unit);
-  embedding_forward(context.stream, a.inputs, context.weights.parameter(embedding_), a.x[0]);
+  embedding_forward(context.stream, a.inputs, context.weights.parameter(embedding_), a.x_at(0));
   for (std::size_t l = 0; l < blocks_.size(); ++l) {
-    std::optional<KeyValueCache> cache;
-    if (decoder) cache = KeyValueCache{decoder->caches[l].keys.rows(slot, 1), decoder->caches[l].values.rows(slot, 1)};
-    Block::Saved& saved = a.saved[a.saved.size() == 1 ? 0 : l];
     context.use(block_unit(l));
-    const std::size_t turn = a.saved.size() == 1 ? l % 2 : l, next = a.saved.size() == 1 ? (l + 1) % 2 : l + 1;
-    blocks_[l].forward(context, a.pass, positions, a.x[turn], saved, a.scratch, a.x[next], cache ? &*cache : nullptr);
+    block(l);
   }
   context.use(head_unit());
   if (config_.tied) context.use(set_[embedding_].unit);
-  const View& last = a.x[a.saved.size() == 1 ? blocks_.size() % 2 : blocks_.size()];
-  norm_->forward(context, last, a.scratch.normed, a.rstd);
+  norm_->forward(context, a.x_at(blocks_.size()), a.scratch.normed, a.rstd);
   return a.scratch.normed;
 }
 
-void CausalLm::forward(Context& context, Activations& a) const {
-  const View normed = blocks_forward(context, a, nullptr, 0);
+void CausalLm::forward(Context& context, Activations& a, const BlockObserver& look) const {
+  const View normed = blocks_forward(context, a, [&](std::size_t l) {
+    block_forward(context, a, l);
+    if (look) look(l, a.x_at(l), a.saved_at(l), a.x_at(l + 1));
+  });
   linear_cross_entropy_forward(context.stream, normed, head_weight(context.weights), a.labels, a.row_loss);
 }
 
 void CausalLm::forward_backward(Context& context, Activations& a, double scale) const {
   const FlatBuffer& gradients = *context.gradients;
-  const View normed = blocks_forward(context, a, nullptr, 0);
+  const View normed = blocks_forward(context, a, [&](std::size_t l) {
+    a.store_input(context.stream, l);
+    block_forward(context, a, l);
+    a.store_saved(context.stream, l);
+  });
   // loss, and dnorm over norm(x_L)
   if (config_.tied) context.open_gradient(set_[embedding_].unit);
   context.open_gradient(head_unit());
   linear_cross_entropy_backward(context.stream, normed, head_weight(context.weights), a.labels, scale, a.row_loss, normed,
                                 head_weight(gradients), Write::set);
   // dx_L through the last norm
-  norm_->backward(context, normed, a.x[blocks_.size()], a.rstd, a.dx, Write::set);
+  norm_->backward(context, normed, a.x_at(blocks_.size()), a.rstd, a.dx, Write::set);
   context.close_gradient(head_unit());
-  const PositionViews positions = at(a);
-  for (std::size_t l = blocks_.size(); l-- > 0;) {
-    context.use(block_unit(l));
-    context.open_gradient(block_unit(l));
-    blocks_[l].backward(context, a.pass, positions, a.x[l], a.saved[l], a.scratch, a.dx);
-    context.close_gradient(block_unit(l));
-  }
+  for (std::size_t l = blocks_.size(); l-- > 0;) block_backward(context, a, l);
   // The head's gradient is already there when the embedding is tied to it.
   if (!config_.tied) context.open_gradient(set_[embedding_].unit);
   embedding_backward(context.stream, a.dx, a.inputs, gradients.parameter(embedding_), config_.tied ? Write::add : Write::set);
@@ -120,7 +108,8 @@ void CausalLm::logits_of(Context& context, ConstView normed, View logits) const 
 }
 
 void CausalLm::forward_logits(Context& context, Activations& a, View logits) const {
-  logits_of(context, blocks_forward(context, a, nullptr, 0), logits);
+  const View normed = blocks_forward(context, a, [&](std::size_t l) { block_forward(context, a, l); });
+  logits_of(context, normed, logits);
 }
 
 CausalLm::Decoder CausalLm::take_decoder(Arena& arena, std::int64_t B, std::int64_t C, DType type) const {
@@ -147,7 +136,10 @@ void CausalLm::prepare(Decoder& decoder) const {
 }
 
 void CausalLm::prefill(Context& context, Activations& a, Decoder& decoder, std::int64_t slot) const {
-  const View normed = blocks_forward(context, a, &decoder, slot);
+  const View normed = blocks_forward(context, a, [&](std::size_t l) {
+    KeyValueCache cache{decoder.caches[l].keys.rows(slot, 1), decoder.caches[l].values.rows(slot, 1)};
+    block_forward(context, a, l, &cache);
+  });
   logits_of(context, normed.rows(a.pass.S - 1, 1), decoder.logits.rows(slot, 1));
 }
 

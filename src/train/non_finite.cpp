@@ -70,9 +70,14 @@ std::string finding_of_leaf(StepParts& p, const CausalLm& model, const FlatBuffe
   Stream& stream = leaf < 0 ? idle : p.stream;
   p.traffic.begin_evaluation_pass();
   Context forward{stream, p.weights, nullptr, &p.traffic};
-  model.forward(forward, p.activations);
-  if (leaf >= 0 && fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
-  const std::string found = leaf < 0 ? "" : not_finite_activation(p.activations);
+  std::string found;
+  if (leaf < 0) {
+    model.forward(forward, p.activations);
+  } else {
+    found = not_finite_activation(forward, model, p.activations);
+    if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
+    if (found.empty()) found = not_finite_loss(p.activations);
+  }
   p.traffic.begin_quiet_training_pass();
   GradientLook look(p, model, gradient);
   look.looking = leaf >= 0 && found.empty();
@@ -121,18 +126,25 @@ std::string not_finite_parameter(const CausalLm& model, const FlatBuffer& weight
   return first_parameter(model, weights).second;
 }
 
-std::string not_finite_activation(const CausalLm::Activations& a) {
-  std::string found = at_row("the output of the embedding", a.x[0], a.pass.S);
-  for (std::size_t l = 0; found.empty() && l + 1 < a.x.size() && l < a.saved.size(); ++l) {
-    const Block::Saved& saved = a.saved[l];
+std::string not_finite_activation(Context& context, const CausalLm& model, CausalLm::Activations& a) {
+  std::string found;
+  model.forward(context, a, [&](std::size_t l, const View& x, const Block::Saved& saved, const View& y) {
     const std::string layer = text("layer ", l, ": ");
-    found = at_row(layer + "queries, keys and values", saved.attention.qkv, a.pass.S);
-    if (found.empty()) found = at_row(layer + "the output of the attention", saved.attention.o, a.pass.S);
-    if (found.empty()) found = at_row(layer + "the residual stream after the attention", saved.x_mid, a.pass.S);
-    if (found.empty()) found = at_row(layer + "gate and up of the MLP", saved.mlp.gate_up, a.pass.S);
-    if (found.empty()) found = at_row(layer + "the residual stream after the MLP", a.x[l + 1], a.pass.S);
-  }
-  return found.empty() ? at_row("the loss", a.row_loss, a.pass.S) : found;
+    const auto look = [&](const char* what, const View& view) {
+      if (found.empty()) found = at_row(layer + what, view, a.pass.S);
+    };
+    if (l == 0) found = at_row("the output of the embedding", x, a.pass.S);
+    look("queries, keys and values", saved.attention.qkv);
+    look("the output of the attention", saved.attention.o);
+    look("the residual stream after the attention", saved.x_mid);
+    look("gate and up of the MLP", saved.mlp.gate_up);
+    look("the residual stream after the MLP", y);
+  });
+  return found;
+}
+
+std::string not_finite_loss(const CausalLm::Activations& a) {
+  return at_row("the loss", a.row_loss, a.pass.S);
 }
 
 std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient, int unit) {

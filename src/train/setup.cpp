@@ -36,7 +36,7 @@ TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, co
                                                    shape.compute, mesh.shards(), shape.prefetch + 1)
                   : std::nullopt),
       reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, mesh, shape.reduction),
-      activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask)),
+      activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask, shape.activations)),
       traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute)),
       step_(arena, model, state_, mesh, shape.step) {}
 

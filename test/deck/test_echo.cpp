@@ -71,8 +71,7 @@ TEST(Echo, EveryKeyComesBackWithAnotherValue) {
       overrides.push_back("--" + key.full_name() + "=" + key.get(settings));
     }
   }
-  EXPECT_THAT(unchangeable, ::testing::ElementsAre("optimizer.kind", "precision.loss_scale", "parallel.recompute", "parallel.offload",
-                                                   "parallel.gradient_type"));
+  EXPECT_THAT(unchangeable, ::testing::ElementsAre("optimizer.kind", "precision.loss_scale", "parallel.gradient_type"));
 
   const Deck deck = Deck::parse({}, overrides, test::small_environment);
   const Deck again = Deck::parse({{"echo", deck.echo()}}, {}, test::small_environment);

@@ -57,21 +57,21 @@ void RecordedBatch::fill(CausalLm::Activations& activations) const {
   std::copy(labels.begin(), labels.end(), activations.labels.as<std::int32_t>());
 }
 
-ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads)
+ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads, ActivationPolicy policy)
     : pool_(threads), stream_(Stream::cpu(pool_)), model_(std::make_unique<CausalLm>(read_model_config(folder))) {
   Arena plan;
-  take(plan, pass, compute);
+  take(plan, pass, compute, policy);
   arena_ = std::make_unique<Arena>(plan.used());
-  take(*arena_, pass, compute);
+  take(*arena_, pass, compute, policy);
   model_->prepare(activations_);
   load_weights(stream_, SafetensorsReader(folder), model_->config(), model_->parameters(), store_);
 }
 
-void ModelFixture::take(Arena& arena, PassShape pass, DType compute) {
+void ModelFixture::take(Arena& arena, PassShape pass, DType compute, ActivationPolicy policy) {
   const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
   store_ = WeightStore::take(arena, compute, model_->parameters(), true);
   gradients_ = FlatBuffer::take(arena, "gradients", wide, Partition(model_->parameters()));
-  activations_ = model_->take_activations(arena, pass, compute, CausalLm::PassKind::train, false);
+  activations_ = model_->take_activations(arena, pass, compute, CausalLm::PassKind::train, false, policy);
   logits_ = strata::take(arena, "logits", wide, Shape{pass.R(), model_->config().V});
 }
 

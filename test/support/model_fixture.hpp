@@ -33,7 +33,7 @@ struct RecordedBatch {
 /// Owns everything a pass needs. The arena is planned by the same code that then takes from it.
 class ModelFixture {
  public:
-  ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads = 2);
+  ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads = 2, ActivationPolicy policy = {});
   CausalLm& model() { return *model_; }
   CausalLm::Activations& activations() { return activations_; }
   Context context() { return Context{stream_, store_.weight, &gradients_}; }
@@ -43,7 +43,7 @@ class ModelFixture {
   View logits() const { return logits_; }
 
  private:
-  void take(Arena& arena, PassShape pass, DType compute);
+  void take(Arena& arena, PassShape pass, DType compute, ActivationPolicy policy);
   ThreadPool pool_;
   Stream stream_;
   std::unique_ptr<CausalLm> model_;

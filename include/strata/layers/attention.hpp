@@ -38,15 +38,16 @@ class Attention {
     View rstd_q, rstd_k;  // [R,nh], [R,nkv], with head_norm
     View o;               // [R, nh hd]
     View lse;             // [B,nh,S]
+    View qk;              // [R, q + kv] rotated queries and keys, with head_norm; not given: made again in scratch
   };
   /// Scratch that all layers share.
   struct Scratch {
-    View qk;    // [R, q + kv] rotated queries and keys, with head_norm
+    View qk;    // [R, q + kv] rotated queries and keys, with head_norm where they are not kept
     View dqkv;  // [R, q + 2 kv], backward only
     View d_o;   // [R, nh hd], backward only
   };
-  static Saved take_saved(Arena& arena, const std::string& scope, const AttentionConfig& config, PassShape pass, DType type);
-  static Scratch take_scratch(Arena& arena, const AttentionConfig& config, PassShape pass, DType type, bool backward);
+  static Saved take_saved(Arena& arena, const std::string& scope, const AttentionConfig& config, PassShape pass, DType type, Keep keep);
+  static Scratch take_scratch(Arena& arena, const AttentionConfig& config, PassShape pass, DType type, Keep keep, bool backward);
 
   Attention(ParameterSet& set, const AttentionConfig& config, const std::string& scope);
 

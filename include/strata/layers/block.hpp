@@ -1,6 +1,7 @@
 #pragma once
 // A transformer block: attention and MLP, each behind a norm, each added to the residual stream.
 #include <string>
+#include <vector>
 
 #include "strata/layers/attention.hpp"
 #include "strata/layers/mlp.hpp"
@@ -18,8 +19,11 @@ class Block {
  public:
   struct Saved {
     View x_mid, rstd1, rstd2;
+    View normed1, normed2;  // [R,H] inputs of attention and MLP; not given: made again in scratch
     Attention::Saved attention;
     Mlp::Saved mlp;
+    /// All that are given, in a fixed order.
+    std::vector<View> views() const;
   };
   struct Scratch {
     View normed, d_normed;  // [R,H]; d_normed in backward only
@@ -30,11 +34,12 @@ class Block {
   struct DecodeScratch {
     View normed, x_mid, qkv, o, gate_up, hidden;
   };
-  static Saved take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type);
-  static Scratch take_scratch(Arena& arena, const BlockConfig& config, PassShape pass, DType type, bool backward);
+  static Saved take_saved(Arena& arena, const std::string& scope, const BlockConfig& config, PassShape pass, DType type, Keep keep);
+  static Scratch take_scratch(Arena& arena, const BlockConfig& config, PassShape pass, DType type, Keep keep, bool backward);
   static DecodeScratch take_decode_scratch(Arena& arena, const BlockConfig& config, std::int64_t B, DType type);
 
   Block(ParameterSet& set, const BlockConfig& config, const std::string& scope);
+  /// y not given: computes only what `saved` keeps.
   void forward(Context& context, PassShape pass, const PositionViews& at, ConstView x, Saved& saved, Scratch& scratch, View y,
                KeyValueCache* cache = nullptr) const;
   /// dy becomes dx in place: the residual stream's gradient, to which each branch adds.

@@ -30,4 +30,13 @@ struct PassShape {
   std::int64_t R() const { return B * S; }
 };
 
+/// What a layer keeps from forward to backward: everything its backward pass reads, or only what is costly to compute. The cheap rest
+/// (norms, rotation, activation products) is then made again in scratch, with the same bits.
+enum class Keep { all, costly };
+
+/// The kept tensor, or the scratch that stands in for it.
+inline const View& kept_or(const View& kept, const View& scratch) {
+  return kept.given() ? kept : scratch;
+}
+
 }  // namespace strata

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "strata/models/activations.hpp"
 #include "strata/models/causal_config.hpp"
 
 namespace strata {
@@ -13,19 +14,7 @@ class CausalLm {
  public:
   enum class PassKind { train, evaluate };
 
-  /// Buffers of a pass over B sequences of S tokens. The caller fills inputs and labels (and first_key, if taken) before each pass.
-  struct Activations {
-    PassShape pass;
-    View inputs, labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see
-    View row_loss;                   // f64 [R], 0 where the label does not count
-    View cos, sin, positions;
-    std::vector<View> x;              // residual stream before each block and after the last, [R,H] (evaluate: two that take turns)
-    std::vector<Block::Saved> saved;  // one per block (evaluate: one)
-    View rstd;                        // of the last norm, [R]
-    Block::Scratch scratch;
-    View dx;  // train only
-    bool document_mask = false;
-  };
+  using Activations = strata::Activations;
   /// Keys, values and scratch for generating with up to B sequences of up to C tokens.
   struct Decoder {
     std::vector<KeyValueCache> caches;  // one per block
@@ -39,12 +28,14 @@ class CausalLm {
   const CausalConfig& config() const { return config_; }
   const ParameterSet& parameters() const { return set_; }
 
-  Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask) const;
+  /// Memory of a pass. `policy` decides what a training pass keeps; an evaluating one keeps nothing.
+  Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
+                               ActivationPolicy policy = {}) const;
   /// Writes rotary tables and positions; once, after the arena is real.
   void prepare(Activations& activations) const;
 
-  /// row_loss from inputs and labels. Local.
-  void forward(Context& context, Activations& activations) const;
+  /// row_loss from inputs and labels; `look` sees each block's results. Local.
+  void forward(Context& context, Activations& activations, const BlockObserver& look = {}) const;
   /// row_loss, and the gradient of scale * (sum of row losses) set in context.gradients. Local.
   void forward_backward(Context& context, Activations& activations, double scale) const;
   /// Logits of every row, f32 (f64) [R,V], of an evaluate or train pass. For comparisons and tools. Local.
@@ -59,7 +50,9 @@ class CausalLm {
   void decode(Context& context, Decoder& decoder, std::int64_t B) const;
 
  private:
-  View blocks_forward(Context& context, Activations& activations, Decoder* decoder, std::int64_t slot) const;
+  View blocks_forward(Context& context, Activations& activations, const std::function<void(std::size_t)>& block) const;
+  void block_forward(Context& context, Activations& activations, std::size_t l, KeyValueCache* cache = nullptr) const;
+  void block_backward(Context& context, Activations& activations, std::size_t l) const;
   View head_weight(const FlatBuffer& buffer) const;
   // Units lie in the order embedding, blocks, head.
   int block_unit(std::size_t l) const { return static_cast<int>(l) + 1; }

@@ -12,8 +12,8 @@ struct ParallelConfig {
   std::int64_t prefetch = 1;                    // [units] gathered ahead of their use
   std::int64_t bucket = std::int64_t{1} << 20;  // [elements] that travel as one message
   std::string reduction = "canonical";          // canonical | fast
-  std::string recompute = "none";               // none: every activation is kept
-  std::vector<std::string> offload;             // empty: everything stays on the device
+  std::string recompute = "none";               // none | selective | full: what backward computes again
+  std::vector<std::string> offload;             // activations: wait in host memory; empty: all stay on the device
   std::string gradient_type = "fp32";           // fp32 | bf16 on the way between ranks
   double timeout = 600;                         // [s] the longest a rank may be waited for without a sign that it gets on
 };

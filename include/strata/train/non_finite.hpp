@@ -17,8 +17,11 @@ struct StepParts;
 std::int64_t first_not_finite(const ConstView& view);
 /// The first parameter with a value that is not finite, in words; empty: none. Local.
 std::string not_finite_parameter(const CausalLm& model, const FlatBuffer& weights);
-/// The first activation of a forward pass with a value that is not finite, in words, with its sequence and token; empty: none. Local.
-std::string not_finite_activation(const CausalLm::Activations& activations);
+/// Runs a forward pass and looks at each block's results, whatever of them is kept: the first value that is not finite, in words, with its
+/// sequence and token; empty: none. Local, but for what the context's hooks do.
+std::string not_finite_activation(Context& context, const CausalLm& model, CausalLm::Activations& activations);
+/// The same of the losses of the pass before; empty: all are finite. Local.
+std::string not_finite_loss(const CausalLm::Activations& activations);
 /// The first gradient of a unit with a value that is not finite, from the back, in words; empty: none. Local.
 std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient, int unit);
 

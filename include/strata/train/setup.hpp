@@ -16,6 +16,7 @@ struct TrainShape {
   PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
+  ActivationPolicy activations;
   ReductionSettings reduction;
   std::string strategy = "ddp";
   int group = 0;     // [ranks] of a group of strategy hybrid; 0: those of a host

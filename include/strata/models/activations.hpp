@@ -1,0 +1,65 @@
+#pragma once
+// Activations: the buffers of a pass; which of them are kept from forward to backward, and where.
+#include <functional>
+#include <vector>
+
+#include "strata/layers/block.hpp"
+#include "strata/parallel/config.hpp"
+
+namespace strata {
+
+/// What the backward pass computes again instead of finding it kept (doc/recompute.md). The bits are the same.
+enum class Recompute {
+  none,       // everything backward reads is kept
+  selective,  // norms, rotation and activation products are made again
+  full        // each block keeps its input only and runs forward once more
+};
+
+struct ActivationPolicy {
+  Recompute recompute = Recompute::none;
+  bool offload = false;  // what a block keeps waits in the host's memory
+  /// What a block's Saved holds, wherever it lies.
+  Keep keep() const { return recompute == Recompute::selective ? Keep::costly : Keep::all; }
+};
+
+/// parallel.recompute, and whether parallel.offload lists activations.
+ActivationPolicy activation_policy(const ParallelConfig& config);
+
+/// Buffers of a pass over B sequences of S tokens. The caller fills inputs and labels (and first_key, if taken) before each pass.
+struct Activations {
+  /// What a block keeps, in the host's memory; not given: nothing of it.
+  struct Stored {
+    View x;
+    Block::Saved saved;
+  };
+
+  PassShape pass;
+  View inputs, labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see
+  View row_loss;                   // f64 [R], 0 where the label does not count
+  View cos, sin, positions;
+  std::vector<View> x;              // residual stream before each block and after the last, [R,H]; two take turns in evaluate and offload
+  std::vector<Block::Saved> saved;  // one per block; evaluate and recompute = full: one for all, offload: two that take turns
+  std::vector<Stored> host;         // offload: one per block but the last, which is used again at once
+  View rstd;                        // of the last norm, [R]
+  Block::Scratch scratch;
+  View dx;  // train only
+  bool document_mask = false;
+  ActivationPolicy policy;
+
+  /// The residual stream before block l; l = L: after the last one.
+  const View& x_at(std::size_t l) const { return x[l % x.size()]; }
+  Block::Saved& saved_at(std::size_t l) { return saved[l % saved.size()]; }
+
+  /// Copies block l's input to the host, where it is offloaded; once it is there to be read by forward. Local.
+  void store_input(Stream& stream, std::size_t l) const;
+  /// The same of what block l's forward has kept. Local.
+  void store_saved(Stream& stream, std::size_t l);
+  /// Copies both back into the places that block l's backward reads. Ask for block l - 1 before block l's backward, so that a device copies
+  /// meanwhile. Local.
+  void bring_back(Stream& stream, std::size_t l);
+};
+
+/// Sees each block of a forward pass when it is done: its number, input, results on the way, output. Views are valid during the call.
+using BlockObserver = std::function<void(std::size_t, const View& x, const Block::Saved&, const View& y)>;
+
+}  // namespace strata
