@@ -1,4 +1,6 @@
 // Preflight of memory: the arena's exact table, and what this host can give.
+#include <algorithm>
+
 #include "commands/preflight.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/checkpoint/async_writer.hpp"
@@ -21,6 +23,8 @@ TrainShape train_shape(const Preflight& p) {
   shape.strategy = p.s.parallel.strategy;
   shape.group = static_cast<int>(p.s.parallel.group);
   shape.prefetch = static_cast<int>(p.s.parallel.prefetch);
+  const auto offloads = [&](const char* what) { return std::ranges::count(p.s.parallel.offload, what) > 0; };
+  shape.offload_parameters = offloads("parameters"), shape.offload_optimizer = offloads("optimizer");
   shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean", p.s.train.non_finite == "skip"};
   return shape;
 }

@@ -36,7 +36,7 @@ Section schema_parallel() {
            "products), or each block's (doc/recompute.md).")
       .launch();
   table
-      .row("offload", &C::offload, Choices({{"activations"}, {"optimizer", "parameters"}}), "",
+      .row("offload", &C::offload, Choices({{"optimizer", "parameters", "activations"}, {}}), "",
            "What waits in the host's memory between uses.")
       .launch();
   table

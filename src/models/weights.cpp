@@ -119,16 +119,11 @@ void compare_tied_head(const SafetensorsReader& file, const SafetensorsEntry& em
 
 }  // namespace
 
-WeightStore WeightStore::take(Arena& arena, DType compute, const Partition& weight_part, const Partition& remainder_part,
-                              bool with_master) {
-  WeightStore store;
-  store.weight = FlatBuffer::take(arena, "parameters.weight", compute, weight_part);
-  if (with_master && compute == DType::bf16) store.remainder = FlatBuffer::take(arena, "parameters.remainder", DType::i16, remainder_part);
-  return store;
-}
-
 WeightStore WeightStore::take(Arena& arena, DType compute, const ParameterSet& set, bool with_master) {
-  return take(arena, compute, Partition(set), Partition(set), with_master);
+  WeightStore store;
+  store.weight = FlatBuffer::take(arena, "parameters.weight", compute, Partition(set));
+  if (with_master && compute == DType::bf16) store.remainder = FlatBuffer::take(arena, "parameters.remainder", DType::i16, Partition(set));
+  return store;
 }
 
 bool WeightStore::holds(int parameter, Range range) const {

@@ -11,7 +11,7 @@ GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType
     : partition_(partition),
       group_(group),
       fold_(std::move(fold)),
-      windows_(arena, "gradients.window", type, partition.set(), depth),
+      windows_(arena, "gradients.window", type, Partition(partition.set()), depth),
       leaf_(partition.set()) {
   // No piece is longer than the longest shard of any rank.
   std::int64_t longest = 1;

@@ -1,9 +1,9 @@
 #include "strata/parallel/parameter_gather.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "strata/base/error.hpp"
+#include "strata/ops/transfer.hpp"
 
 namespace strata {
 namespace {
@@ -29,7 +29,7 @@ ParameterGather::ParameterGather(Arena& arena, const Partition& partition, const
       shards_(shards),
       group_(group),
       depth_(depth),
-      slots_(arena, "gathered", type, partition.set(), depth),
+      slots_(arena, "gathered", type, Partition(partition.set()), depth),
       weights_(partition.set()) {}
 
 void ParameterGather::start(int unit) {
@@ -39,7 +39,7 @@ void ParameterGather::start(int unit) {
   weights_.place(unit, slot);
   const Range own = partition_.elements(unit);
   const View place = slot.rows(own.first, own.count());
-  if (place.data() && own.count()) std::memcpy(place.data(), shard.data(), static_cast<std::size_t>(place.bytes()));
+  if (own.count()) copy_to_device(*stream_, shard, place);
   coming_.push_back({unit, begin_all_gather(group_, partition_, unit, shard, slot)});
 }
 

@@ -6,8 +6,20 @@
 
 namespace strata {
 
-UnitSlots::UnitSlots(Arena& arena, const std::string& name, DType type, const ParameterSet& set, int depth)
-    : slot_of_(set.units().size(), -1), my_(set.units().size()) {
+namespace {
+
+// Every part allocates alike: what the largest needs.
+std::int64_t largest_part(const Partition& partition, int unit) {
+  std::int64_t most = 1;
+  for (int part = 0; part < partition.parts(); ++part) most = std::max(most, partition.elements(unit, part).count());
+  return most;
+}
+
+}  // namespace
+
+UnitSlots::UnitSlots(Arena& arena, const std::string& name, DType type, const Partition& partition, int depth)
+    : partition_(partition), slot_of_(partition.set().units().size(), -1), my_(slot_of_.size()) {
+  const ParameterSet& set = partition.set();
   // "layer.3" takes turns with the other layers only, even where the embedding happens to be of their size.
   const auto kind = [](const Unit& unit) { return std::pair(unit.name.substr(0, unit.name.find('.')), unit.elements); };
   std::map<std::pair<std::string, std::int64_t>, std::vector<std::size_t>> by_kind;
@@ -19,7 +31,8 @@ UnitSlots::UnitSlots(Arena& arena, const std::string& name, DType type, const Pa
     const int wanted = std::min(depth, units[kind(unit)]);
     for (auto k = static_cast<int>(slots.size()); k < wanted; ++k) {
       slots.push_back(slots_.size());
-      slots_.push_back({take(arena, text(name, ".", unit.name, wanted > 1 ? text("+", k) : ""), type, Shape{unit.elements})});
+      slots_.push_back({take(arena, text(name, ".", unit.name, wanted > 1 ? text("+", k) : ""), type,
+                             Shape{largest_part(partition, static_cast<int>(u))})});
     }
     my_[u] = slots;
   }
@@ -43,7 +56,11 @@ View UnitSlots::assign(int unit) {
   if (slot.unit >= 0) release(slot.unit);
   slot.unit = unit, slot.since = ++clock_;
   slot_of_[static_cast<std::size_t>(unit)] = static_cast<int>(&slot - slots_.data());
-  return slot.memory;
+  return of(unit);
+}
+
+View UnitSlots::of(int unit) const {
+  return slots_[static_cast<std::size_t>(slot_of_[static_cast<std::size_t>(unit)])].memory.rows(0, partition_.elements(unit).count());
 }
 
 void UnitSlots::release(int unit) {

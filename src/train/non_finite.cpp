@@ -68,7 +68,7 @@ std::string finding_of_leaf(StepParts& p, const CausalLm& model, const FlatBuffe
                             std::int64_t leaf) {
   Stream idle = Stream::plan();
   Stream& stream = leaf < 0 ? idle : p.stream;
-  p.traffic.begin_evaluation_pass();
+  p.traffic.begin_evaluation_pass(p.stream);
   Context forward{stream, p.weights, nullptr, &p.traffic};
   std::string found;
   if (leaf < 0) {
@@ -78,7 +78,7 @@ std::string finding_of_leaf(StepParts& p, const CausalLm& model, const FlatBuffe
     if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
     if (found.empty()) found = not_finite_loss(p.activations);
   }
-  p.traffic.begin_quiet_training_pass();
+  p.traffic.begin_quiet_training_pass(p.stream);
   GradientLook look(p, model, gradient);
   look.looking = leaf >= 0 && found.empty();
   Context both{stream, p.weights, &gradient, &look};

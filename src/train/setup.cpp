@@ -30,13 +30,14 @@ UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, 
 
 TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, const TrainShape& shape)
     : mesh_(mesh),
-      state_(arena, shape.compute, StateLayout::of(model.parameters(), mesh)),
-      gather_(mesh.strategy().shards_parameters && mesh.shards().size() > 1
+      state_(arena, shape.compute, StateLayout::of(model.parameters(), mesh, shape.offload_parameters, shape.offload_optimizer)),
+      gather_(mesh.parameters().size() > 1 || shape.offload_parameters
                   ? std::optional<ParameterGather>(std::in_place, arena, state_.layout().weights.part, state_.weights().weight,
-                                                   shape.compute, mesh.shards(), shape.prefetch + 1)
+                                                   shape.compute, mesh.parameters(), shape.prefetch + 1)
                   : std::nullopt),
       reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, mesh, shape.reduction),
-      activations_(model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask, shape.activations)),
+      activations_(
+          model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask, shape.activations)),
       traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute)),
       step_(arena, model, state_, mesh, shape.step) {}
 
@@ -53,7 +54,7 @@ TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const T
   const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group);
   TrainSetup setup(arena, mesh, model, shape);
   setup.reduction().begin(stream, 1);
-  setup.traffic().begin_training_pass();
+  setup.traffic().begin_training_pass(stream);
   Context context{stream, setup.weights(), &setup.reduction().begin_round(0), &setup.traffic()};
   model.forward_backward(context, setup.activations(), 1.0);
   TrainPlan plan;

@@ -40,10 +40,10 @@ void expect_tensor(const CheckpointReader& checkpoint, const std::string& path, 
 }  // namespace
 
 StateLayout StateLayout::whole(const ParameterSet& set) {
-  return {{Partition(set)}, {Partition(set)}};
+  return {{Partition(set)}, {Partition(set)}, false, false};
 }
 
-StateLayout StateLayout::of(const ParameterSet& set, const Mesh& mesh) {
+StateLayout StateLayout::of(const ParameterSet& set, const Mesh& mesh, bool weights_on_host, bool optimizer_on_host) {
   // Ranks that keep the same part are those that differ in the other direction of the mesh, or all where a part is the whole.
   const auto kept = [&](bool sharded) {
     const Communicator& owners = mesh.optimizer();
@@ -52,14 +52,17 @@ StateLayout StateLayout::of(const ParameterSet& set, const Mesh& mesh) {
     return Kept{Partition(set, owners.size(), owners.rank()), in_groups ? mesh.replicas().size() : 1,
                 in_groups ? mesh.replicas().rank() : 0};
   };
-  return {kept(mesh.strategy().shards_parameters), kept(mesh.strategy().shards_optimizer)};
+  return {kept(mesh.strategy().shards_parameters), kept(mesh.strategy().shards_optimizer), weights_on_host, optimizer_on_host};
 }
 
 TrainState::TrainState(Arena& arena, DType compute, const StateLayout& layout) : set_(layout.weights.part.set()), layout_(layout) {
   const DType wide = compute == DType::f64 ? DType::f64 : DType::f32;
-  weights_ = WeightStore::take(arena, compute, layout.weights.part, layout.optimizer.part, true);
-  exp_avg_ = FlatBuffer::take(arena, "optimizer.exp_avg", wide, layout.optimizer.part);
-  exp_avg_sq_ = FlatBuffer::take(arena, "optimizer.exp_avg_sq", wide, layout.optimizer.part);
+  const std::string weights = layout.weights_on_host ? "host.parameters." : "parameters.";
+  const std::string optimizer = layout.optimizer_on_host ? "host.optimizer." : "optimizer.";
+  weights_.weight = FlatBuffer::take(arena, weights + "weight", compute, layout.weights.part);
+  if (compute == DType::bf16) weights_.remainder = FlatBuffer::take(arena, optimizer + "remainder", DType::i16, layout.optimizer.part);
+  exp_avg_ = FlatBuffer::take(arena, optimizer + "exp_avg", wide, layout.optimizer.part);
+  exp_avg_sq_ = FlatBuffer::take(arena, optimizer + "exp_avg_sq", wide, layout.optimizer.part);
 }
 
 void TrainState::each_tensor(int p, const Visit& visit) const {

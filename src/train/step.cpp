@@ -64,6 +64,7 @@ TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& stat
     : model_(model),
       state_(state),
       settings_(settings),
+      stage_(arena, state),
       idle_(Stream::plan()),
       norm_part_(model.parameters(), norm_group(mesh).size(), norm_group(mesh).rank()) {
   partials_ = take(arena, "workspace.norm", DType::f64, Shape{model.parameters().blocks()});
@@ -95,7 +96,7 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
   const std::int64_t leaf = p.reduction.leaf_of(round);
   Phase::enter("micro-batch", leaf >= 0 ? leaf : p.reduction.rounds().last(p.mesh.replicas().rank()) - 1);
   STRATA_FAULT("leaf", t);
-  p.traffic.begin_training_pass();
+  p.traffic.begin_training_pass(p.stream);
   const FlatBuffer& gradient = p.reduction.begin_round(round);
   if (leaf < 0) {
     Context motions{idle_, p.weights, &gradient, &p.traffic};
@@ -218,16 +219,23 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   return std::sqrt(fold(of_units));
 }
 
-void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const {
-  const WeightStore& weights = state_.weights();
-  for (int p = 0; p < static_cast<int>(model_.parameters().parameters().size()); ++p) {
-    const Parameter& parameter = model_.parameters()[p];
-    const Range own = state_.exp_avg().held(p);
-    if (own.count() == 0) continue;
-    step.weight_decay =
-        decay_applies(settings_.optimizer.decay, parameter.shape.rank(), parameter.name) ? settings_.optimizer.weight_decay : 0.0;
-    adamw_update(stream, weights.weight.slice(p, own), weights.remainder.given() ? weights.remainder.slice(p, own) : View(),
-                 gradient.slice(p, own), state_.exp_avg().slice(p, own), state_.exp_avg_sq().slice(p, own), step);
+void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) {
+  const StateStage::Tensors& state = stage_.tensors();
+  const ParameterSet& set = model_.parameters();
+  const Partition& part = state_.layout().optimizer.part;
+  for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
+    const Unit& unit = set.units()[static_cast<std::size_t>(u)];
+    stage_.bring(stream, u);
+    for (int p = unit.first; p < unit.first + unit.count; ++p) {
+      const Range here = common(part.elements(u), {set[p].offset, set[p].offset + set[p].elements()});
+      if (here.count() == 0) continue;
+      const Range own{here.first - set[p].offset, here.last - set[p].offset};
+      step.weight_decay =
+          decay_applies(settings_.optimizer.decay, set[p].shape.rank(), set[p].name) ? settings_.optimizer.weight_decay : 0.0;
+      adamw_update(stream, state.weight.slice(p, own), state.remainder.given() ? state.remainder.slice(p, own) : View(),
+                   gradient.slice(p, own), state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
+    }
+    stage_.send_back(stream, u);
   }
 }
 

@@ -18,7 +18,7 @@ ValidationResult validate(Stream& stream, Communicator& comm, const CausalLm& mo
   for (std::int64_t round = 0; round < rounds; ++round) {
     const std::int64_t leaf = runs.leaf(comm.rank(), 0, round);
     Phase::enter("validation micro-batch", leaf);
-    if (traffic) traffic->begin_evaluation_pass();
+    if (traffic) traffic->begin_evaluation_pass(stream);
     Context context{leaf < 0 ? idle : stream, weights, nullptr, traffic};
     if (leaf >= 0) source.fill(leaf, activations);
     model.forward(context, activations);

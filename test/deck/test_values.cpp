@@ -149,13 +149,13 @@ TEST(Values, WhatThisVersionCannotDoIsRefusedByName) {
   EXPECT_EQ(taken("parallel.strategy", "auto"), "auto: not in this version (available: ddp, zero1, zero2, fsdp, hybrid)");
   EXPECT_EQ(taken("precision.compute", "fp16"), "fp16: not in this version (available: fp32, bf16, fp64)");
   EXPECT_EQ(taken("precision.loss_scale", "dynamic"), "dynamic: not in this version (available: none)");
-  EXPECT_EQ(taken("parallel.offload", "optimizer"), "optimizer: not in this version (available: none, activations)");
-  EXPECT_EQ(taken("parallel.offload", "activations, parameters"), "parameters: not in this version (available: none, activations)");
   EXPECT_EQ(taken("device.kind", "cuda"), "cuda: not in this version (available: auto, cpu)");
   EXPECT_EQ(taken("prepare.format", "squad"), "squad: not in this version (available: text, jsonl, ids)");
   EXPECT_EQ(taken("parallel.offload", "none"), "none");
   EXPECT_EQ(taken("parallel.offload", "activations"), "activations");
-  EXPECT_EQ(taken("parallel.offload", "activation"), "expected none | activations, found activation; nearest: activations");
+  EXPECT_EQ(taken("parallel.offload", "optimizer, parameters"), "optimizer, parameters");
+  EXPECT_EQ(taken("parallel.offload", "activation"),
+            "expected none | optimizer | parameters | activations, found activation; nearest: activations");
   EXPECT_EQ(taken("parallel.offload", "activations, activations"), "expected each word once, found activations, activations");
   for (const char* mode : {"none", "selective", "full"}) EXPECT_EQ(taken("parallel.recompute", mode), mode);
   EXPECT_EQ(taken("parallel.recompute", "fully"), "expected none | selective | full, found fully; nearest: full");

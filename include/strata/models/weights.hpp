@@ -17,9 +17,7 @@ struct WeightStore {
   FlatBuffer weight;     // f32, bf16 or f64
   FlatBuffer remainder;  // i16, with bf16 training only
 
-  /// `weight_part`, `remainder_part`: what of each is kept here.
-  static WeightStore take(Arena& arena, DType compute, const Partition& weight_part, const Partition& remainder_part, bool with_master);
-  /// All of it.
+  /// All of it. (A train state may keep parts.)
   static WeightStore take(Arena& arena, DType compute, const ParameterSet& set, bool with_master);
   /// Whether any of elements [range.first, range.last) of a parameter are here.
   bool holds(int parameter, Range range) const;

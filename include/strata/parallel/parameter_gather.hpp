@@ -1,10 +1,12 @@
 #pragma once
-// Parameter gather: weights that live as shards, brought together unit by unit ahead of their use (strategies fsdp, hybrid).
+// Parameter gather: weights that live as shards or in host memory, brought together on the device unit by unit ahead of their use
+// (strategies fsdp, hybrid; offload of parameters).
 #include <deque>
 #include <memory>
 #include <vector>
 
 #include "strata/comm/communicator.hpp"
+#include "strata/device/stream.hpp"
 #include "strata/parallel/flat_buffer.hpp"
 #include "strata/parallel/unit_slots.hpp"
 
@@ -13,13 +15,13 @@ namespace strata {
 class ParameterGather {
  public:
   /// Takes slots "gathered.<unit>" for `depth` units of each size at most: one in use, the others on their way. `shards` holds this rank's
-  /// shard of every unit; `group` are the ranks that have the others, in the order of the partition's parts.
+  /// shard of every unit (of a partition of one: all of it); `group` are the ranks that have the others, in the order of its parts.
   ParameterGather(Arena& arena, const Partition& partition, const FlatBuffer& shards, DType type, Communicator& group, int depth);
 
   /// Where gathered units are. Valid for units that use() has named since.
   const FlatBuffer& weights() const { return weights_; }
   /// A pass begins that uses these units in this order, the same on every rank of the group. `uses` must live as long as the pass.
-  void begin_pass(const std::vector<int>& uses) { uses_ = &uses, at_ = 0; }
+  void begin_pass(Stream& stream, const std::vector<int>& uses) { stream_ = &stream, uses_ = &uses, at_ = 0; }
   /// Returns when the next unit of the pass is there, and begins to bring those after it. Collective over the group, without meeting.
   void use(int unit);
   /// Moves what is under way on. Local.
@@ -43,6 +45,7 @@ class ParameterGather {
     std::unique_ptr<Transfer> transfer;
   };
   std::deque<Coming> coming_;
+  Stream* stream_ = nullptr;
   const std::vector<int>* uses_ = nullptr;
   std::size_t at_ = 0;
 };

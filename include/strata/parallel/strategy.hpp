@@ -31,6 +31,8 @@ class Mesh {
   Communicator& shards() const { return *shards_; }
   /// Who meets once a step: everybody under ddp and zero1, one rank alone under zero2 and fsdp.
   Communicator& replicas() const { return *replicas_; }
+  /// The ranks that share the parameters between uses: one rank alone where each keeps all.
+  Communicator& parameters() const { return strategy_.shards_parameters ? *shards_ : *alone_; }
   /// Into how many parts the optimizer's state is cut, and which is this rank's.
   int optimizer_parts() const { return optimizer().size(); }
   int optimizer_part() const { return optimizer().rank(); }

@@ -19,10 +19,11 @@ class UnitTraffic final : public UnitHooks {
   UnitTraffic(ParameterGather* gather, GradientReduction& reduction, UnitUses uses)
       : gather_(gather), reduction_(reduction), uses_(std::move(uses)) {}
 
-  void begin_training_pass() { begin(uses_.train, true); }
+  /// A pass begins; `stream` computes (and copies) also where the rank has no leaf and only goes through the motions.
+  void begin_training_pass(Stream& stream) { begin(stream, uses_.train, true); }
   /// Gradients of a training pass go nowhere: for passes that are made again, or only looked at.
-  void begin_quiet_training_pass() { begin(uses_.train, false); }
-  void begin_evaluation_pass() { begin(uses_.evaluate, false); }
+  void begin_quiet_training_pass(Stream& stream) { begin(stream, uses_.train, false); }
+  void begin_evaluation_pass(Stream& stream) { begin(stream, uses_.evaluate, false); }
 
   /// What is under way comes to its end, and what was gathered is forgotten: the parameters are about to change, or the step is dropped.
   /// Collective over the group.
@@ -39,8 +40,8 @@ class UnitTraffic final : public UnitHooks {
   void poll();
 
  private:
-  void begin(const std::vector<int>& uses, bool scattering) {
-    if (gather_) gather_->begin_pass(uses);
+  void begin(Stream& stream, const std::vector<int>& uses, bool scattering) {
+    if (gather_) gather_->begin_pass(stream, uses);
     scattering_ = scattering;
   }
   ParameterGather* gather_;

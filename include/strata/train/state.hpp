@@ -19,16 +19,17 @@ struct StateLayout {
     int holders = 1, holder = 0;
   };
   Kept weights, optimizer;
+  bool weights_on_host = false, optimizer_on_host = false;  // between uses
   /// Everything, by one rank alone.
   static StateLayout whole(const ParameterSet& set);
   /// What the mesh's strategy says.
-  static StateLayout of(const ParameterSet& set, const Mesh& mesh);
+  static StateLayout of(const ParameterSet& set, const Mesh& mesh, bool weights_on_host = false, bool optimizer_on_host = false);
 };
 
 class TrainState {
  public:
-  /// Takes "parameters.weight", "parameters.remainder" (bf16) and "optimizer.exp_avg", "optimizer.exp_avg_sq" from the arena: what of them
-  /// the layout says.
+  /// Takes "parameters.weight", "optimizer.remainder" (bf16), "optimizer.exp_avg" and "optimizer.exp_avg_sq" from the arena: what of them
+  /// the layout says, under "host." where it lies there.
   TrainState(Arena& arena, DType compute, const StateLayout& layout);
   const WeightStore& weights() const { return weights_; }
   const StateLayout& layout() const { return layout_; }

@@ -9,7 +9,7 @@
 #include "strata/ops/adamw.hpp"
 #include "strata/optim/config.hpp"
 #include "strata/parallel/unit_traffic.hpp"
-#include "strata/train/state.hpp"
+#include "strata/train/state_stage.hpp"
 
 namespace strata {
 
@@ -52,7 +52,7 @@ struct StepParts {
 
 class TrainStep {
  public:
-  /// Takes "workspace.norm".
+  /// Takes "workspace.norm", and a stage for state in host memory.
   TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings);
   /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
   /// gradient that is not finite, naming the first tensor; with skip_non_finite it does not throw, and parameters and moments stay). With
@@ -65,11 +65,12 @@ class TrainStep {
   bool stops(const Mesh& mesh, StopAgreement* stop) const;
   void run_round(StepParts& parts, LeafSource& source, std::int64_t round, std::int64_t t);
   double gradient_norm(StepParts& parts, const FlatBuffer& gradient);
-  void update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) const;
+  void update(Stream& stream, const FlatBuffer& gradient, AdamwStep step);
 
   const CausalLm& model_;
   const TrainState& state_;
   StepSettings settings_;
+  StateStage stage_;
   Stream idle_;          // on which a rank without a leaf goes through a round's motions
   Partition norm_part_;  // whose squares this rank sums
   View partials_;        // f64, one per block of the parameter set: rank by rank, then unit by unit
