@@ -50,7 +50,7 @@ std::unique_ptr<Communicator> start_communicator(const Command& command, const C
   const Watchdog watchdog(start_limits(line));
   const Phase::Wait wait;
   int provided = 0;
-  MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+  MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
   auto comm = make_mpi_communicator();
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   if (comm->size() == 1 && tasks && std::atoi(tasks) > 1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kills a small run again and again - a random rank, or mpirun, with SIGKILL, at random instants, saves included - and starts it again on other
-# ranks each time; at last lets it finish, and compares its end bit for bit with a run that nobody disturbed.
+# ranks and under another strategy each time; at last lets it finish, and compares its end bit for bit with a run that nobody disturbed.
 #
 #   test/torture.sh [KILLS] [SEED]      100 kills by default; the seed of the instants is printed
 #
@@ -13,6 +13,7 @@ strata=${STRATA_BINARY:-$(ls -t "$PWD"/build*/strata 2>/dev/null | head -n 1)}
 [ -x "$strata" ] || { echo "no strata program: build it, or set STRATA_BINARY" >&2; exit 2; }
 . jobs/common.sh
 prepare_mpirun
+support=$PWD/test/support
 export OMPI_MCA_odls_base_sigkill_timeout=0  # mpirun would wait a second before it ends the ranks of a killed one
 folder=$(mktemp -d "${TMPDIR:-/tmp}/strata-torture-XXXXXX")
 trap 'kill -9 $(ranks) ${pid:-} 2>/dev/null; rm -rf "$folder"' EXIT
@@ -40,54 +41,16 @@ give_up() {
   exit 1
 }
 
-awk 'BEGIN { srand(1); for (d = 0; d < 200; d++) { for (w = 0; w < 60; w++) printf "%s ", substr("thequickbrownfoxjumpsoverthelazydog", 1 + int(rand() * 28), 2 + int(rand() * 5)); print "\n%" } }' >text.txt
-cat >config.json <<'JSON'
-{"model_type": "qwen3", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
- "head_dim": 16, "hidden_act": "silu", "max_position_embeddings": 64, "rms_norm_eps": 1e-06, "tie_word_embeddings": true, "rope_theta": 10000, "eos_token_id": 2}
-JSON
-cat >t.in <<'DECK'
-[model]
-config = config.json
-[tokenizer]
-path = tokenizer.model
-train = true
-kind = bpe
-vocabulary = 300
-[prepare]
-input = text.txt
-documents = between:%
-output = train.h5
-validation_output = valid.h5
-split = 0.1
-[data]
-train = train.h5
-validation = valid.h5
-sequence = 16
-[batch]
-global = 12
-micro = 2
-[train]
-max_steps = 1000000
-validate_every = 7
-validation_sequences = 8
-[schedule]
-kind = cosine
-steps = 1000000
-[checkpoint]
-every = 3
-keep = 2
-[device]
-threads = 1
-DECK
-"$strata" prepare t.in >prepare.log 2>&1 || { cat prepare.log >&2; exit 1; }
+. "$support/small_run.sh"
 
+strategies=(ddp zero1 zero2 fsdp hybrid)
 declare -A hit=([rank]=0 [mpirun]=0)
 for ((kill = 1; kill <= kills; ++kill)); do
   n=$((RANDOM % 4))
   # Half of the runs save while they train, half wait. The record of a checkpoint tells which: the last stretch decides that.
   ((RANDOM % 2)) && asynchronous=true || asynchronous=false
   size=$(stat -c %s run.log 2>/dev/null || echo 0)
-  start $n run --checkpoint.asynchronous=$asynchronous
+  start $n run --checkpoint.asynchronous=$asynchronous --parallel.strategy=${strategies[RANDOM % 5]}
   # One kill in four falls into the start-up, the others into the half second after the first step: steps, validations and saves. Waiting for the
   # step, not for a time, gives a busy machine the same kills.
   ((RANDOM % 4 == 0)) || for ((i = 0; i < 1500; ++i)); do tail -c +$((size + 1)) run.log | grep -q '  Loss ' && break; sleep 0.02; done

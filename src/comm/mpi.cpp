@@ -7,6 +7,7 @@
 #include <deque>
 #include <numeric>
 
+#include "comm/mpi_progress.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/comm/communicator.hpp"
@@ -33,9 +34,13 @@ void in_pieces(const Message& m, F transfer) {
     transfer(static_cast<char*>(m.data) + at, static_cast<int>(std::min(piece_bytes, m.bytes - at)));
 }
 
+using InMpi = std::lock_guard<std::recursive_mutex>;
+
 class MpiTransfer final : public Transfer {
  public:
-  MpiTransfer(MPI_Comm comm, std::span<const Message> sends, std::span<const Message> receives, int tag) {
+  /// `progress`: a thread moves the messages on.
+  MpiTransfer(MPI_Comm comm, std::span<const Message> sends, std::span<const Message> receives, int tag, bool progress) {
+    const InMpi lock(mpi_mutex());
     for (const Message& m : receives)
       in_pieces(m, [&](char* data, int bytes) {
         check(MPI_Irecv(data, bytes, MPI_BYTE, m.peer, tag, comm, &requests_.emplace_back()), "MPI_Irecv");
@@ -44,19 +49,25 @@ class MpiTransfer final : public Transfer {
       in_pieces(m, [&](char* data, int bytes) {
         check(MPI_Isend(data, bytes, MPI_BYTE, m.peer, tag, comm, &requests_.emplace_back()), "MPI_Isend");
       });
+    if (progress && !requests_.empty()) progress_.emplace();
   }
   bool done() override {
+    const InMpi lock(mpi_mutex());
     int all = 0;
     check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE), "MPI_Testall");
+    if (all) progress_.reset();
     return all != 0;
   }
   void wait() override {
+    const InMpi lock(mpi_mutex());
     const Phase::Wait wait;
     check(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+    progress_.reset();
   }
 
  private:
   std::vector<MPI_Request> requests_;
+  std::optional<MpiProgress> progress_;
 };
 
 class MpiCommunicator final : public Communicator {
@@ -94,11 +105,13 @@ class MpiCommunicator final : public Communicator {
   std::string host_of(int rank) const override { return hosts_[static_cast<std::size_t>(rank)]; }
 
   void barrier() override {
+    const InMpi lock(mpi_mutex());
     const Phase::Wait wait;
     check(MPI_Barrier(comm_), "MPI_Barrier");
   }
 
   void broadcast(void* data, std::size_t bytes, int root) override {
+    const InMpi lock(mpi_mutex());
     const Phase::Wait wait;
     for (std::size_t at = 0; at < bytes; at += piece_bytes)
       check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_),
@@ -111,6 +124,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) override {
+    const InMpi lock(mpi_mutex());
     char* base = static_cast<char*>(all);
     std::vector<std::size_t> begin(counts.size() + 1, 0);
     std::partial_sum(counts.begin(), counts.end(), begin.begin() + 1);
@@ -132,6 +146,7 @@ class MpiCommunicator final : public Communicator {
   std::int64_t all_min(std::int64_t value) override { return reduce(value, MPI_MIN); }
 
   void exchange(std::span<const Message> sends, std::span<const Message> receives) override {
+    const InMpi lock(mpi_mutex());
     std::vector<MPI_Request> requests;
     std::vector<const Message*> own;
     for (const Message& m : receives)
@@ -158,10 +173,11 @@ class MpiCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override {
-    return std::make_unique<MpiTransfer>(comm_, sends, receives, first_channel_tag + static_cast<int>(channel));
+    return std::make_unique<MpiTransfer>(comm_, sends, receives, first_channel_tag + static_cast<int>(channel), local_size_ < size_);
   }
 
   std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) override {
+    const InMpi lock(mpi_mutex());
     MPI_Group all = MPI_GROUP_NULL, some = MPI_GROUP_NULL;
     MPI_Comm comm = MPI_COMM_NULL;
     check(MPI_Comm_group(comm_, &all), "MPI_Comm_group");
@@ -175,12 +191,14 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum_fast(double* data, std::size_t count) override { reduce_fast(data, count, MPI_DOUBLE); }
 
   void tell(int peer, int value) override {
+    const InMpi lock(mpi_mutex());
     // The number stays where it is until it has left; a few in a run's life.
     auto& note = notes_.emplace_back(value, MPI_REQUEST_NULL);
     check(MPI_Isend(&note.first, 1, MPI_INT, peer, tell_tag, comm_, &note.second), "MPI_Isend");
   }
 
   std::optional<int> heard() override {
+    const InMpi lock(mpi_mutex());
     MPI_Status status;
     int there = 0, value = 0;
     check(MPI_Iprobe(MPI_ANY_SOURCE, tell_tag, comm_, &there, &status), "MPI_Iprobe");
@@ -190,6 +208,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) override {
+    const InMpi lock(mpi_mutex());
     std::int64_t result = 0;
     MPI_Request request = MPI_REQUEST_NULL;
     const Phase::Wait wait;
@@ -208,6 +227,7 @@ class MpiCommunicator final : public Communicator {
 
  private:
   std::int64_t reduce(std::int64_t value, MPI_Op op) {
+    const InMpi lock(mpi_mutex());
     std::int64_t result = 0;
     const Phase::Wait wait;
     check(MPI_Allreduce(&value, &result, 1, MPI_INT64_T, op, comm_), "MPI_Allreduce");
@@ -215,6 +235,7 @@ class MpiCommunicator final : public Communicator {
   }
   template <class T>
   void reduce_fast(T* data, std::size_t count, MPI_Datatype type) {
+    const InMpi lock(mpi_mutex());
     const std::size_t piece = piece_bytes / sizeof(T);
     const Phase::Wait wait;
     for (std::size_t at = 0; at < count; at += piece)

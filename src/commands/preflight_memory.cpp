@@ -20,9 +20,10 @@ TrainShape train_shape(const Preflight& p) {
   shape.reduction.block = p.s.batch.block;
   shape.reduction.fast = p.s.parallel.reduction == "fast";
   shape.reduction.bucket = p.s.parallel.bucket;
+  shape.reduction.overlap = p.s.parallel.overlap;
   shape.strategy = p.s.parallel.strategy;
   shape.group = static_cast<int>(p.s.parallel.group);
-  shape.prefetch = static_cast<int>(p.s.parallel.prefetch);
+  shape.prefetch = p.s.parallel.overlap ? static_cast<int>(p.s.parallel.prefetch) : 0;
   const auto offloads = [&](const char* what) { return std::ranges::count(p.s.parallel.offload, what) > 0; };
   shape.offload_parameters = offloads("parameters"), shape.offload_optimizer = offloads("optimizer");
   shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean", p.s.train.non_finite == "skip"};

@@ -27,6 +27,10 @@ Section schema_parallel() {
            "The most elements of a gradient that travel between two ranks as one message.")
       .launch();
   table
+      .row("overlap", &C::overlap, Flag(), "",
+           "Units travel while others are computed; false: every message is waited for, to see what that costs.")
+      .launch();
+  table
       .row("reduction", &C::reduction, Choice({{"canonical", "fast"}}), "",
            "Order of the gradient's sum: the same bits on any number of ranks, or the library's own all-reduce.")
       .fixed();

@@ -7,9 +7,10 @@
 namespace strata {
 
 GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, std::int64_t bucket, int depth,
-                                 Fold fold)
+                                 bool overlap, Fold fold)
     : partition_(partition),
       group_(group),
+      overlap_(overlap),
       fold_(std::move(fold)),
       windows_(arena, "gradients.window", type, Partition(partition.set()), depth),
       leaf_(partition.set()) {
@@ -34,7 +35,7 @@ void GradientScatter::open(int unit) {
 void GradientScatter::close(int unit) {
   leaving_.push_back({unit, windows_.of(unit), round_, present_, group_.rank() < present_, nullptr});
   send(leaving_.back());
-  poll();
+  overlap_ ? poll() : finish();
 }
 
 void GradientScatter::send(Leaving& leaving) {

@@ -82,13 +82,9 @@ void ParameterGather::forget() {
   slots_.clear();
 }
 
-void spread_shards(Communicator& group, const Partition& partition, const FlatBuffer& whole) {
-  std::vector<std::unique_ptr<Transfer>> transfers;
-  for (int u = 0; u < static_cast<int>(partition.set().units().size()); ++u) {
-    const Range own = partition.elements(u);
-    transfers.push_back(begin_all_gather(group, partition, u, whole.unit(u).rows(own.first, own.count()), whole.unit(u)));
-  }
-  for (const auto& transfer : transfers) transfer->wait();
+std::unique_ptr<Transfer> begin_spread(Communicator& group, const Partition& partition, const FlatBuffer& whole, int unit) {
+  const Range own = partition.elements(unit);
+  return begin_all_gather(group, partition, unit, whole.unit(unit).rows(own.first, own.count()), whole.unit(unit));
 }
 
 }  // namespace strata

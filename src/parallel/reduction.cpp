@@ -49,7 +49,7 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
       optimizer_(set, mesh.optimizer_parts(), mesh.optimizer_part()) {
   take_buffers(arena, type);
   if (mesh.strategy().scatters_gradients && mesh.shards().size() > 1)
-    scatter_ = std::make_unique<GradientScatter>(arena, shards_, type, mesh.shards(), settings.bucket, settings.windows,
+    scatter_ = std::make_unique<GradientScatter>(arena, shards_, type, mesh.shards(), settings.bucket, settings.windows, settings.overlap,
                                                  [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); });
   Communicator& replicas = mesh.replicas();
   if (replicas.size() > 1 && !fast())

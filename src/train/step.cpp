@@ -162,16 +162,8 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   STRATA_FAULT("update", t);
   const OptimizerConfig& o = settings_.optimizer;
   p.traffic.settle();
-  {
-    const auto timed = p.stream.time(phase::optimizer);
-    update(p.stream, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
-  }
-  STRATA_FAULT("spread", t);
-  const StateLayout& layout = state_.layout();
-  if (layout.weights.part.parts() != layout.optimizer.part.parts()) {  // who keeps it whole hears of the others' parts
-    const auto timed = p.stream.time(phase::gradients);
-    spread_shards(p.mesh.optimizer(), layout.optimizer.part, state_.weights().weight);
-  }
+  const auto timed = p.stream.time(phase::optimizer);
+  update(p, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
   return result;
 }
 
@@ -219,23 +211,34 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   return std::sqrt(fold(of_units));
 }
 
-void TrainStep::update(Stream& stream, const FlatBuffer& gradient, AdamwStep step) {
+// Where parameters are whole but their update is shared out, each unit's shards travel while the next unit is updated.
+void TrainStep::update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step) {
+  const StateLayout& layout = state_.layout();
+  const bool spreads = layout.weights.part.parts() != layout.optimizer.part.parts();
+  std::vector<std::unique_ptr<Transfer>> spreading;
+  for (int u = 0; u < static_cast<int>(model_.parameters().units().size()); ++u) {
+    stage_.bring(parts.stream, u);
+    update_unit(parts.stream, gradient, step, u);
+    stage_.send_back(parts.stream, u);
+    STRATA_FAULT("spread", step.t);
+    if (spreads) spreading.push_back(begin_spread(parts.mesh.optimizer(), layout.optimizer.part, state_.weights().weight, u));
+    for (const auto& transfer : spreading) transfer->done();
+  }
+  const auto timed = parts.stream.time(phase::gradients);
+  for (const auto& transfer : spreading) transfer->wait();
+}
+
+void TrainStep::update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int u) const {
   const StateStage::Tensors& state = stage_.tensors();
   const ParameterSet& set = model_.parameters();
-  const Partition& part = state_.layout().optimizer.part;
-  for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
-    const Unit& unit = set.units()[static_cast<std::size_t>(u)];
-    stage_.bring(stream, u);
-    for (int p = unit.first; p < unit.first + unit.count; ++p) {
-      const Range here = common(part.elements(u), {set[p].offset, set[p].offset + set[p].elements()});
-      if (here.count() == 0) continue;
-      const Range own{here.first - set[p].offset, here.last - set[p].offset};
-      step.weight_decay =
-          decay_applies(settings_.optimizer.decay, set[p].shape.rank(), set[p].name) ? settings_.optimizer.weight_decay : 0.0;
-      adamw_update(stream, state.weight.slice(p, own), state.remainder.given() ? state.remainder.slice(p, own) : View(),
-                   gradient.slice(p, own), state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
-    }
-    stage_.send_back(stream, u);
+  const Unit& unit = set.units()[static_cast<std::size_t>(u)];
+  for (int p = unit.first; p < unit.first + unit.count; ++p) {
+    const Range here = common(state_.layout().optimizer.part.elements(u), {set[p].offset, set[p].offset + set[p].elements()});
+    if (here.count() == 0) continue;
+    const Range own{here.first - set[p].offset, here.last - set[p].offset};
+    step.weight_decay = decay_applies(settings_.optimizer.decay, set[p].shape.rank(), set[p].name) ? settings_.optimizer.weight_decay : 0.0;
+    adamw_update(stream, state.weight.slice(p, own), state.remainder.given() ? state.remainder.slice(p, own) : View(),
+                 gradient.slice(p, own), state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
   }
 }
 

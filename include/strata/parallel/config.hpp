@@ -11,6 +11,7 @@ struct ParallelConfig {
   std::int64_t group = 0;                       // [ranks] of a group of strategy hybrid; 0: those of a host
   std::int64_t prefetch = 1;                    // [units] gathered ahead of their use
   std::int64_t bucket = std::int64_t{1} << 20;  // [elements] that travel as one message
+  bool overlap = true;                          // communication beside computation; false: to measure what that is worth
   std::string reduction = "canonical";          // canonical | fast
   std::string recompute = "none";               // none | selective | full: what backward computes again
   std::vector<std::string> offload;             // activations: wait in host memory; empty: all stay on the device

@@ -25,8 +25,10 @@ class GradientScatter {
   using Fold = std::function<void(const Arrival&)>;
 
   /// Takes windows "gradients.window.<unit>" for `depth` units of each size at most and "workspace.scatter" for two pieces of at most
-  /// `bucket` elements from each of the others. `fold` is called in the same order of units and pieces on every rank.
-  GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, std::int64_t bucket, int depth, Fold fold);
+  /// `bucket` elements from each of the others. Without `overlap`, close() waits. `fold` is called in the same order of units and pieces on
+  /// every rank.
+  GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, std::int64_t bucket, int depth, bool overlap,
+                  Fold fold);
 
   /// Where the leaf that is computed puts its gradient; valid for units that are open.
   const FlatBuffer& leaf() const { return leaf_; }
@@ -67,6 +69,7 @@ class GradientScatter {
   Partition partition_;
   Communicator& group_;
   std::int64_t bucket_;
+  bool overlap_;
   Fold fold_;
   UnitSlots windows_;
   FlatBuffer leaf_;

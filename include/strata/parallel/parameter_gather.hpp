@@ -50,8 +50,8 @@ class ParameterGather {
   std::size_t at_ = 0;
 };
 
-/// Brings every unit's shards, each in its place in `whole` on its owner, to all of the group: after an update that shared out the
-/// parameters (zero1, zero2). Collective over `group`, whose ranks own the partition's parts in order.
-void spread_shards(Communicator& group, const Partition& partition, const FlatBuffer& whole);
+/// Begins to bring a unit's shards, each in its place in `whole` on its owner, to all of the group: after an update that shared out the
+/// parameters (zero1, zero2). The ranks of `group` own the partition's parts in order. Local; ends when the others have begun theirs.
+std::unique_ptr<Transfer> begin_spread(Communicator& group, const Partition& partition, const FlatBuffer& whole, int unit);
 
 }  // namespace strata

@@ -16,6 +16,7 @@ struct ReductionSettings {
   std::int64_t block = 1;                       // leaves added in order before the tree
   bool fast = false;                            // the library's own sum over ranks: bits then depend on the ranks
   std::int64_t bucket = std::int64_t{1} << 20;  // [elements] that travel as one message
+  bool overlap = true;                          // messages travel while the next unit is computed; false: they are waited for at once
   int windows = 2;                              // units of a size whose gradients are computed or under way at once
 };
 

@@ -65,7 +65,8 @@ class TrainStep {
   bool stops(const Mesh& mesh, StopAgreement* stop) const;
   void run_round(StepParts& parts, LeafSource& source, std::int64_t round, std::int64_t t);
   double gradient_norm(StepParts& parts, const FlatBuffer& gradient);
-  void update(Stream& stream, const FlatBuffer& gradient, AdamwStep step);
+  void update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step);
+  void update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int unit) const;
 
   const CausalLm& model_;
   const TrainState& state_;
