@@ -16,9 +16,9 @@ namespace strata {
 namespace {
 
 // Every place a fault can happen at: STRATA_FAULT(name, step) stands there.
-constexpr std::string_view points[] = {"start",       "folder",        "inputs",       "allocated",    "leaf",
-                                       "exchange",    "update",        "validation",   "save.created", "save.half",
-                                       "save.synced", "save.verified", "save.renamed", "save.latest",  "save.done"};
+constexpr std::string_view points[] = {"start",         "folder",      "inputs",        "allocated",    "leaf",        "gather",
+                                       "scatter",       "exchange",    "update",        "spread",       "validation",  "save.created",
+                                       "save.half",     "save.synced", "save.verified", "save.renamed", "save.latest", "save.done"};
 constexpr std::string_view kinds[] = {"kill", "stop", "hang", "slow", "nan"};
 
 struct Fault {
