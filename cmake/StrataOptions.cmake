@@ -35,6 +35,8 @@ target_include_directories(strata_flags INTERFACE ${PROJECT_SOURCE_DIR}/include 
 if(STRATA_SANITIZE)
   target_compile_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE})
+  add_library(strata_keep_libraries OBJECT ${PROJECT_SOURCE_DIR}/test/support/keep_libraries.cpp)
+  target_link_libraries(strata_flags INTERFACE $<TARGET_OBJECTS:strata_keep_libraries>)
 endif()
 # Assertions stay on in every build type: a broken invariant costs a run more than a branch does.
 string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
