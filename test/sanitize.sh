@@ -20,7 +20,8 @@ cmake --preset "$preset" -B "$build" -DBUILD_TESTING=ON > /dev/null
 cmake --build "$build" -j "$(nproc)" ${STRATA_TARGETS:+--target $STRATA_TARGETS}
 prepare_mpirun
 support=$PWD/test/support
-# What a sanitizer reports goes to files, as a test that expects a failure would hide it; a process it ends leaves with code 86.
+# What a sanitizer reports goes to files, as a test that expects a failure would hide it; a process it ends leaves with code 86. (GCC's
+# UndefinedBehaviorSanitizer beside AddressSanitizer prints to stderr all the same: there the code tells.)
 reports=$PWD/$build/sanitizer-reports
 rm -rf "$reports" && mkdir -p "$reports"
 common=log_path=$reports/report:exitcode=86
