@@ -31,7 +31,7 @@ case $kind in
     export ASAN_OPTIONS=$common:detect_leaks=1:detect_stack_use_after_return=0:allocator_may_return_null=1 OMP_NUM_THREADS=1
     export LSAN_OPTIONS=$common:suppressions=$support/lsan.supp:print_suppressions=0
     export UBSAN_OPTIONS=$common:print_stacktrace=1:halt_on_error=1 ;;
-  tsan) export TSAN_OPTIONS=$common:suppressions=$support/tsan.supp:halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1 OMP_NUM_THREADS=1 ;;
+  tsan) export TSAN_OPTIONS=$common:suppressions=$support/tsan.supp:halt_on_error=1:second_deadlock_stack=1 OMP_NUM_THREADS=1 ;;
   avx2) export DNNL_MAX_CPU_ISA=AVX2 ;;
 esac
 status=0
