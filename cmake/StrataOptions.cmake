@@ -33,8 +33,10 @@ target_compile_options(strata_flags INTERFACE
   $<$<CONFIG:Release>:-O3> $<$<CONFIG:Debug>:-O1>)
 target_include_directories(strata_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
 if(STRATA_SANITIZE)
-  target_compile_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE} -fno-omit-frame-pointer -g)
+  target_compile_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(strata_flags INTERFACE -fsanitize=${STRATA_SANITIZE})
+  add_library(strata_keep_libraries OBJECT ${PROJECT_SOURCE_DIR}/test/support/keep_libraries.cpp)
+  target_link_libraries(strata_flags INTERFACE $<TARGET_OBJECTS:strata_keep_libraries>)
 endif()
 # Assertions stay on in every build type: a broken invariant costs a run more than a branch does.
 string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")

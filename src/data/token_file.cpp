@@ -196,7 +196,7 @@ const std::string& TokenFileReader::hash() const {
 
 void TokenFileReader::read(std::int64_t first, std::int64_t count, std::int32_t* to) const {
   if (first < 0 || count < 0 || count > state_->info.tokens || first > state_->info.tokens - count)
-    fail(state_->file, text("tokens ", first, " to ", first + count - 1, " are asked for; it has ", state_->info.tokens));
+    fail(state_->file, text(count, " tokens from ", first, " are asked for; it has ", state_->info.tokens));
   state_->pieces->read(first, count, to);
 }
 

@@ -170,7 +170,7 @@ DatasetInfo File::dataset(const std::string& path) const {
 
 void File::read(const DatasetInfo& info, std::int64_t first, std::int64_t count, void* to) const {
   if (first < 0 || count < 0 || count > info.elements() || first > info.elements() - count)
-    throw DataError(text(path().string(), ": elements ", first, "..", first + count - 1, " are asked of a dataset of ", info.elements()));
+    throw DataError(text(path().string(), ": ", count, " elements from ", first, " are asked of a dataset of ", info.elements()));
   const auto size = static_cast<std::int64_t>(size_of(info.type));
   auto* at = static_cast<char*>(to);
   auto left = static_cast<std::size_t>(count * size);

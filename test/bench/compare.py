@@ -78,11 +78,11 @@ def metrics(folder):
         return []
 
 
-def strata_steps(o, model, micro, batch, dtype, launch):
+def strata_steps(o, model, micro, batch, dtype, launch, *flags):
     """Tokens/s: the median of the timed steps. The run is ended before it would save a checkpoint."""
     folder, rows = path(o, "train"), o.warmup + o.steps
     shutil.rmtree(folder, ignore_errors=True)
-    command = [*launch[0], o.strata, *train_flags(o, folder, model, micro, batch, rows + 1, dtype), f"--device.threads={launch[1]}"]
+    command = [*launch[0], o.strata, *train_flags(o, folder, model, micro, batch, rows + 1, dtype), f"--device.threads={launch[1]}", *flags]
     done = run(command, o.lock, ROOT, until=lambda: len(metrics(folder)) >= rows)
     got = metrics(folder)[:rows]
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,8 +114,9 @@ def train(o):
 def ranks(o):
     model, n = model_config(o, o.layers or 8), cores()
     launches = ([*MPIRUN, "-n", str(n)], 1), ([], n)
-    rows = pairs(o, "ranks", *[lambda launch=launch: strata_steps(o, model, o.micro, n * o.micro, o.dtype, launch) for launch in launches])
-    summary(o, "ranks", f"tokens/s: {n} ranks x 1 thread beside 1 rank x {n} threads", rows,
+    rows = pairs(o, "ranks", *[lambda launch=launch: strata_steps(o, model, o.micro, n * o.micro, o.dtype, launch,
+                                                                          f"--parallel.strategy={o.strategy}") for launch in launches])
+    summary(o, "ranks", f"tokens/s, {o.strategy}: {n} ranks x 1 thread beside 1 rank x {n} threads", rows,
             dict(dtype=o.dtype, micro=o.micro, batch=n * o.micro, layers=o.layers or 8,
                  losses_equal=all(r["strata_run"]["losses"] == r["baseline_run"]["losses"] for r in rows)))
 
@@ -228,6 +229,8 @@ def main():
         c.add_argument("--layers", type=int, default=0, help="cut the model (train: 28; ranks: 8, so that two copies fit)")
         c.add_argument("--steps", type=int, default=3, help="timed")
         c.add_argument("--warmup", type=int, default=2, help="not timed")
+        if name == "ranks":
+            c.add_argument("--strategy", default="zero1")
         if name == "train":
             c.add_argument("--compile", action="store_true", help="torch.compile in the baseline")
             c.add_argument("--malloc", default="glibc", help="baseline_train.py --malloc-reuse")

@@ -3,8 +3,23 @@ import glob
 import os
 import re
 import shutil
+import sys
 
 from compare_tools import pairs, run, spread, summary
+
+INTO_MEMORY = """
+import mmap, os, sys, time
+size = os.path.getsize(sys.argv[1])
+begin = time.monotonic()
+memory = mmap.mmap(-1, size)
+memory.madvise(mmap.MADV_HUGEPAGE)
+view = memoryview(memory)
+with open(sys.argv[1], "rb", buffering=0) as file:
+    at = 0
+    while at < size:
+        at += file.readinto(view[at:at + (16 << 20)])
+print(time.monotonic() - begin)
+"""
 
 
 def timed_dd(o, *flags):
@@ -64,11 +79,24 @@ def compare(o, model_config, train_flags, path, drop_cache):
         seconds, about = timed_dd(o, f"if={state['file']}", "of=/dev/null")
         return state["bytes"] / 1e9 / seconds, about
 
+    def read_into_memory():
+        """The same file into memory of its size that was not used before, as every loader needs it: reading alone, without hashes."""
+        drop_cache(o, state["file"])
+        done = run([sys.executable, "-c", INTO_MEMORY, state["file"]], o.lock)
+        return state["bytes"] / 1e9 / float(done.out)
+
+    def dd_and_memory():
+        rate, about = dd_read()
+        return rate, {**about, "into_memory_gb_per_s": round(read_into_memory(), 3)}
+
     rows = pairs(o, "save", save, dd_best)
     summary(o, "save", "GB/s: creation, writing, hashing and fsync beside dd conv=fsync (read-back apart)", rows,
             dict(state_gb=round(state["bytes"] / 1e9, 2), read_back_s=spread([r["strata_run"]["read_back_s"] for r in rows]),
                  dd_direct_gb_per_s=spread([r["baseline_run"]["direct_gb_per_s"] for r in rows])))
     os.remove(file)
-    rows = pairs(o, "load", load, dd_read)
-    summary(o, "load", "GB/s: verifying and restoring beside dd of=/dev/null, neither cached", rows, dict(state_gb=round(state["bytes"] / 1e9, 2)))
+    rows = pairs(o, "load", load, dd_and_memory)
+    in_memory = [r["baseline_run"]["into_memory_gb_per_s"] for r in rows]
+    summary(o, "load", "GB/s: verifying and restoring beside dd of=/dev/null, neither cached", rows,
+            dict(state_gb=round(state["bytes"] / 1e9, 2), into_memory_gb_per_s=spread(in_memory),
+                 ratio_to_into_memory=spread([r["strata"] / m for r, m in zip(rows, in_memory)])))
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@
 namespace strata::test {
 
 std::string wait_until(const std::string& condition) {
-  return "for i in $(seq 1500); do " + condition + " && break; sleep 0.02; done; ";
+  return "for i in $(seq " + std::to_string(1500 * patience()) + "); do " + condition + " && break; sleep 0.02; done; ";
 }
 
 CommandResult train_beside(const std::string& run, int ranks, const std::string& options, const std::string& script) {

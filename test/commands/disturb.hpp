@@ -6,7 +6,7 @@
 
 namespace strata::test {
 
-/// What a shell has to do to wait for a condition, for half a minute at most.
+/// What a shell has to do to wait for a condition, for half a minute at most (times patience()).
 std::string wait_until(const std::string& condition);
 /// Runs `train` on `ranks` ranks (0: without mpirun) in the background of a shell, which goes on with `script`; $pid is the run.
 CommandResult train_beside(const std::string& run, int ranks, const std::string& options, const std::string& script);

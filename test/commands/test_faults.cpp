@@ -20,12 +20,14 @@ struct Interrupted {
   double seconds = 0;  // from the signal to the end
 };
 
-// Each micro-batch of the second step takes a fifth of a second; the signal comes in the middle.
+// Each micro-batch of the second step takes a fifth of a second (times patience()); the signal comes in the middle.
 Interrupted interrupt(const std::string& run, int ranks, const std::string& target, const std::string& strategy = "ddp") {
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / run / "log.txt").string(), stamp = (folder / (run + ".stamp")).string();
   Interrupted i;
-  i.result = train_beside(run, ranks, many_leaves + "--run.fault=slow:at=leaf:step=2:seconds=0.2 --parallel.strategy=" + strategy,
+  i.result = train_beside(run, ranks,
+                          many_leaves + "--run.fault=slow:at=leaf:step=2:seconds=" + std::to_string(0.2 * patience()) +
+                              " --parallel.strategy=" + strategy,
                           wait_until("grep -qs 'Step 1/' '" + log + "'") + "sleep 0.5; touch '" + stamp + "'; kill -USR1 " + target + ";");
   i.seconds = std::chrono::duration<double>(fs::file_time_type::clock::now() - fs::last_write_time(stamp)).count();
   return i;
@@ -40,7 +42,7 @@ TEST(Signal, EndsTheRunAtTheNextMicroBatchOnAnyRanks) {
 
     EXPECT_EQ(i.result.status, 75) << i.result.err;
     EXPECT_NE(i.result.err.find("Received SIGUSR1 in step 2, which is dropped: saving step 1"), std::string::npos) << i.result.err;
-    EXPECT_LT(i.seconds, 3.5) << "the step had at least four seconds to go";
+    EXPECT_LT(i.seconds, 3.5 * patience()) << "the step had at least four seconds to go";
     EXPECT_TRUE(fs::exists(RunFolder::get().checkpoint(run, 1)));
     EXPECT_FALSE(fs::exists(RunFolder::get().checkpoint(run, 2)));
     expect_same_end(run, ranks == 2 ? 3 : 2, "signal-none", many_leaves, 3);
@@ -54,7 +56,7 @@ TEST(Signal, EndsAStepInWhichRanksNeedOneAnother) {
   const Interrupted i = interrupt("signal-fsdp", 2, one, "fsdp");
 
   EXPECT_EQ(i.result.status, 75) << i.result.err;
-  EXPECT_LT(i.seconds, 3.5) << "the step had at least four seconds to go";
+  EXPECT_LT(i.seconds, 3.5 * patience()) << "the step had at least four seconds to go";
   expect_same_end("signal-fsdp", 3, "signal-none-2", many_leaves, 3);
 }
 
@@ -64,7 +66,7 @@ TEST(Signal, ToOneRankOnlyIsHeardByTheOthersAtTheirNextMicroBatch) {
 
   EXPECT_EQ(i.result.status, 75) << i.result.err;
   EXPECT_NE(i.result.err.find("saving step 1"), std::string::npos) << i.result.err;
-  EXPECT_LT(i.seconds, 4) << "each rank had more than five seconds of its step to go";
+  EXPECT_LT(i.seconds, 4 * patience()) << "each rank had more than five seconds of its step to go";
 }
 
 TEST(Signal, ASecondOneDuringTheSaveChangesNothing) {

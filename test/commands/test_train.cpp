@@ -2,7 +2,7 @@
 // codes.
 #include <gtest/gtest.h>
 
-#include "commands/run_fixture.hpp"
+#include "commands/disturb.hpp"
 
 namespace strata::test {
 namespace {
@@ -146,8 +146,8 @@ CommandResult train_and_signal(const std::string& run, const std::string& signal
   const RunFolder& folder = RunFolder::get();
   const std::string log = (folder / run / "log.txt").string();
   return run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
-                     "' train test.in --run.folder=" + run + " " + options + " & pid=$!; for i in $(seq 1500); do grep -qs 'Step 3/' '" +
-                     log + "' && break; sleep 0.02; done; kill -" + signal + " $pid; wait $pid");
+                     "' train test.in --run.folder=" + run + " " + options + " & pid=$!; " +
+                     wait_until("grep -qs 'Step 3/' '" + log + "'") + "kill -" + signal + " $pid; wait $pid");
 }
 
 TEST(Train, ASignalSavesLeavesWith75AndTheRunGoesOnToTheSameBits) {
@@ -169,8 +169,7 @@ TEST(Train, AStormOfSignalsDisturbsNoComputation) {
   const CommandResult result =
       run_command("cd '" + (folder / "").string() + "' && '" + binary() +
                   "' train test.in --run.folder=storm --train.max_steps=1000000 --schedule.steps=1000000 & pid=$!; " +
-                  "for i in $(seq 1500); do grep -qs 'Step 3/' '" + log +
-                  "' && break; sleep 0.02; done; while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
+                  wait_until("grep -qs 'Step 3/' '" + log + "'") + "while kill -USR1 $pid 2>/dev/null; do sleep 0.001; done; wait $pid");
   EXPECT_EQ(result.status, 75) << result.err;
 }
 
@@ -178,10 +177,9 @@ TEST(Train, AKilledRankEndsTheJobAndTheRunGoesOn) {
   const std::string options = "--train.max_steps=400 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2";
   const RunFolder& folder = RunFolder::get();
   const std::string latest = (folder / "killed" / "checkpoints" / "latest").string();
-  const CommandResult result =
-      run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" + binary() +
-                  "' train test.in --run.folder=killed " + options + " & pid=$!; for i in $(seq 1500); do test -e '" + latest +
-                  "' && break; sleep 0.02; done; pkill -9 -n -f run.folder=killed; wait $pid");
+  const CommandResult result = run_command("cd '" + (folder / "").string() + "' && mpirun --oversubscribe --bind-to none -n 2 '" +
+                                           binary() + "' train test.in --run.folder=killed " + options + " & pid=$!; " +
+                                           wait_until("test -e '" + latest + "'") + "pkill -9 -n -f run.folder=killed; wait $pid");
   EXPECT_EQ(result.status, 137) << result.err;
   const CommandResult resumed = folder.strata(
       3, "train", "--run.folder=killed --train.max_steps=20 --schedule.steps=400 --train.validate_every=0 --checkpoint.every=2");

@@ -6,7 +6,11 @@ foreach(file train strategies recompute faults failures other_commands check too
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
 endforeach()
 strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
-# A run that is killed a hundred times; test/torture.sh 1000 by hand.
-add_test(NAME torture.hundred COMMAND ${PROJECT_SOURCE_DIR}/test/torture.sh 100)
+# A run that is killed a hundred times (ten under a sanitizer, which slows it down); test/torture.sh 1000 by hand.
+set(kills 100)
+if(STRATA_SANITIZE)
+  set(kills 10)
+endif()
+add_test(NAME torture.hundred COMMAND ${PROJECT_SOURCE_DIR}/test/torture.sh ${kills})
 set_tests_properties(torture.hundred PROPERTIES LABELS torture TIMEOUT 1200 PROCESSORS 2 ENVIRONMENT "STRATA_BINARY=${CMAKE_BINARY_DIR}/strata")
 strata_add_test(FILE commands/test_measure_report.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include <limits>
 #include <numeric>
 #include <thread>
 
@@ -53,7 +54,8 @@ TEST_F(TokenFile, ReadsAnyStretchAcrossPieces) {
     const std::vector<std::int32_t> expected(tokens.begin() + first, tokens.begin() + first + count);
     EXPECT_EQ(read(file, first, count), expected) << first << " + " << count;
   }
-  EXPECT_THAT(message_of([&] { read(file, 4'999'999, 2); }), HasSubstr("tokens 4999999 to 5000000 are asked for; it has 5000000"));
+  EXPECT_THAT(message_of([&] { read(file, 4'999'999, 2); }), HasSubstr("2 tokens from 4999999 are asked for; it has 5000000"));
+  EXPECT_THAT(message_of([&] { read(file, std::numeric_limits<std::int64_t>::max(), 2); }), HasSubstr("it has 5000000"));
 }
 
 TEST_F(TokenFile, ThreadsMayRead) {

@@ -235,7 +235,7 @@ TEST(H5, ReadingOutsideTheDatasetIsRefused) {
   const h5::DatasetInfo info = file.dataset("/a");
   float buffer[16];
 
-  EXPECT_THAT(data_error([&] { file.read(info, 5, 6, buffer); }), HasSubstr("elements 5..10 are asked of a dataset of 10"));
+  EXPECT_THAT(data_error([&] { file.read(info, 5, 6, buffer); }), HasSubstr("6 elements from 5 are asked of a dataset of 10"));
   EXPECT_THAT(data_error([&] { file.read(info, -1, 2, buffer); }), HasSubstr("are asked of a dataset of 10"));
   EXPECT_THAT(data_error([&] { file.read(info, std::numeric_limits<std::int64_t>::max(), 2, buffer); }), HasSubstr("dataset of 10"));
   EXPECT_THAT(data_error([&] { file.dataset("/missing"); }), HasSubstr("there is no /missing"));

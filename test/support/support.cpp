@@ -36,6 +36,24 @@ fs::path shared_dir() {
   return fs::exists(folder / "golden") ? folder : fs::path();
 }
 
+const char* sanitizer() {
+#if defined(__SANITIZE_ADDRESS__)
+  return "AddressSanitizer";
+#elif defined(__SANITIZE_THREAD__)
+  return "ThreadSanitizer";
+#else
+  return nullptr;
+#endif
+}
+
+int patience() {
+#ifdef STRATA_TEST_PATIENCE
+  return STRATA_TEST_PATIENCE;
+#else
+  return 1;
+#endif
+}
+
 std::string binary() {
   const char* value = std::getenv("STRATA_BINARY");
   if (!value) throw std::runtime_error("STRATA_BINARY is not set: run the tests through ctest");

@@ -17,6 +17,12 @@ std::filesystem::path shared_dir();
 /// The strata binary of this build.
 std::string binary();
 
+/// The sanitizer this test is built with, for the reason of a skip: "AddressSanitizer", "ThreadSanitizer", or nullptr.
+const char* sanitizer();
+/// Factor for times that a test gives a program until something must have happened: 1, or more where a sanitizer slows it down. The same as
+/// that of the time limits (STRATA_TEST_PATIENCE).
+int patience();
+
 /// A fresh folder below the system's temporary folder, removed with the object.
 class TemporaryFolder {
  public:

@@ -94,7 +94,8 @@ void expect_lines(const Tokenizer& tokenizer, const std::string& content, bool w
 
 TEST_F(Reference, QwenWikitext) {
   const auto tokenizer = load_tokenizer(golden_ / "qwen3_tokenizer.json");
-  for (const auto& row : read_json(golden_ / "tokenizer_qwen_files.json")["files"]) {
+  const auto golden = read_json(golden_ / "tokenizer_qwen_files.json");
+  for (const auto& row : golden["files"]) {
     const std::string content = read_file(data_ / row["file"].get<std::string>());
     const auto ids = tokenizer->encode(content);
     EXPECT_EQ(ids.size(), row["whole"]["tokens"].get<std::size_t>());
