@@ -107,9 +107,11 @@ View ReplicaExchange::fold(const Job& job, std::size_t k) const {
   std::vector<TreeNode> nodes;
   std::vector<View> pieces;
   std::int64_t row = 0;
+  bool in_place = false;  // the leftmost piece, into which all others are added, lies where the result does
   for (int from = 0; from < replicas_.size(); ++from) {
     const auto& theirs = job.by_rank[static_cast<std::size_t>(from)];
     for (std::size_t p = 0; p < theirs.size(); ++p) {
+      if (nodes.empty()) in_place = from == replicas_.rank() && static_cast<std::size_t>(job.entries[p].buffer) == job.result;
       nodes.push_back(theirs[p]);
       if (from == replicas_.rank())  // one's own stay where they are: nobody else has this stretch
         pieces.push_back(
@@ -123,7 +125,7 @@ View ReplicaExchange::fold(const Job& job, std::size_t k) const {
   std::size_t next = 0;
   const View sum = fold_tree(job.stream, nodes, pieces, TreeNode{top, 0}, job.blocks, next);
   const View place = all_of(job.buffers[job.result], chunk.segment->unit).rows(part.first, part.count());
-  if (sum.data() != place.data()) cast(job.stream, sum, place);
+  if (!in_place) cast(job.stream, sum, place);
   return place;
 }
 

@@ -67,7 +67,7 @@ void compare(const Case& c, std::int64_t leaves) {
   TrainSetup setup(arena, mesh, model, shape);
   Stream stream = Stream::cpu(pool, arena, plan.workspace_bytes);
   EXPECT_EQ(arena.used(), plan.bytes);
-  ASSERT_EQ(arena.entries().size(), plan.entries.size());
+  EXPECT_EQ(arena.entries().size(), plan.entries.size());
   model.prepare(setup.activations());
   random_weights(stream, model.parameters(), 0.02, 1, setup.state().weights());
   stream.reset_costs();
@@ -86,11 +86,15 @@ void compare(const Case& c, std::int64_t leaves) {
       EXPECT_EQ(counted[call].sent.all(), plan.traffic[call].sent.all()) << name_of(call);
       EXPECT_EQ(counted[call].received.all(), plan.traffic[call].received.all()) << name_of(call);
     }
-    ASSERT_EQ(stream.costs().size(), plan.step.size());
+    // No assertion ends this rank early: the others would wait.
+    EXPECT_EQ(stream.costs().size(), plan.step.size());
     for (const auto& [op, cost] : stream.costs()) {
-      EXPECT_EQ(cost.calls, plan.step.at(op).calls) << op;
-      EXPECT_EQ(cost.flops, plan.step.at(op).flops) << op;
-      EXPECT_EQ(cost.bytes, plan.step.at(op).bytes) << op;
+      const auto planned = plan.step.find(op);
+      EXPECT_NE(planned, plan.step.end()) << op;
+      if (planned == plan.step.end()) continue;
+      EXPECT_EQ(cost.calls, planned->second.calls) << op;
+      EXPECT_EQ(cost.flops, planned->second.flops) << op;
+      EXPECT_EQ(cost.bytes, planned->second.bytes) << op;
     }
   }
 }
