@@ -81,7 +81,7 @@ void set_fault(const std::string& fault, int rank) {
 }
 
 void fault_point(const char* point, std::int64_t step) {
-  if (armed.kind.empty() || armed.point != point || (armed.step >= 0 && armed.step != step)) return;
+  if (step == planned_step || armed.kind.empty() || armed.point != point || (armed.step >= 0 && armed.step != step)) return;
   if (armed.kind == "kill") ::raise(SIGKILL);
   if (armed.kind == "stop") ::raise(SIGSTOP);
   while (armed.kind == "hang") std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -89,7 +89,7 @@ void fault_point(const char* point, std::int64_t step) {
 }
 
 bool fault_poisons(std::int64_t step, std::int64_t leaf) {
-  return armed.kind == "nan" && (armed.step < 0 || armed.step == step) && (armed.leaf < 0 || armed.leaf == leaf);
+  return armed.kind == "nan" && step != planned_step && (armed.step < 0 || armed.step == step) && (armed.leaf < 0 || armed.leaf == leaf);
 }
 
 }  // namespace strata

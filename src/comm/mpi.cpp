@@ -73,7 +73,7 @@ class MpiTransfer final : public Transfer {
 class MpiCommunicator final : public Communicator {
  public:
   /// Takes `comm` over.
-  explicit MpiCommunicator(MPI_Comm comm) : comm_(comm) {
+  explicit MpiCommunicator(MPI_Comm comm, const MpiCommunicator* parent = nullptr) : Communicator(parent), comm_(comm) {
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
@@ -88,6 +88,7 @@ class MpiCommunicator final : public Communicator {
     std::vector<char> names(static_cast<std::size_t>(size_) * sizeof name);
     check(MPI_Allgather(name, sizeof name, MPI_CHAR, names.data(), sizeof name, MPI_CHAR, comm_), "MPI_Allgather");
     for (int r = 0; r < size_; ++r) hosts_.emplace_back(names.data() + static_cast<std::size_t>(r) * sizeof name);
+    for (const std::string& other : hosts_) same_host_.push_back(other == hosts_[static_cast<std::size_t>(rank_)]);
   }
   ~MpiCommunicator() override {
     int finalized = 0;
@@ -103,19 +104,19 @@ class MpiCommunicator final : public Communicator {
   int local_rank() const override { return local_rank_; }
   std::string host() const override { return host_of(rank_); }
   std::string host_of(int rank) const override { return hosts_[static_cast<std::size_t>(rank)]; }
+  bool same_host(int rank) const override { return same_host_[static_cast<std::size_t>(rank)]; }
 
   void barrier() override {
     const InMpi lock(mpi_mutex());
+    count_barrier();
     const Phase::Wait wait;
     check(MPI_Barrier(comm_), "MPI_Barrier");
   }
 
   void broadcast(void* data, std::size_t bytes, int root) override {
     const InMpi lock(mpi_mutex());
-    const Phase::Wait wait;
-    for (std::size_t at = 0; at < bytes; at += piece_bytes)
-      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_),
-            "MPI_Bcast");
+    count_broadcast(bytes, root);
+    spread(data, bytes, root);
   }
 
   void all_gather(const void* mine, std::size_t bytes, void* all) override {
@@ -125,6 +126,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) override {
     const InMpi lock(mpi_mutex());
+    count_gather(counts);
     char* base = static_cast<char*>(all);
     std::vector<std::size_t> begin(counts.size() + 1, 0);
     std::partial_sum(counts.begin(), counts.end(), begin.begin() + 1);
@@ -138,7 +140,7 @@ class MpiCommunicator final : public Communicator {
       return;
     }
     for (int root = 0; root < size_; ++root)
-      broadcast(base + begin[static_cast<std::size_t>(root)], counts[static_cast<std::size_t>(root)], root);
+      spread(base + begin[static_cast<std::size_t>(root)], counts[static_cast<std::size_t>(root)], root);
   }
 
   std::int64_t all_sum(std::int64_t value) override { return reduce(value, MPI_SUM); }
@@ -147,6 +149,7 @@ class MpiCommunicator final : public Communicator {
 
   void exchange(std::span<const Message> sends, std::span<const Message> receives) override {
     const InMpi lock(mpi_mutex());
+    count_messages(Call::exchange, sends, receives);
     std::vector<MPI_Request> requests;
     std::vector<const Message*> own;
     for (const Message& m : receives)
@@ -173,6 +176,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override {
+    count_messages(call_of(channel), sends, receives);
     return std::make_unique<MpiTransfer>(comm_, sends, receives, first_channel_tag + static_cast<int>(channel), local_size_ < size_);
   }
 
@@ -184,7 +188,7 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Group_incl(all, static_cast<int>(ranks.size()), ranks.data(), &some), "MPI_Group_incl");
     check(MPI_Comm_create_group(comm_, some, 0, &comm), "MPI_Comm_create_group");
     MPI_Group_free(&some), MPI_Group_free(&all);
-    return std::make_unique<MpiCommunicator>(comm);
+    return std::make_unique<MpiCommunicator>(comm, this);
   }
 
   void all_reduce_sum_fast(float* data, std::size_t count) override { reduce_fast(data, count, MPI_FLOAT); }
@@ -209,6 +213,7 @@ class MpiCommunicator final : public Communicator {
 
   std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) override {
     const InMpi lock(mpi_mutex());
+    count_reduce(Call::reduce, sizeof value);
     std::int64_t result = 0;
     MPI_Request request = MPI_REQUEST_NULL;
     const Phase::Wait wait;
@@ -226,8 +231,15 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  void spread(void* data, std::size_t bytes, int root) {
+    const Phase::Wait wait;
+    for (std::size_t at = 0; at < bytes; at += piece_bytes)
+      check(MPI_Bcast(static_cast<char*>(data) + at, static_cast<int>(std::min(piece_bytes, bytes - at)), MPI_BYTE, root, comm_),
+            "MPI_Bcast");
+  }
   std::int64_t reduce(std::int64_t value, MPI_Op op) {
     const InMpi lock(mpi_mutex());
+    count_reduce(Call::reduce, sizeof value);
     std::int64_t result = 0;
     const Phase::Wait wait;
     check(MPI_Allreduce(&value, &result, 1, MPI_INT64_T, op, comm_), "MPI_Allreduce");
@@ -236,6 +248,7 @@ class MpiCommunicator final : public Communicator {
   template <class T>
   void reduce_fast(T* data, std::size_t count, MPI_Datatype type) {
     const InMpi lock(mpi_mutex());
+    count_reduce(Call::fast_reduce, count * sizeof(T));
     const std::size_t piece = piece_bytes / sizeof(T);
     const Phase::Wait wait;
     for (std::size_t at = 0; at < count; at += piece)
@@ -245,6 +258,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::vector<std::string> hosts_;
+  std::vector<bool> same_host_;  // as this rank
   std::deque<std::pair<int, MPI_Request>> notes_;
 };
 

@@ -1,6 +1,7 @@
 // strata check: everything that can be known before a run, said at once.
 #include <cstdio>
 
+#include "commands/alternatives.hpp"
 #include "commands/check_report.hpp"
 #include "strata/io/file.hpp"
 
@@ -26,7 +27,7 @@ void add_mistakes(Preflight& p) {
     p.findings.tell({Severity::warning, ExitCode::done, "deck.old_name", "", "", warning, "use the new name"});
 }
 
-int check_run(const Session& session) {
+int check_run(Session& session) {
   const CheckConfig& config = session.settings().check;
   std::optional<BatchScript> script;
   std::string unreadable;
@@ -36,6 +37,7 @@ int check_run(const Session& session) {
       unreadable = e.what();
     }
   const auto launch = planned_launch(session, script);
+  settle_strategy(session, *launch);
   Preflight p(session, *launch, true);
   p.elsewhere = script.has_value();
   if (script && script->threads() > 0 && session.settings().device.threads == 0) p.threads = script->threads();

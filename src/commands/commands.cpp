@@ -38,6 +38,17 @@ worst finding: 2 deck, 3 data or weights, 4 does not fit.
 
 Keys: strata keys check; doc/check.md lists the findings
 )";
+constexpr const char* plan_help = R"(strata plan [deck ...] [--plan.ranks=N] [--plan.machine=FILE] [--plan.compare=true] [--json]
+
+What a run allocates, computes and sends on any number of ranks, without data, weights or GPU: memory of a rank to the byte, communication and operations of a step; with a
+machine file (strata measure) the time of a step, tokens per second, and how it scales. plan.compare: a table of strategies, micro-batches and recomputation that fit,
+fastest first, with the lines to paste. One process; writes nothing. Exit code 4: it does not fit.
+
+  strata plan input/qwen3-0.6b-wikitext.in --plan.ranks=16 --plan.machine=input/machines/cluster.in
+  strata plan input/qwen3-0.6b-wikitext.in --plan.ranks=16 --plan.machine=input/machines/cluster.in --plan.compare=true
+
+Keys: strata keys plan; doc/plan.md
+)";
 constexpr const char* evaluate_help = R"(strata evaluate [deck ...] [--section.key=value ...] [--json]
 
 Loss and perplexity of a checkpoint (evaluate.checkpoint: a file, or a run's folder of checkpoints) or of model.weights on a token file (evaluate.data, by default
@@ -116,6 +127,8 @@ const std::vector<Command>& commands() {
       {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, true, run_train},
       {"check", "says what is wrong with a training run before it starts; exit code 0 only if it can", check_help, true, true, false,
        run_check, true},
+      {"plan", "memory, communication and time of a step on any number of ranks, before there are any", plan_help, true, false, false,
+       run_plan, true},
       {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},

@@ -3,13 +3,16 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
+#include "commands/measure_ops.hpp"
 #include "commands/measure_report.hpp"
 #include "commands/model_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
 #include "strata/deck/machine_file.hpp"
+#include "strata/device/op_times.hpp"
 #include "strata/device/peaks.hpp"
 #include "strata/io/disk_rate.hpp"
 #include "strata/io/file.hpp"
@@ -48,13 +51,20 @@ struct RankRates {
   double read = 0, copy = 0, triad = 0;
   double disk_write = 0, disk_read = 0;
   double products[20][4] = {};  // best, median, early, late
+  double ops[320] = {};
 };
 
 class MeasureCommand {
  public:
   explicit MeasureCommand(Session& session)
-      : session_(session), c_(session.settings().measure), comm_(session.comm), pool_(threads_of(session)), stream_(Stream::cpu(pool_)) {
+      : session_(session),
+        c_(session.settings().measure),
+        comm_(session.comm),
+        ops_(ops_to_measure(c_.seconds)),
+        pool_(threads_of(session)),
+        stream_(Stream::cpu(pool_)) {
     STRATA_ASSERT(shapes().size() <= std::size(RankRates{}.products), shapes().size(), " products");
+    STRATA_ASSERT(ops_.size() <= std::size(RankRates{}.ops), ops_.size(), " ops");
   }
 
   int run() {
@@ -62,6 +72,7 @@ class MeasureCommand {
     log_info(text(comm_.size(), comm_.size() == 1 ? " rank" : " ranks", " of ", pool_.threads(), " threads, about ", c_.seconds, " s"));
     RankRates mine;
     measure_compute(mine);
+    measure_ops(mine);
     measure_memory(mine);
     measure_disk(mine);
     Measurement found = put_together(mine);
@@ -75,7 +86,7 @@ class MeasureCommand {
 
  private:
   void measure_compute(RankRates& mine) {
-    const auto peak_time = 0.08 * c_.seconds, time = 0.3 * c_.seconds / static_cast<double>(shapes().size());
+    const auto peak_time = 0.04 * c_.seconds, time = 0.1 * c_.seconds / static_cast<double>(shapes().size());
     mine.threads = pool_.threads(), mine.cores = default_threads(1), mine.memory = static_cast<double>(physical_memory());
     mine.clock = clock_rate(pool_);
     for (std::size_t i = 0; i < shapes().size(); ++i) {
@@ -87,6 +98,17 @@ class MeasureCommand {
       std::copy_n(values, 4, mine.products[i]);
     }
     log_info("Products measured");
+  }
+
+  void measure_ops(RankRates& mine) {
+    std::optional<OpRates> rates;
+    guarded(comm_, [&] { rates.emplace(stream_, OpRates::memory_for(ops_)); });
+    const double time = 0.35 * c_.seconds / static_cast<double>(ops_.size());
+    comm_.barrier();
+    guarded(comm_, [&] {
+      for (std::size_t i = 0; i < ops_.size(); ++i) mine.ops[i] = rates->rate(ops_[i], time);
+    });
+    log_info(text(ops_.size(), " ops measured"));
   }
 
   void measure_memory(RankRates& mine) {
@@ -112,7 +134,7 @@ class MeasureCommand {
     log_info("Disk measured in " + c_.folder);
   }
 
-  static void add_rank(HostRates& host, const RankRates& r) {
+  void add_rank(HostRates& host, const RankRates& r) const {
     Machine& m = host.machine;
     host.ranks += 1;
     m.cores = std::min(m.cores + static_cast<std::int64_t>(r.threads), static_cast<std::int64_t>(r.cores)),
@@ -129,6 +151,8 @@ class MeasureCommand {
       p.best += r.products[i][0], p.median += r.products[i][1], p.early += r.products[i][2], p.late += r.products[i][3];
       m.products[p.name] = p.median * 1e-9;
     }
+    for (std::size_t i = 0; i < ops_.size(); ++i)
+      if (r.ops[i] > 0) m.ops[op_name(ops_[i].op, ops_[i].sizes)] += r.ops[i] * 1e-9;
     m.fp32_gflops = host.products[peak_of_f32].best * 1e-9, m.bf16_gflops = host.products[peak_of_bf16].best * 1e-9;
     m.fp64_gflops = host.products[peak_of_f64].best * 1e-9;
   }
@@ -178,6 +202,7 @@ class MeasureCommand {
   Session& session_;
   const MeasureConfig& c_;
   Communicator& comm_;
+  std::vector<MeasuredOp> ops_;
   ThreadPool pool_;
   Stream stream_;
 };

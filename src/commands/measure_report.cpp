@@ -86,6 +86,12 @@ Machine median_machine(const std::vector<HostRates>& hosts) {
     for (const HostRates& h : hosts) values.push_back(h.machine.products.at(name));
     rate = median(values);
   }
+  for (auto& [name, rate] : machine.ops) {
+    values.clear();
+    for (const HostRates& h : hosts)
+      if (const auto found = h.machine.ops.find(name); found != h.machine.ops.end()) values.push_back(found->second);
+    rate = median(values);
+  }
   return machine;
 }
 
@@ -97,6 +103,7 @@ std::string measurement_text(const Measurement& found) {
     if (m.*number.field > 0) out += formatted("  %-20s %10.4g %s\n", number.name, m.*number.field, number.unit);
   out += "products [GFLOP/s], C[m,n] = A[m,k] B[k,n], all cores\n";
   for (const auto& [name, rate] : m.products) out += formatted("  %-28s %8.1f\n", name.c_str(), rate);
+  if (!m.ops.empty()) out += text(m.ops.size(), " rates of ops by size: in the machine file, for strata plan\n");
   if (!found.links.empty()) out += "links\n";
   for (std::size_t i = 0; i < found.links.size(); ++i) {
     const LinkRate& link = found.links[i];
@@ -123,7 +130,7 @@ nlohmann::ordered_json machine_json(const Machine& m) {
   json["memory_read_gbs"] = m.read_gbs, json["memory_copy_gbs"] = m.copy_gbs, json["memory_triad_gbs"] = m.triad_gbs;
   json["pool_us"] = m.pool_us, json["disk_write_gbs"] = m.disk_write_gbs, json["disk_read_gbs"] = m.disk_read_gbs;
   json["clock_mhz"] = m.clock_mhz, json["loaded_clock_mhz"] = m.loaded_clock_mhz;
-  json["products_gflops"] = m.products;
+  json["products_gflops"] = m.products, json["ops"] = m.ops;
   return json;
 }
 

@@ -27,7 +27,7 @@ struct Preflight {
   const Communicator& launch;
   const bool thorough;
   DamagedCheckpoints damaged;  // known from an earlier try to restore them
-  int threads;  // of a rank
+  int threads;                 // of a rank
   Findings findings;
 
   std::optional<CausalConfig> config;
@@ -57,6 +57,8 @@ std::string find_checkpoint(Preflight& p);
 void check_checkpoint(Preflight& p, const std::string& path);
 /// model.weights against the model, from headers alone; nothing to do when a run is resumed.
 void check_weights_source(Preflight& p);
+/// The plan of a step and its memory, and what checkpoints add to it. The model and the batch must be there.
+void make_plan(Preflight& p);
 /// The memory plan, and this host's memory against it.
 void check_memory(Preflight& p);
 
@@ -67,5 +69,15 @@ void check_disk(Preflight& p);
 
 /// What decides a run's memory.
 TrainShape train_shape(const Preflight& p);
+TrainShape train_shape(const Settings& s, int ranks);
+
+/// What a rank of a run with these settings takes.
+struct RankPlan {
+  TrainPlan plan;
+  std::int64_t snapshot_bytes = 0, checkpoint_bytes = 0;  // as in Preflight
+  std::int64_t bytes() const { return plan.bytes + snapshot_bytes; }
+};
+/// Throws DeckError where the ranks do not suit the strategy. Local.
+RankPlan plan_rank(const CausalLm& model, const Settings& s, const Communicator& launch, int threads);
 
 }  // namespace strata

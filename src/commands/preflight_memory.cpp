@@ -1,7 +1,7 @@
 // Preflight of memory: the arena's exact table, and what this host can give.
 #include <algorithm>
 
-#include "commands/preflight.hpp"
+#include "commands/alternatives.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/writer.hpp"
@@ -9,38 +9,49 @@
 namespace strata {
 
 TrainShape train_shape(const Preflight& p) {
+  return train_shape(p.s, p.launch.size());
+}
+
+TrainShape train_shape(const Settings& s, int ranks) {
   TrainShape shape;
-  shape.pass = {p.s.batch.micro, p.s.data.sequence};
-  shape.compute = compute_type(p.session);
-  shape.document_mask = p.s.data.mask_documents;
-  shape.activations = activation_policy(p.s.parallel);
+  shape.pass = {s.batch.micro, s.data.sequence};
+  shape.compute = dtype_from_name(s.precision.compute);
+  shape.document_mask = s.data.mask_documents;
+  shape.activations = activation_policy(s.parallel);
   TrainConfig one_step;  // the leaves of a step follow from the batch alone
   one_step.max_steps = 1;
-  shape.reduction.most_leaves = StepPlan(p.s.batch, one_step, 1, p.launch.size()).most_leaves();
-  shape.reduction.block = p.s.batch.block;
-  shape.reduction.fast = p.s.parallel.reduction == "fast";
-  shape.reduction.bucket = p.s.parallel.bucket;
-  shape.reduction.overlap = p.s.parallel.overlap;
-  shape.strategy = p.s.parallel.strategy;
-  shape.group = static_cast<int>(p.s.parallel.group);
-  shape.prefetch = p.s.parallel.overlap ? static_cast<int>(p.s.parallel.prefetch) : 0;
-  const auto offloads = [&](const char* what) { return std::ranges::count(p.s.parallel.offload, what) > 0; };
+  shape.reduction.most_leaves = StepPlan(s.batch, one_step, 1, ranks).most_leaves();
+  shape.reduction.block = s.batch.block;
+  shape.reduction.fast = s.parallel.reduction == "fast";
+  shape.reduction.bucket = s.parallel.bucket;
+  shape.reduction.overlap = s.parallel.overlap;
+  shape.strategy = s.parallel.strategy;
+  shape.group = static_cast<int>(s.parallel.group);
+  shape.prefetch = s.parallel.overlap ? static_cast<int>(s.parallel.prefetch) : 0;
+  const auto offloads = [&](const char* what) { return std::ranges::count(s.parallel.offload, what) > 0; };
   shape.offload_parameters = offloads("parameters"), shape.offload_optimizer = offloads("optimizer");
-  shape.step = {p.s.optimizer, p.s.train.clip, p.s.train.loss == "microbatch_mean", p.s.train.non_finite == "skip"};
+  shape.step = {s.optimizer, s.train.clip, s.train.loss == "microbatch_mean", s.train.non_finite == "skip"};
   return shape;
 }
 
-namespace {
+RankPlan plan_rank(const CausalLm& model, const Settings& s, const Communicator& launch, int threads) {
+  RankPlan rank{plan_training(launch, model, train_shape(s, launch.size()), threads), 0, 0};
+  Arena counting;
+  const auto ranks = make_plan_communicator(launch.size(), launch.local_size());
+  const Mesh mesh(*ranks, strategy_of(s.parallel.strategy), static_cast<int>(s.parallel.group));
+  const TrainState state(counting, dtype_from_name(s.precision.compute), StateLayout::of(model.parameters(), mesh));
+  rank.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors());
+  if (s.checkpoint.asynchronous) rank.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors());
+  return rank;
+}
 
 void make_plan(Preflight& p) {
-  p.plan.emplace(plan_training(p.launch, *p.model, train_shape(p), p.threads));
-  Arena counting;
-  const auto ranks = make_plan_communicator(p.launch.size(), p.launch.local_size());
-  const Mesh mesh(*ranks, strategy_of(p.s.parallel.strategy), static_cast<int>(p.s.parallel.group));
-  const TrainState state(counting, compute_type(p.session), StateLayout::of(p.model->parameters(), mesh));
-  p.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors());
-  if (p.s.checkpoint.asynchronous) p.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors());
+  RankPlan rank = plan_rank(*p.model, p.s, p.launch, p.threads);
+  p.plan.emplace(std::move(rank.plan));
+  p.checkpoint_bytes = rank.checkpoint_bytes, p.snapshot_bytes = rank.snapshot_bytes;
 }
+
+namespace {
 
 // The least recomputation beyond the deck's with which this host's memory suffices, in words; empty: none does. The plan stays.
 std::string recomputation_that_fits(const Preflight& p) {
@@ -69,8 +80,9 @@ void check_memory(Preflight& p) {
       text("this run needs ", bytes_text(static_cast<double>(p.memory_needed)), " on ", p.launch.host(), " (", p.launch.local_size(),
            p.launch.local_size() == 1 ? " rank of " : " ranks of ", bytes_text(static_cast<double>(one)), "), ",
            bytes_text(static_cast<double>(p.memory_available)), " are free");
+  const std::string change = smallest_change(p, p.memory_available);
   const std::string remedy =
-      recomputation_that_fits(p) +
+      recomputation_that_fits(p) + (change.empty() ? "" : change + "; or ") +
       "fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less";
   if (p.elsewhere)
     p.findings.warning("memory.here", "batch.micro", found + " here", "the batch script's hosts need that much; " + remedy);

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "commands/preflight.hpp"
+#include "commands/plan_report.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
@@ -119,7 +119,7 @@ class TrainCommand {
       log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(run_.snapshot_bytes)),
                     " per rank while checkpoints are written in the background"));
     guarded(comm_, [&] {
-      if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", table + "\n\n" + work_table(plan));
+      if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", foreseen(plan));
       arena_.emplace(plan.bytes);
     });
     pool_.emplace(threads_);
@@ -130,15 +130,27 @@ class TrainCommand {
     run_.model->prepare(setup_->activations());
   }
 
-  std::string work_table(const TrainPlan& plan) const {
-    std::string table = "Work of one micro-batch, forward and backward\n";
-    char line[160];
-    for (const auto& [name, cost] : plan.leaf) {
-      std::snprintf(line, sizeof line, "  %-32s %8lld calls %12.4g GFLOP %12.4g GB\n", name.c_str(), static_cast<long long>(cost.calls),
-                    cost.flops * 1e-9, cost.bytes * 1e-9);
-      table += line;
-    }
-    return table;
+  // plan.txt before the run: memory by name, work and communication of a step, and its time where the machine is known.
+  std::string foreseen(const TrainPlan& plan) {
+    std::string all = plan_memory_text(run_) + "\n" + work_text(plan);
+    if (const std::string traffic = traffic_text(plan.traffic); !traffic.empty()) all += "\n" + traffic;
+    if (!run_.machine) return all;
+    const Site site{*run_.machine, comm_.size(), comm_.local_size(), threads_};
+    const StepTime time = foresee_step(plan, site, plan.leaves * s_.batch.micro * s_.data.sequence, s_.precision.compute);
+    foreseen_seconds_ = time.seconds();
+    return all + "\n" + time_text(time);
+  }
+
+  // And after it.
+  void write_what_came(const LoopResult& result) const {
+    if (comm_.rank() != 0 || result.steps == 0) return;
+    std::string came = text("What came, rank 0\n  steps of this launch      ", result.steps, "\n  median step               ",
+                            result.step_seconds * 1e3, " ms");
+    if (foreseen_seconds_ > 0) came += text(", ", result.step_seconds / foreseen_seconds_, " of what was foreseen");
+    came += text("\n  arena                     ", arena_->used(), " bytes, as planned\n  peak resident memory      ", peak_memory_bytes(),
+                 " bytes, with what libraries and the data take\n");
+    const fs::path path = fs::path(s_.run.folder) / "plan.txt";
+    write_text_atomically(path, read_text(path) + "\n" + came);
   }
 
   void fill_state() {
@@ -256,7 +268,7 @@ class TrainCommand {
 
   void finish(const LoopResult& result) {
     const RunRecord& r = result.record;
-    guarded(comm_, [&] { write_profile(result.profile); });
+    guarded(comm_, [&] { write_what_came(result), write_profile(result.profile); });
     if (result.interrupted) {
       log_info(text("Stopped after step ", r.step, " with a checkpoint; the same command continues from there"));
       return;
@@ -277,6 +289,7 @@ class TrainCommand {
   int threads_;
   DType compute_;
   Preflight run_;
+  double foreseen_seconds_ = 0;  // of a step; 0: the machine is not known
   std::optional<ThreadPool> pool_;
   std::optional<Arena> arena_;
   std::optional<Mesh> mesh_;
@@ -289,6 +302,7 @@ class TrainCommand {
 }  // namespace
 
 int run_train(Session& session) {
+  agree_strategy(session);
   for (DamagedCheckpoints damaged;;) {
     try {
       return TrainCommand(session, damaged).run();

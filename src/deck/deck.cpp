@@ -160,6 +160,16 @@ Deck Deck::gather(const std::vector<DeckSource>& sources, const std::vector<std:
   return builder.finish(mistakes);
 }
 
+std::optional<Deck> Deck::with(const std::string& key, const std::string& value, const std::string& where) const {
+  Problems problems;
+  const auto entry = scan_override(
+      "--" + key + "=" + value, [](const std::string&, const std::string&) { return false; }, process_environment, problems);
+  Deck changed = *this;
+  if (!entry || !entry->usable || !known_key(key).set(changed.settings_, entry->items).empty()) return std::nullopt;
+  changed.where_[key] = where;
+  return changed;
+}
+
 std::string Deck::where(std::string_view key) const {
   const auto found = where_.find(known_key(key).full_name());
   return found == where_.end() ? "default" : found->second;

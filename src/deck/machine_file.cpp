@@ -11,6 +11,7 @@
 #include "deck/scan.hpp"
 #include "deck/text_tools.hpp"
 #include "strata/base/error.hpp"
+#include "strata/device/op_times.hpp"
 #include "strata/device/peaks.hpp"
 
 namespace strata {
@@ -47,6 +48,7 @@ const std::vector<MachineKey>& table() {
       words("machine", "measured", "when and by what", &M::measured),
       whole("machine", "cores", true, "cores of a node that Strata may use", &M::cores),
       whole("machine", "memory", false, "[bytes] of a node", &M::memory_bytes),
+      whole("machine", "ranks", false, "ranks that a node is to run, for strata plan", &M::ranks),
       number("compute", "fp32", true, "[GFLOP/s] best matrix product, all cores of a node", &M::fp32_gflops),
       number("compute", "bf16", true, "[GFLOP/s]", &M::bf16_gflops),
       number("compute", "fp64", true, "[GFLOP/s]", &M::fp64_gflops),
@@ -73,7 +75,7 @@ const std::vector<std::string>& sections() {
     std::vector<std::string> all;
     for (const MachineKey& key : table())
       if (all.empty() || all.back() != key.section) all.push_back(key.section);
-    all.push_back("products");
+    all.push_back("products"), all.push_back("ops");
     return all;
   }();
   return names;
@@ -117,6 +119,13 @@ std::string read_entry(const Entry& entry, Machine& machine) {
     if (!parse_product_shape(entry.key, shape))
       return "expected the name of a product like bf16_nt_512x3072x1024 (type, which sides are stored transposed, m x n x k)";
     return read_positive(entry.items, machine.products[entry.key]);
+  }
+  if (entry.section == "ops") {
+    std::string op;
+    OpSizes sizes;
+    if (!parse_op_name(entry.key, op, sizes))
+      return "expected the name of an op with its type and sizes, like attention_forward_bf16_16x512x128";
+    return read_positive(entry.items, machine.ops[entry.key]);
   }
   std::vector<std::string> names;
   for (const MachineKey& key : table()) {
@@ -190,6 +199,11 @@ std::string machine_text(const Machine& machine) {
         "\n# [GFLOP/s] C[m,n] = A[m,k] B[k,n], median; nt: as in a forward pass, nn: gradient of the input, tn: of the "
         "weight\n[products]\n";
   for (const auto& [name, rate] : machine.products) out += padded(name, 32) + " = " + number_text(rate) + "\n";
+  if (!machine.ops.empty())
+    out +=
+        "\n# [GFLOP/s] linear maps (rows x out x in as products), attention (heads x length x head size), cross-entropy (rows x width x "
+        "vocabulary); [GB/s] all others\n[ops]\n";
+  for (const auto& [name, rate] : machine.ops) out += padded(name, 52) + " = " + number_text(rate) + "\n";
   return out;
 }
 

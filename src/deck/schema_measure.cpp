@@ -17,7 +17,20 @@ Section schema_plan() {
   Table<C> table("plan", "Foreseeing a run.", &Settings::plan);
   table
       .row("machine", &C::machine, Text(), "",
-           "Machine file of strata measure, for the floors of the profile; empty: the peaks are measured at the run's start.")
+           "Machine file of strata measure, for times that are foreseen and the floors of the profile; empty: no times, and the profile "
+           "measures the peaks at the run's start.")
+      .launch();
+  table
+      .row("ranks", &C::ranks, Whole::between(1, 1 << 20).word("auto", 0), "",
+           "Ranks that strata plan assumes; auto: those that are started.")
+      .launch();
+  table
+      .row("ranks_per_host", &C::ranks_per_host, Whole::between(1, 1 << 16).word("auto", 0), "",
+           "How many of them are on a host; auto: what the machine file says, otherwise one for each core.")
+      .launch();
+  table
+      .row("compare", &C::compare, Flag(), "",
+           "Whether strata plan compares strategies, micro-batches and recomputation, fastest first, instead of planning one run.")
       .launch();
   return table.done();
 }

@@ -10,12 +10,13 @@ Section schema_parallel() {
   table
       .row("strategy", &C::strategy,
            Choice(
-               {{"ddp", "zero1", "zero2", "fsdp", "hybrid"},
-                {"auto"},
+               {{"ddp", "zero1", "zero2", "fsdp", "hybrid", "auto"},
+                {},
                 {{"NO_SHARD", "ddp"}, {"SHARD_GRAD_OP", "zero2"}, {"FULL_SHARD", "fsdp"}, {"zero3", "fsdp"}, {"HYBRID_SHARD", "hybrid"}}}),
            "",
            "What every rank keeps: ddp everything; zero1 its shard of the optimizer's state, zero2 of the gradients too, fsdp of the "
-           "parameters too; hybrid as fsdp among the ranks of a host.")
+           "parameters too; hybrid as fsdp among the ranks of a host. auto: the one of them that strata plan foresees to be the fastest of "
+           "those that fit.")
       .launch();
   table.row("group", &C::group, Whole::between(0, 1u << 20), "ranks", "Ranks of a group of strategy hybrid; 0: those of a host.").launch();
   table

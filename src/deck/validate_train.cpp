@@ -49,7 +49,7 @@ void validate_batch(Validation& v) {
 void validate_train(Validation& v) {
   if (!v.trains()) return;
   const auto& s = v.settings();
-  if (s.train.max_steps == 0 && s.train.epochs == 0) v.missing("train.max_steps", "a run needs an end; give it, or train.epochs, or both");
+  if (s.train.max_steps == 0 && s.train.epochs == 0 && v.command != "plan") v.missing("train.max_steps", "a run needs an end; give it, or train.epochs, or both");
   if (s.train.early_stopping > 0 && s.data.validation.empty())
     v.refuse("train.early_stopping", "needs a validation set, and data.validation is empty");
   if (s.train.early_stopping > 0 && s.train.validate_every == 0) {

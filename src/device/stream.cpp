@@ -6,9 +6,12 @@
 
 namespace strata {
 
-/// Memory of streams without an arena.
+/// Memory of streams without an arena; on plan, the rows of the op that was recorded last, which often comes again millions of times.
 struct Stream::Grown {
   std::unique_ptr<Arena> scratch, workspace;
+  const char* op = nullptr;
+  OpSizes sizes;
+  OpCost *cost = nullptr, *planned = nullptr;
 };
 
 Stream::Stream(DeviceKind kind, ThreadPool* pool) : kind_(kind), pool_(pool) {}
@@ -16,7 +19,9 @@ Stream::Stream(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
 Stream Stream::plan() {
-  return Stream(DeviceKind::plan, nullptr);
+  Stream stream(DeviceKind::plan, nullptr);
+  stream.grown_ = std::make_unique<Grown>();
+  return stream;
 }
 
 Stream Stream::cpu(ThreadPool& pool) {
@@ -61,10 +66,17 @@ void* Stream::worker_scratch(int worker) {
   return scratch_ + worker * worker_scratch_bytes;
 }
 
-Stream::Timed Stream::record(const char* op, double flops, double bytes) {
+Stream::Timed Stream::record(const char* op, double flops, double bytes, const OpSizes& sizes) {
   if (meanwhile_) meanwhile_();
-  OpCost& cost = costs_[op];
-  cost.calls += 1, cost.flops += flops, cost.bytes += bytes;
+  const auto add = [&](OpCost& cost) { cost.calls += 1, cost.flops += flops, cost.bytes += bytes; };
+  if (planning()) {
+    Grown& last = *grown_;
+    if (costs_.empty() || last.op != op || last.sizes != sizes)
+      last.op = op, last.sizes = sizes, last.cost = &costs_[op], last.planned = &planned_[{op, sizes}];
+    add(*last.cost), add(*last.planned);
+  } else {
+    add(costs_[op]);
+  }
   if (!profiling_) return {nullptr, nullptr, false};
   OpCost& row = whole_ ? *current_ : profile_[op];
   row.flops += flops, row.bytes += bytes;

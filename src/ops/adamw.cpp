@@ -27,7 +27,8 @@ void adamw_update(Stream& stream, View weight, View remainder, ConstView gradien
   // Per element: scale; m in three operations, v in four; p in seven.
   const auto timed = stream.record(
       op, 15 * count_of(weight.elements()),
-      count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()));
+      count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()),
+      {weight.type(), {weight.elements()}});
   if (stream.planning()) return;
   cpu::adamw_update(stream, weight, remainder, gradient, exp_avg, exp_avg_sq, step);
 }

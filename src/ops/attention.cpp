@@ -27,6 +27,11 @@ void check_lse(const char* op, const ConstView& lse, const ConstView& q) {
   expect_contiguous(op, "lse", lse);
 }
 
+// Heads of all sequences, length, head size.
+OpSizes sizes_of(const ConstView& q) {
+  return {q.type(), {q.size(0) * q.size(2), q.size(1), q.size(3)}};
+}
+
 }  // namespace
 
 void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView first_key, double scale, View o, View lse) {
@@ -36,7 +41,7 @@ void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, Co
   if (lse.given()) check_lse(op, lse, q);
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum.
   const auto timed = stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4),
-                                   count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)));
+                                   count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)), sizes_of(q));
   if (stream.planning()) return;
   cpu::attention_forward(stream, q, k, v, first_key, scale, o, lse);
 }
@@ -51,8 +56,9 @@ void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k
   expect_shape(op, "dk", dk, k.shape()), expect_type(op, "dk", dk, q.type());
   expect_shape(op, "dv", dv, k.shape()), expect_type(op, "dv", dv, q.type());
   // Per pair: five products over hd, then scale, subtract, exponential (counted as one), subtract and multiply; and D.
-  const auto timed = stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
-                                   count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()));
+  const auto timed =
+      stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
+                    count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()), sizes_of(q));
   void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
   if (stream.planning()) return;
   cpu::attention_backward(stream, {dout, q, k, v, o, lse, first_key, scale, dq, dk, dv}, workspace);
@@ -69,8 +75,9 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
   STRATA_ASSERT(nkv > 0 && q.size(1) % nkv == 0, op, ": ", q.size(1), " query heads do not divide into ", nkv, " groups");
   STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
   // The cost of a full cache: what is planned is what is recorded, whatever the lengths.
-  const auto timed = stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
-                                   count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()));
+  const auto timed =
+      stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
+                    count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()), {q.type(), {B * q.size(1), k_cache.size(1), q.size(2)}});
   if (stream.planning()) return;
   cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
 }

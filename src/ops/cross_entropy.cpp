@@ -17,6 +17,11 @@ void check(const char* op, const ConstView& x, const ConstView& weight, const Co
   STRATA_ASSERT(V >= 1, op, ": an empty vocabulary");
 }
 
+// Rows, width, vocabulary.
+OpSizes sizes_of(const ConstView& x, const ConstView& weight) {
+  return {x.type(), {x.size(0), x.size(1), weight.size(0)}};
+}
+
 }  // namespace
 
 void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight, ConstView labels, View row_loss) {
@@ -24,7 +29,8 @@ void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight,
   check(op, x, weight, labels, row_loss);
   const auto R = count_of(x.size(0)), H = count_of(x.size(1)), V = count_of(weight.size(0));
   // Per logit: the product, then compare, subtract, exponential (counted as one) and sum.
-  const auto timed = stream.record(op, 2 * R * V * H + 4 * R * V, count_of(x.bytes() + weight.bytes() + labels.bytes() + row_loss.bytes()));
+  const auto timed = stream.record(op, 2 * R * V * H + 4 * R * V, count_of(x.bytes() + weight.bytes() + labels.bytes() + row_loss.bytes()),
+                                   sizes_of(x, weight));
   void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
   if (stream.planning()) return;
   cpu::linear_cross_entropy_forward(stream, x, weight, labels, row_loss, workspace);
@@ -40,7 +46,8 @@ void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight
   // Per logit: three products, then compare, subtract, exponential (counted as one), sum and scaling.
   const auto timed = stream.record(op, 6 * R * V * H + 5 * R * V,
                                    count_of(x.bytes() + 2 * weight.bytes() + labels.bytes() + row_loss.bytes() + dx.bytes() +
-                                            dweight.bytes() * (write == Write::add ? 2 : 1)));
+                                            dweight.bytes() * (write == Write::add ? 2 : 1)),
+                                   sizes_of(x, weight));
   void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
   if (stream.planning()) return;
   cpu::linear_cross_entropy_backward(stream, x, weight, labels, scale, row_loss, dx, dweight, write, workspace);

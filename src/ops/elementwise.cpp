@@ -24,7 +24,7 @@ void check_master(const char* op, const ConstView& master, const ConstView& weig
 
 void fill(Stream& stream, View y, double value) {
   expect_float("fill", "y", y), expect_contiguous("fill", "y", y);
-  const auto timed = stream.record("fill", 0, count_of(y.bytes()));
+  const auto timed = stream.record("fill", 0, count_of(y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
   cpu::fill(stream, y, value);
 }
@@ -32,7 +32,7 @@ void fill(Stream& stream, View y, double value) {
 void cast(Stream& stream, ConstView x, View y) {
   expect_float("cast", "x", x), expect_float("cast", "y", y);
   expect_flat("cast", "x", x, x.elements()), expect_flat("cast", "y", y, x.elements());
-  const auto timed = stream.record("cast", 0, count_of(x.bytes() + y.bytes()));
+  const auto timed = stream.record("cast", 0, count_of(x.bytes() + y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
   cpu::cast(stream, x, y);
 }
@@ -41,21 +41,23 @@ void add_into(Stream& stream, View y, ConstView x) {
   if (y.type() != DType::f64) expect_type("add_into", "y", y, DType::f32);
   expect_type("add_into", "x", x, y.type());
   expect_flat("add_into", "y", y, y.elements()), expect_flat("add_into", "x", x, y.elements());
-  const auto timed = stream.record("add_into", count_of(y.elements()), count_of(x.bytes() + 2 * y.bytes()));
+  const auto timed = stream.record("add_into", count_of(y.elements()), count_of(x.bytes() + 2 * y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
   cpu::add_into(stream, y, x);
 }
 
 void split_master(Stream& stream, ConstView master, View weight, View remainder) {
   check_master("split_master", master, weight, remainder);
-  const auto timed = stream.record("split_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()));
+  const auto timed =
+      stream.record("split_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()), {master.type(), {master.elements()}});
   if (stream.planning()) return;
   cpu::split_master(stream, master, weight, remainder);
 }
 
 void join_master(Stream& stream, ConstView weight, ConstView remainder, View master) {
   check_master("join_master", master, weight, remainder);
-  const auto timed = stream.record("join_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()));
+  const auto timed =
+      stream.record("join_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()), {master.type(), {master.elements()}});
   if (stream.planning()) return;
   cpu::join_master(stream, weight, remainder, master);
 }
@@ -65,7 +67,7 @@ void sum_of_squares(Stream& stream, ConstView x, View partials) {
   if (x.type() != DType::f64) expect_type(op, "x", x, DType::f32);
   expect_type(op, "partials", partials, DType::f64);
   expect_flat(op, "x", x, x.elements()), expect_flat(op, "partials", partials, (x.elements() + cpu::square_chunk - 1) / cpu::square_chunk);
-  const auto timed = stream.record(op, 2 * count_of(x.elements()), count_of(x.bytes() + partials.bytes()));
+  const auto timed = stream.record(op, 2 * count_of(x.elements()), count_of(x.bytes() + partials.bytes()), {x.type(), {x.elements()}});
   if (stream.planning()) return;
   cpu::sum_of_squares(stream, x, partials);
 }

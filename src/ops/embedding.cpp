@@ -13,7 +13,7 @@ void embedding_forward(Stream& stream, ConstView ids, ConstView weight, View y) 
   expect_shape(op, "weight", weight, Shape{V, H});
   expect_shape(op, "y", y, Shape{R, H}), expect_type(op, "y", y, weight.type());
   expect_float(op, "weight", weight);
-  const auto timed = stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()));
+  const auto timed = stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()), {y.type(), {R, H, V}});
   if (stream.planning()) return;
   cpu::embedding_forward(stream, ids, weight, y);
 }
@@ -29,7 +29,8 @@ void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweigh
   // With add at most R rows of dweight are read and written; with set all of it is written.
   const std::int64_t row = H * static_cast<std::int64_t>(size_of(dweight.type()));
   const auto timed =
-      stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)));
+      stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)),
+                    {dy.type(), {R, H, V}});
   void* workspace = stream.workspace(cpu::embedding_workspace(R));
   if (stream.planning()) return;
   cpu::embedding_backward(stream, dy, ids, dweight, write, workspace);

@@ -24,7 +24,8 @@ void linear_forward(Stream& stream, ConstView x, ConstView weight, ConstView bia
   if (residual.given()) expect_shape(op, "residual", residual, Shape{R, N}), expect_type(op, "residual", residual, x.type());
   const auto timed = stream.record(
       op, product_flops(R, N, K) + count_of(R * N) * ((bias.given() ? 1 : 0) + (residual.given() ? 1 : 0)),
-      count_of(x.bytes() + weight.bytes() + y.bytes() + (bias.given() ? bias.bytes() : 0) + (residual.given() ? residual.bytes() : 0)));
+      count_of(x.bytes() + weight.bytes() + y.bytes() + (bias.given() ? bias.bytes() : 0) + (residual.given() ? residual.bytes() : 0)),
+      {x.type(), {R, N, K}});
   if (stream.planning()) return;
   cpu::linear_forward(stream, x, weight, bias, residual, y);
 }
@@ -38,7 +39,7 @@ void linear_backward_input(Stream& stream, ConstView dy, ConstView weight, View 
   expect_shape(op, "dx", dx, Shape{R, K}), expect_type(op, "dx", dx, dy.type());
   const bool adds = write == Write::add;
   const auto timed = stream.record(op, product_flops(R, K, N) + (adds ? count_of(R * K) : 0.0),
-                                   count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)));
+                                   count_of(dy.bytes() + weight.bytes() + dx.bytes() * (adds ? 2 : 1)), {dy.type(), {R, K, N}});
   if (stream.planning()) return;
   cpu::linear_backward_input(stream, dy, weight, dx, write);
 }
@@ -55,7 +56,7 @@ void linear_backward_weight(Stream& stream, ConstView dy, ConstView x, View dwei
   const bool adds = write == Write::add;
   const std::int64_t gradients = dweight.bytes() + (dbias.given() ? dbias.bytes() : 0);
   const auto timed = stream.record(op, product_flops(N, K, R) + (adds ? count_of(N * K) : 0.0) + (dbias.given() ? count_of(R * N) : 0.0),
-                                   count_of(dy.bytes() + x.bytes() + gradients * (adds ? 2 : 1)));
+                                   count_of(dy.bytes() + x.bytes() + gradients * (adds ? 2 : 1)), {dy.type(), {N, K, R}});
   if (stream.planning()) return;
   cpu::linear_backward_weight(stream, dy, x, dweight, dbias, write);
 }

@@ -21,6 +21,11 @@ void check(const char* op, const ConstView& x, const ConstView& weight, const Co
   expect_contiguous(op, "rstd", rstd);
 }
 
+// Rows and their width.
+OpSizes sizes_of(const ConstView& x) {
+  return {x.type(), {x.shape().rows(), x.shape().back()}};
+}
+
 }  // namespace
 
 void rms_norm_forward(Stream& stream, ConstView x, ConstView weight, double eps, View y, View rstd) {
@@ -29,7 +34,7 @@ void rms_norm_forward(Stream& stream, ConstView x, ConstView weight, double eps,
   expect_shape(op, "y", y, x.shape()), expect_type(op, "y", y, x.type());
   // Per element: square, sum, two products; per row: mean, eps, root, inverse.
   const auto timed = stream.record(op, 4 * count_of(x.elements()) + 4 * count_of(x.shape().rows()),
-                                   count_of(x.bytes() + weight.bytes() + y.bytes() + (rstd.given() ? rstd.bytes() : 0)));
+                                   count_of(x.bytes() + weight.bytes() + y.bytes() + (rstd.given() ? rstd.bytes() : 0)), sizes_of(x));
   if (stream.planning()) return;
   cpu::rms_norm_forward(stream, x, weight, eps, y, rstd);
 }
@@ -46,7 +51,8 @@ void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weig
   // Per element: g, xhat, g xhat and its sum; xhat mean, difference, rstd; dy xhat and its sum.
   const auto timed = stream.record(op, (9 + (adds ? 1 : 0)) * count_of(x.elements()),
                                    count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) +
-                                            dweight.bytes() * (adds_weight ? 2 : 1)));
+                                            dweight.bytes() * (adds_weight ? 2 : 1)),
+                                   sizes_of(x));
   void* workspace = stream.workspace(cpu::rms_norm_workspace(x.shape().rows(), x.shape().back(), x.type()));
   if (stream.planning()) return;
   cpu::rms_norm_backward(stream, dy, x, weight, rstd, dx, write_dx, dweight, write_dweight, workspace);

@@ -45,7 +45,8 @@ void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& 
   expect_shape(op, "sin", sin, cos.shape()), expect_type(op, "sin", sin, cos.type());
   expect_shape(op, "positions", positions, Shape{x.size(0)}), expect_type(op, "positions", positions, DType::i32);
   // Per pair: four products, two sums. The rows of the tables that are read are at most as many as x has.
-  const auto timed = stream.record(op, 3 * count_of(x.elements()), count_of(x.bytes() + y.bytes() + positions.bytes()));
+  const auto timed = stream.record(op, 3 * count_of(x.elements()), count_of(x.bytes() + y.bytes() + positions.bytes()),
+                                   {x.type(), {x.size(0) * x.size(1), x.size(2)}});
   if (stream.planning()) return;
   cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
 }

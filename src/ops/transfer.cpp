@@ -10,7 +10,7 @@ namespace {
 void copy(const char* op, Stream& stream, const ConstView& from, const View& to) {
   expect_type(op, "to", to, from.type()), expect_shape(op, "to", to, from.shape());
   expect_contiguous(op, "from", from), expect_contiguous(op, "to", to);
-  const auto timed = stream.record(op, 0, count_of(from.bytes() + to.bytes()));
+  const auto timed = stream.record(op, 0, count_of(from.bytes() + to.bytes()), {to.type(), {to.elements()}});
   if (stream.planning()) return;
   cpu::copy_bytes(stream, from.data(), to.data(), from.bytes());
 }

@@ -18,7 +18,8 @@ GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType
   std::int64_t longest = 1;
   for (int u = 0; u < static_cast<int>(partition.set().units().size()); ++u)
     for (int part = 0; part < partition.parts(); ++part) longest = std::max(longest, partition.elements(u, part).count());
-  bucket_ = std::min(bucket, longest);
+  // Many others share the room that eight have.
+  bucket_ = std::min(longest, std::max<std::int64_t>(4096, std::min(bucket, 8 * bucket / std::max(group.size() - 1, 1))));
   for (View& buffer : buffers_) buffer = take(arena, "workspace.scatter", type, Shape{std::max(group.size() - 1, 1), bucket_});
 }
 

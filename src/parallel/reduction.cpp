@@ -7,10 +7,10 @@
 namespace strata {
 namespace {
 
-// Buffers that hold a group's counter after each round, the leaf being computed not counted.
-std::size_t kept_buffers(std::int64_t first, std::int64_t last, std::int64_t leaves, std::int64_t block, int shards) {
+// Buffers that hold a group's counter after each round, or after the last one only; the leaf being computed not counted.
+std::size_t kept_buffers(std::int64_t first, std::int64_t last, std::int64_t leaves, std::int64_t block, int shards, bool every_round) {
   std::size_t most = 1;
-  for (std::int64_t next = first; next < last;) {
+  for (std::int64_t next = every_round ? first : std::max(first, last - 1); next < last;) {
     next = std::min(next + shards, last);
     const bool whole = next % block == 0 || next == leaves;
     most = std::max(most, subtree_count(first / block, whole ? blocks_of(next, block) : next / block) + (whole ? 0 : 1));
@@ -31,13 +31,30 @@ std::int64_t most_pieces(std::int64_t most_blocks, int replicas) {
   std::size_t most = 1;
   for (std::int64_t blocks = 1; blocks <= most_blocks; ++blocks) {
     std::size_t all = 0, least = static_cast<std::size_t>(-1);
+    const std::int64_t share = blocks / replicas;
+    // first_block() of one rank after the other, without divisions: thousands of blocks and ranks are counted here.
+    std::int64_t begin = 0, rest = 0;
     for (int r = 0; r < replicas; ++r) {
-      const std::size_t own = subtree_count(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas));
-      all += own, least = std::min(least, own);
+      std::int64_t end = begin + share;
+      if ((rest += blocks % replicas) >= replicas) rest -= replicas, end += 1;
+      const std::size_t own = subtree_count(begin, end);
+      all += own, least = std::min(least, own), begin = end;
     }
     most = std::max(most, all - least);
   }
   return static_cast<std::int64_t>(most);
+}
+
+// The most buffers that a rank needs which folds its own run of blocks, over all numbers of blocks that may occur.
+std::size_t most_counter_buffers(std::int64_t most_blocks, int replicas, std::int64_t block) {
+  // No run is longer, and none of that length needs more, wherever it begins: once that many are found the search is over.
+  const std::int64_t longest = (most_blocks + replicas - 1) / replicas;
+  int bound = 1, most = 1;
+  for (std::int64_t begin = 0; begin < 2 * longest; ++begin) bound = std::max(bound, counter_buffers(begin, begin + longest, block));
+  for (std::int64_t blocks = most_blocks; blocks > 0 && most < bound; --blocks)
+    for (int r = 0; r < replicas && most < bound; ++r)
+      most = std::max(most, counter_buffers(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas), block));
+  return static_cast<std::size_t>(most);
 }
 
 }  // namespace
@@ -62,13 +79,13 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
 void GradientReduction::take_buffers(Arena& arena, DType type) {
   const int shards = mesh_.shards().size(), replicas = mesh_.replicas().size();
   std::size_t most = fast() ? 2 : 1;
-  for (std::int64_t leaves = 1; !fast() && leaves <= settings_.most_leaves; ++leaves) {
+  if (shards == 1 && !fast()) most = most_counter_buffers(blocks_of(settings_.most_leaves, settings_.block), replicas, settings_.block);
+  for (std::int64_t leaves = 1; shards > 1 && leaves <= settings_.most_leaves; ++leaves) {
     const LeafRounds rounds(leaves, settings_.block, shards, replicas);
+    // The rounds of one group alone begin alike, however many they are.
+    const bool every_round = replicas > 1 || leaves == settings_.most_leaves;
     for (int r = 0; r < replicas; ++r)
-      most = std::max(most, shards > 1 ? kept_buffers(rounds.first(r), rounds.last(r), leaves, settings_.block, shards)
-                                       : static_cast<std::size_t>(counter_buffers(
-                                             first_block(blocks_of(leaves, settings_.block), r, replicas),
-                                             first_block(blocks_of(leaves, settings_.block), r + 1, replicas), settings_.block)));
+      most = std::max(most, kept_buffers(rounds.first(r), rounds.last(r), leaves, settings_.block, shards, every_round));
   }
   for (std::size_t b = 0; b < most; ++b) buffers_.push_back(FlatBuffer::take(arena, text("gradients.", b), type, shards_));
 }
@@ -168,7 +185,7 @@ const FlatBuffer& GradientReduction::finish() {
 const FlatBuffer& GradientReduction::finish_fast() {
   const View sum = buffers_[0].flat();
   if (!sums_) fill(*stream_, sum, 0.0);
-  if (stream_->planning() || mesh_.replicas().size() == 1) return buffers_[0];
+  if (mesh_.replicas().size() == 1) return buffers_[0];
   if (sum.type() == DType::f32)
     mesh_.replicas().all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));
   else

@@ -1,6 +1,7 @@
 #include "strata/parallel/reduction_tree.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "strata/base/error.hpp"
 
@@ -30,19 +31,44 @@ std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last) {
 }
 
 std::size_t subtree_count(std::int64_t first, std::int64_t last) {
-  std::size_t count = 0;
-  for (; first < last; ++count) {
-    std::int64_t size = 1;
-    while (first % (2 * size) == 0 && first + 2 * size <= last) size *= 2;
-    first += size;
-  }
-  return count;
+  if (first >= last) return 0;
+  // Up to the multiple of the largest power of two between the two, pieces grow; from there on they shrink: one for each bit.
+  const auto a = static_cast<std::uint64_t>(first), b = static_cast<std::uint64_t>(last);
+  const std::uint64_t size = std::bit_floor(a ^ b);
+  return static_cast<std::size_t>(std::popcount(size - (a & (size - 1))) + std::popcount(b & (size - 1)));
 }
 
+namespace {
+
+// The most bits that a number up to `last` has.
+int most_bits(std::uint64_t last) {
+  int most = std::popcount(last);
+  for (std::uint64_t rest = last; rest; rest &= rest - 1) {
+    // This bit cleared, all below it set.
+    const int bit = std::countr_zero(rest);
+    most = std::max(most, std::popcount(last >> (bit + 1)) + bit);
+  }
+  return most;
+}
+
+// The most of subtree_count(first, b) for b in [first, last).
+int most_subtrees(std::int64_t first, std::int64_t last) {
+  const auto a = static_cast<std::uint64_t>(first), end = static_cast<std::uint64_t>(last);
+  int most = 0;
+  for (int k = 0; k < 62; ++k) {
+    const std::uint64_t size = std::uint64_t{1} << k, middle = ((a >> k) | 1) << k;
+    if (middle >= end) break;
+    if (a & size) continue;
+    const std::uint64_t beyond = std::min(end - 1 - middle, size - 1);
+    most = std::max(most, std::popcount(size - (a & (size - 1))) + most_bits(beyond));
+  }
+  return most;
+}
+
+}  // namespace
+
 int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
-  std::size_t most = 1;
-  for (std::int64_t b = first; b < last; ++b) most = std::max(most, subtree_count(first, b) + (block > 1 ? 2 : 1));
-  return static_cast<int>(most);
+  return first < last ? most_subtrees(first, last) + (block > 1 ? 2 : 1) : 1;
 }
 
 void LeafCounter::push(int buffer, Add add) {

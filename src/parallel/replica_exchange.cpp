@@ -1,6 +1,7 @@
 #include "strata/parallel/replica_exchange.hpp"
 
 #include <algorithm>
+#include <deque>
 
 #include "strata/ops/elementwise.hpp"
 
@@ -9,19 +10,22 @@ namespace {
 
 // Stretches of different owners do not share a cache line.
 constexpr std::int64_t alignment = 64;
+// Chunks whose sums are on their way back at once.
+constexpr std::size_t most_returning = 8;
 
 View all_of(const FlatBuffer& buffer, int unit) {
   return unit < 0 ? buffer.flat() : buffer.unit(unit);
 }
 
-// The sum of a subtree; pieces that travelled are taken as they are. Adds into the leftmost piece.
-View fold_tree(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& pieces, TreeNode node, std::int64_t blocks) {
-  const auto found = std::find(nodes.begin(), nodes.end(), node);
-  if (found != nodes.end()) return pieces[static_cast<std::size_t>(found - nodes.begin())];
+// The sum of a subtree; pieces that travelled are taken as they are. Adds into the leftmost piece. Pieces come in the order of their
+// blocks, as the tree asks for them: the next one is that at `next`.
+View fold_tree(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& pieces, TreeNode node, std::int64_t blocks,
+               std::size_t& next) {
+  if (next < nodes.size() && nodes[next] == node) return pieces[next++];
   STRATA_ASSERT(node.level > 0, "block ", node.index, " of the reduction is missing");
   const TreeNode left{node.level - 1, node.index * 2}, right{node.level - 1, node.index * 2 + 1};
-  const View sum = fold_tree(stream, nodes, pieces, left, blocks);
-  if (right.index << right.level < blocks) add_into(stream, sum, fold_tree(stream, nodes, pieces, right, blocks));
+  const View sum = fold_tree(stream, nodes, pieces, left, blocks, next);
+  if (right.index << right.level < blocks) add_into(stream, sum, fold_tree(stream, nodes, pieces, right, blocks, next));
   return sum;
 }
 
@@ -103,9 +107,11 @@ View ReplicaExchange::fold(const Job& job, std::size_t k) const {
   std::vector<TreeNode> nodes;
   std::vector<View> pieces;
   std::int64_t row = 0;
+  bool in_place = false;  // the leftmost piece, into which all others are added, lies where the result does
   for (int from = 0; from < replicas_.size(); ++from) {
     const auto& theirs = job.by_rank[static_cast<std::size_t>(from)];
     for (std::size_t p = 0; p < theirs.size(); ++p) {
+      if (nodes.empty()) in_place = from == replicas_.rank() && static_cast<std::size_t>(job.entries[p].buffer) == job.result;
       nodes.push_back(theirs[p]);
       if (from == replicas_.rank())  // one's own stay where they are: nobody else has this stretch
         pieces.push_back(
@@ -116,9 +122,10 @@ View ReplicaExchange::fold(const Job& job, std::size_t k) const {
   }
   int top = 0;
   while (std::int64_t{1} << top < job.blocks) ++top;
-  const View sum = fold_tree(job.stream, nodes, pieces, TreeNode{top, 0}, job.blocks);
+  std::size_t next = 0;
+  const View sum = fold_tree(job.stream, nodes, pieces, TreeNode{top, 0}, job.blocks, next);
   const View place = all_of(job.buffers[job.result], chunk.segment->unit).rows(part.first, part.count());
-  if (sum.data() != place.data()) cast(job.stream, sum, place);
+  if (!in_place) cast(job.stream, sum, place);
   return place;
 }
 
@@ -140,13 +147,15 @@ void ReplicaExchange::run(Stream& stream, const std::vector<FlatBuffer>& buffers
   const Job job{stream, buffers, entries, by_rank, blocks, result};
   // While a chunk is folded the next one travels, and the sums of those before go back. A place of the result that others fill has been
   // sent before: its chunk's exchange is over.
-  std::vector<std::unique_ptr<Transfer>> returning;
+  std::deque<std::unique_ptr<Transfer>> returning;
   std::unique_ptr<Transfer> coming = chunks_.empty() ? nullptr : begin(job, 0);
   for (std::size_t k = 0; k < chunks_.size(); ++k) {
     coming->wait();
     if (k + 1 < chunks_.size()) coming = begin(job, k + 1);
     const View sum = fold(job, k);
     if (returns_) returning.push_back(begin_return(job, chunks_[k], sum));
+    // Thousands of chunks to thousands of ranks are not all under way at once. Who is waited for here waits for earlier chunks only.
+    if (returning.size() > most_returning) returning.front()->wait(), returning.pop_front();
   }
   for (const auto& transfer : returning) transfer->wait();
 }

@@ -65,6 +65,8 @@ constexpr double none = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* skipped_in_a_row = "skipped_in_a_row";
 constexpr const char* skipped_in_all = "skipped";
 constexpr std::int64_t most_skipped = 10;
+// Steps whose time is kept for the run's own account of it.
+constexpr std::size_t most_timed = 10000;
 
 class Loop {
  public:
@@ -121,6 +123,7 @@ class Loop {
     checkpointing_.finish();
     result.checkpoint = checkpointing_.newest();
     result.record = record_;
+    result.steps = done_, result.step_seconds = median_step();
     result.validation_loss = last_validation_;
     return result;
   }
@@ -173,6 +176,7 @@ class Loop {
     count_skipped(result);
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
+    if (step_seconds_.size() < most_timed) step_seconds_.push_back(seconds);
     metrics_now_ = {record_.step,
                     p_.plan.total_steps(),
                     record_.epoch,
@@ -187,6 +191,14 @@ class Loop {
                     0};
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
     return true;
+  }
+
+  // The first step pays for what later ones find ready.
+  double median_step() const {
+    if (step_seconds_.empty()) return 0;
+    std::vector<double> times(step_seconds_.begin() + (step_seconds_.size() > 1 ? 1 : 0), step_seconds_.end());
+    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+    return times[times.size() / 2];
   }
 
   // The record counts them, so that a run that is resumed stops where the undisturbed one does.
@@ -261,6 +273,7 @@ class Loop {
   std::string pending_line_;
   double last_validation_ = none;
   double busy_ = 0;
+  std::vector<double> step_seconds_;  // of the first steps of this launch
   std::int64_t done_ = 0, unprofiled_ = 0;
 };
 

@@ -1,15 +1,18 @@
 #include "strata/train/setup.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "strata/base/clock.hpp"
+#include "strata/base/fault.hpp"
+#include "strata/base/phase.hpp"
 
 namespace strata {
 
 namespace {
 
-// Units in the order in which passes use them, found by going through the motions.
-UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, DType compute) {
+// Units in the order in which passes use them, found by going through the motions of a leaf on `stream`.
+UnitUses record_uses(Stream& stream, const CausalLm& model, CausalLm::Activations& activations, DType compute) {
   const ParameterSet& set = model.parameters();
   FlatBuffer nothing(set);
   for (std::size_t u = 0; u < set.units().size(); ++u)
@@ -17,13 +20,31 @@ UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, 
   FlatBuffer gradients(set);
   for (std::size_t u = 0; u < set.units().size(); ++u)
     gradients.place(static_cast<int>(u), View(nullptr, compute == DType::f64 ? DType::f64 : DType::f32, Shape{set.units()[u].elements}));
-  Stream stream = Stream::plan();
   UnitRecorder train, evaluate;
   Context both{stream, nothing, &gradients, &train};
   model.forward_backward(both, activations, 1.0);
-  Context forward{stream, nothing, nullptr, &evaluate};
+  Stream aside = Stream::plan();
+  Context forward{aside, nothing, nullptr, &evaluate};
   model.forward(forward, activations);
   return {train.uses, evaluate.uses};
+}
+
+UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, DType compute) {
+  Stream stream = Stream::plan();
+  return record_uses(stream, model, activations, compute);
+}
+
+// Leaves without samples.
+class NoData final : public LeafSource {
+ public:
+  std::int64_t counted(std::int64_t) override { return 1; }
+  void fill(std::int64_t, CausalLm::Activations&) override {}
+};
+
+std::int64_t most_rounds(const LeafRounds& rounds, int replicas) {
+  std::int64_t most = 0;
+  for (int r = 0; r < replicas; ++r) most = std::max(most, rounds.rounds(r));
+  return most;
 }
 
 }  // namespace
@@ -53,17 +74,26 @@ TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const T
   const auto ranks = make_plan_communicator(comm.size(), comm.local_size());
   const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group);
   TrainSetup setup(arena, mesh, model, shape);
-  setup.reduction().begin(stream, 1);
-  setup.traffic().begin_training_pass(stream);
-  Context context{stream, setup.weights(), &setup.reduction().begin_round(0), &setup.traffic()};
-  model.forward_backward(context, setup.activations(), 1.0);
   TrainPlan plan;
-  plan.workspace_bytes = stream.largest_workspace();
+  plan.leaves = shape.reduction.most_leaves, plan.units = static_cast<std::int64_t>(model.parameters().units().size());
+  const Traffic before = ranks->traffic();
+  StepParts parts = setup.parts(stream);
+  NoData source;
+  setup.step().run(parts, source, plan.leaves, 1.0, planned_step);
+  Phase::set_step(0), Phase::enter("the set-up of the run");
+  plan.traffic = ranks->traffic().since(before);
+  plan.step = stream.costs(), plan.ops = stream.planned();
+  plan.rounds = setup.reduction().round_count();
+  plan.most_rounds = most_rounds(setup.reduction().rounds(), mesh.replicas().size());
+  // A rank may have no leaf in this step, and one in another.
+  Stream leaf = Stream::plan();
+  record_uses(leaf, model, setup.activations(), shape.compute);
+  plan.leaf = leaf.costs(), plan.leaf_ops = leaf.planned();
+  plan.workspace_bytes = std::max(stream.largest_workspace(), leaf.largest_workspace());
   Stream::plan_memory(arena, threads, plan.workspace_bytes);
   plan.bytes = arena.used();
   plan.entries = arena.entries();
   plan.groups = arena.summary(1);
-  plan.leaf = stream.costs();
   return plan;
 }
 

@@ -81,7 +81,8 @@ std::int64_t TrainStep::count_labels(StepParts& parts, LeafSource& source, std::
   }
   const auto timed = parts.stream.time(phase::sums);
   const std::int64_t all = parts.mesh.world().all_sum(std::accumulate(counted_.begin(), counted_.end(), std::int64_t{0}));
-  if (all == 0) throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
+  if (all == 0 && !parts.stream.planning())
+    throw_error(ExitCode::data, text("step ", t, " has no token that counts in the loss: every label is masked"), true);
   return all;
 }
 
@@ -187,16 +188,16 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
     sum_of_squares(p.stream, gradient.slice(i, {own.first - set[i].offset, own.last - set[i].offset}), partials_.rows(at, blocks));
     at += blocks;
   }
-  if (p.stream.planning()) return 1.0;
-  auto* sums = partials_.as<double>();
+  const auto count_of = [&](int r) { return begin[static_cast<std::size_t>(r) + 1] - begin[static_cast<std::size_t>(r)]; };
   {
     const auto timed = p.stream.time(phase::sums);
     std::vector<std::size_t> bytes;
-    for (int r = 0; r < group.size(); ++r)
-      bytes.push_back(static_cast<std::size_t>(begin[static_cast<std::size_t>(r) + 1] - begin[static_cast<std::size_t>(r)]) *
-                      sizeof(double));
-    group.all_gather_v(sums + begin[static_cast<std::size_t>(group.rank())], bytes, sums);
+    for (int r = 0; r < group.size(); ++r) bytes.push_back(static_cast<std::size_t>(count_of(r)) * sizeof(double));
+    group.all_gather_v(partials_.rows(begin[static_cast<std::size_t>(group.rank())], count_of(group.rank())).data(), bytes,
+                       partials_.data());
   }
+  if (p.stream.planning()) return 1.0;
+  const auto* sums = partials_.as<double>();
   std::vector<double> of_units, blocks;
   for (int u = 0; u < units; ++u) {
     blocks.clear();

@@ -96,5 +96,45 @@ TEST(Plan, HasSizesAndWaitsForNobody) {
   EXPECT_THROW(make_plan_communicator(2, 3), InternalError);
 }
 
+TEST(Traffic, IsCountedAlikeByRanksThatAreThereAndPlannedOnes) {
+  const auto real = make_mpi_communicator();
+  const auto plan = make_plan_communicator(real->size(), real->local_size());
+  const int others = real->size() - 1, next = (real->rank() + 1) % real->size(), last = (real->rank() + others) % real->size();
+  std::vector<char> from(100), to(100), all(static_cast<std::size_t>(real->size()) * 8);
+  std::vector<double> sum(6);
+  for (Communicator* comm : {real.get(), plan.get()}) {
+    const Message send{next, from.data(), 100}, receive{last, to.data(), 100};
+    if (others > 0) comm->begin_exchange({&send, 1}, {&receive, 1}, Channel::gradients)->wait();
+    comm->exchange({&send, 1}, {&receive, 1});
+    comm->all_gather(from.data(), 8, all.data());
+    comm->all_sum(1);
+    comm->all_reduce_sum_fast(sum.data(), sum.size());
+    comm->broadcast(from.data(), 50, 0);
+    comm->barrier();
+  }
+  const Traffic& t = real->traffic();
+  EXPECT_EQ(t[Call::gradients].sent.all(), others > 0 ? 100 : 0);
+  EXPECT_EQ(t[Call::exchange].calls, 1);
+  EXPECT_EQ(t[Call::gather].received.host, 8 * others);
+  EXPECT_EQ(t[Call::broadcast].sent.host, real->rank() == 0 ? 50 * others : 0);
+  EXPECT_EQ(t[Call::barrier].calls, 1);
+  EXPECT_EQ(t[Call::fast_reduce].sent.all(), 2 * 48 * others / real->size());
+  EXPECT_TRUE(real->rank() != 0 || t == plan->traffic());
+  // Groups are counted with those they are made of.
+  const Traffic before = real->traffic();
+  real->subgroup({real->rank()})->all_sum(1);
+  EXPECT_EQ(real->traffic().since(before)[Call::reduce].calls, 1);
+}
+
+TEST(Traffic, TellsHostsApart) {
+  const auto plan = make_plan_communicator(6, 2);
+  std::vector<char> data(6);
+  plan->all_gather(data.data(), 1, data.data());
+  EXPECT_EQ(plan->traffic()[Call::gather].received.host, 1);
+  EXPECT_EQ(plan->traffic()[Call::gather].received.network, 4);
+  plan->subgroup({0, 2, 4})->all_gather(data.data(), 1, data.data());
+  EXPECT_EQ(plan->traffic()[Call::gather].received.network, 6);
+}
+
 }  // namespace
 }  // namespace strata

@@ -75,7 +75,7 @@ TEST(Keys, TextOfOneSectionAndOneKey) {
             "      two numbers, each at least 0 and below 1\n"
             "      Decay of the first and of the second moment.\n");
   EXPECT_THAT(keys_text("optimizer"), HasSubstr("  lr = 5e-05\n      number, at least 0\n      Peak learning rate.\n"));
-  EXPECT_THAT(keys_text("parallel"), HasSubstr("Not in this version: auto."));
+  EXPECT_THAT(keys_text("parallel"), HasSubstr("Not in this version: bf16."));
   for (const auto& section : deck::section_names()) EXPECT_THAT(keys_text(), HasSubstr("[" + section + "]"));
 }
 

@@ -14,6 +14,7 @@ Machine sample() {
   m.cores = 64, m.memory_bytes = 549755813888;
   m.fp32_gflops = 3500.5, m.bf16_gflops = 12000, m.fp64_gflops = 1750.25;
   m.products = {{"bf16_nt_512x3072x1024", 11000.5}, {"fp32_tn_6144x1024x512", 3300}};
+  m.ops = {{"attention_forward_bf16_16x512x128", 321.5}, {"adamw_update_fp32_1048576", 22}}, m.ranks = 8;
   m.read_gbs = 400, m.copy_gbs = 350.125, m.triad_gbs = 360, m.pool_us = 3.5;
   m.disk_write_gbs = 1.5, m.disk_read_gbs = 2.5;
   m.host_latency_us = 0.5, m.host_gbs = 12, m.network_latency_us = 1.75, m.network_gbs = 24.5;
@@ -29,6 +30,8 @@ TEST(MachineFile, ReadsBackWhatWasWritten) {
   EXPECT_EQ(m.cores, 64);
   EXPECT_EQ(m.memory_bytes, 549755813888);
   EXPECT_EQ(m.products, sample().products);
+  EXPECT_EQ(m.ops, sample().ops);
+  EXPECT_EQ(m.ranks, 8);
   EXPECT_EQ(m.gflops("bf16"), 12000);
   EXPECT_EQ(m.gflops("fp64"), 1750.25);
   EXPECT_EQ(m.gflops("fp32"), 3500.5);
@@ -95,6 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{"twice", "[memory]\n", "[memory]\nread = 1\n", "memory.read: is given twice"},
                       Bad{"section", "[pool]", "[pools]", "[pools]: no section of a machine file"},
                       Bad{"product", "bf16_nt_512x3072x1024", "bf16_tt_512x3072x1024", "expected the name of a product"},
+                      Bad{"op", "adamw_update_fp32_1048576", "adamw_update_1048576", "expected the name of an op"},
                       Bad{"line", "[clock]", "[clock]\nnonsense", "nonsense"}));
 
 TEST(MachineFile, AMissingFileIsNamed) {

@@ -146,7 +146,6 @@ TEST(Values, StrategiesHaveTheNamesOfOtherSystemsToo) {
 }
 
 TEST(Values, WhatThisVersionCannotDoIsRefusedByName) {
-  EXPECT_EQ(taken("parallel.strategy", "auto"), "auto: not in this version (available: ddp, zero1, zero2, fsdp, hybrid)");
   EXPECT_EQ(taken("precision.compute", "fp16"), "fp16: not in this version (available: fp32, bf16, fp64)");
   EXPECT_EQ(taken("precision.loss_scale", "dynamic"), "dynamic: not in this version (available: none)");
   EXPECT_EQ(taken("device.kind", "cuda"), "cuda: not in this version (available: auto, cpu)");

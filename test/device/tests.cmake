@@ -1,6 +1,7 @@
 strata_add_test(FILE device/test_arena.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE device/test_stream.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE device/test_peaks.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE device/test_op_times.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE device/test_thread_pool.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE device/test_panels.cpp LABELS unit kernel TIMEOUT 60)
 strata_add_test(FILE device/test_blas.cpp LABELS unit kernel TIMEOUT 120 LIBRARIES strata_tensor)

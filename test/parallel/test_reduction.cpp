@@ -196,6 +196,43 @@ TEST(Reduction, SubtreesAreMaximalAndCoverTheRun) {
   EXPECT_TRUE(aligned_subtrees(5, 5).empty());
 }
 
+// The short arithmetic against the definition.
+TEST(Reduction, CountsOfSubtreesAreThoseOfTheTree) {
+  for (std::int64_t first = 0; first < 70; ++first)
+    for (std::int64_t last = first; last < first + 140; ++last) {
+      ASSERT_EQ(subtree_count(first, last), aligned_subtrees(first, last).size()) << first << " .. " << last;
+      for (const std::int64_t block : {1, 2}) {
+        std::size_t most = 1;
+        for (std::int64_t b = first; b < last; ++b) most = std::max(most, aligned_subtrees(first, b).size() + (block > 1 ? 2 : 1));
+        ASSERT_EQ(counter_buffers(first, last, block), static_cast<int>(most)) << first << " .. " << last << " block " << block;
+      }
+    }
+}
+
+// Thousands of ranks are planned in no time.
+TEST(Reduction, BuffersOfManyRanksAreThoseOfEveryNumberOfLeaves) {
+  const ParameterSet set = small_set();
+  for (const int ranks : {1, 2, 3, 5, 8, 12})
+    for (const std::int64_t most : {1, 7, 16, 29})
+      for (const std::int64_t block : {1, 2, 3}) {
+        const auto comm = make_plan_communicator(ranks, ranks);
+        const Mesh mesh(*comm, strategy_of("ddp"), 0);
+        ReductionSettings settings;
+        settings.most_leaves = most, settings.block = block;
+        Arena plan;
+        GradientReduction(plan, set, DType::f32, mesh, settings);
+        int expected = 1;
+        for (std::int64_t leaves = 1; leaves <= most; ++leaves)
+          for (int r = 0; r < ranks; ++r) {
+            const std::int64_t blocks = blocks_of(leaves, block);
+            expected = std::max(expected, counter_buffers(first_block(blocks, r, ranks), first_block(blocks, r + 1, ranks), block));
+          }
+        const auto buffers = std::count_if(plan.entries().begin(), plan.entries().end(),
+                                           [](const ArenaEntry& entry) { return entry.name.rfind("gradients.", 0) == 0; });
+        EXPECT_EQ(buffers, expected) << ranks << " ranks, " << most << " leaves, blocks of " << block;
+      }
+}
+
 TEST(Reduction, RunsCoverEveryLeafOnce) {
   for (std::int64_t leaves = 1; leaves < 20; ++leaves)
     for (std::int64_t block = 1; block <= 3; ++block)

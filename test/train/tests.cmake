@@ -9,3 +9,4 @@ strata_add_test(FILE train/test_profile.cpp LABELS unit RANKS 1 2 TIMEOUT 60)
 add_test(NAME train.golden_run.avx2 COMMAND test_train_golden_run)
 set_tests_properties(train.golden_run.avx2 PROPERTIES LABELS "reference;train" TIMEOUT 300
                      ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2;STRATA_SOURCE_DIR=${PROJECT_SOURCE_DIR}" SKIP_RETURN_CODE 77)
+strata_add_test(FILE train/test_plan.cpp LABELS unit RANKS 1 2 3 4 TIMEOUT 120)

@@ -2,11 +2,15 @@
 // Faults made on purpose, for tests: `run.fault` kills, stops or slows a rank at a named point, or makes a number not finite. Only builds
 // with STRATA_FAULTS (the default where tests are built) contain any of it; in others STRATA_FAULT() is nothing.
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "strata/build_info.hpp"
 
 namespace strata {
+
+/// The number of a step that is only planned, which has no faults.
+inline constexpr std::int64_t planned_step = std::numeric_limits<std::int64_t>::max();
 
 inline constexpr bool fault_injection = STRATA_FAULTS != 0;
 

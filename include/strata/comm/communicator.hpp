@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "strata/comm/traffic.hpp"
+
 namespace strata {
 
 /// A piece of memory that travels between this rank and `peer`.
@@ -30,6 +32,10 @@ class Transfer {
 
 /// Streams of messages that do not meet those of another, so that several exchanges can be under way in any order.
 enum class Channel { exchange, parameters, gradients, sums };
+/// How messages on a channel are counted.
+inline Call call_of(Channel channel) {
+  return static_cast<Call>(channel);
+}
 
 /// A group of ranks. Every function but the accessors is collective over the group unless it says otherwise; errors are CommError.
 /// No function returns results that depend on timing: sums of floating-point numbers are not offered here, see parallel/reduction.hpp.
@@ -44,6 +50,10 @@ class Communicator {
   virtual std::string host() const = 0;
   /// The host of another rank. Local.
   virtual std::string host_of(int rank) const = 0;
+  /// Whether another rank is on this rank's host. Local.
+  virtual bool same_host(int rank) const = 0;
+  /// What this communicator, and those made of it, have moved so far. A communicator of one rank counts nothing. Local.
+  const Traffic& traffic() const { return *traffic_; }
 
   virtual void barrier() = 0;
   virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
@@ -73,6 +83,21 @@ class Communicator {
   virtual std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) = 0;
   /// Ends the whole job now with this exit code; never returns. Local: the launcher ends the other ranks.
   [[noreturn]] virtual void abort(int exit_code) = 0;
+
+ protected:
+  Communicator() : traffic_(std::make_shared<Traffic>()) {}
+  /// Made of `parent`, and counted with it.
+  explicit Communicator(const Communicator* parent) : traffic_(parent ? parent->traffic_ : std::make_shared<Traffic>()) {}
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  void count_messages(Call call, std::span<const Message> sends, std::span<const Message> receives);
+  void count_gather(std::span<const std::size_t> counts);
+  void count_reduce(Call call, std::size_t bytes);
+  void count_broadcast(std::size_t bytes, int root);
+  void count_barrier() { (*traffic_)[Call::barrier].calls += 1; }
+
+ private:
+  std::shared_ptr<Traffic> traffic_;
 };
 
 /// One rank; every collective copies.

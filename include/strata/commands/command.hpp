@@ -41,6 +41,7 @@ Session make_session(Communicator& comm, const CommandLine& line, const Command&
 int run_prepare(Session& session);
 int run_train(Session& session);
 int run_check(Session& session);
+int run_plan(Session& session);
 int run_evaluate(Session& session);
 int run_generate(Session& session);
 int run_convert(Session& session);

@@ -49,6 +49,9 @@ class Deck {
   static Deck gather(const std::vector<DeckSource>& sources, const std::vector<std::string>& overrides, std::vector<DeckMistake>& mistakes,
                      const Environment& environment = process_environment);
 
+  /// This deck with another value of one key, whose origin is `where`; nothing: the key does not take the value.
+  std::optional<Deck> with(const std::string& key, const std::string& value, const std::string& where) const;
+
   const Settings& settings() const { return settings_; }
   /// Whether a deck or the command line gives "section.key" (true for every key when an effective deck is fed back).
   bool given(std::string_view key) const { return where_.find(key) != where_.end(); }

@@ -36,7 +36,10 @@ struct MeasureConfig {
 
 /// The deck's [plan] section.
 struct PlanConfig {
-  std::string machine;  // machine file; empty: the profile measures peaks itself
+  std::string machine;              // machine file; empty: the profile measures peaks itself
+  std::int64_t ranks = 0;           // 0: those that are started
+  std::int64_t ranks_per_host = 0;  // 0: the machine file's, or one for each core
+  bool compare = false;             // strategies x micro-batches x recomputation
 };
 
 /// One member per section of the deck, with the defaults of the structs themselves.

@@ -14,9 +14,11 @@ struct Machine {
   std::string measured;   // when, and by which version
   std::int64_t cores = 0;
   std::int64_t memory_bytes = 0;
+  std::int64_t ranks = 0;  // that a node is to run; 0: not said
 
   double fp32_gflops = 0, bf16_gflops = 0, fp64_gflops = 0;  // [GFLOP/s] the best product of each type
   std::map<std::string, double> products;                    // [GFLOP/s] by ProductShape::name(), as it comes on average (median)
+  std::map<std::string, double> ops;                         // [GFLOP/s] or [GB/s] (counts_flops) by op_name()
 
   double read_gbs = 0, copy_gbs = 0, triad_gbs = 0;  // [GB/s] memory
   double pool_us = 0;                                // [us] a run of the thread pool that does nothing

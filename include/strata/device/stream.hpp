@@ -1,5 +1,6 @@
 #pragma once
 // Stream: where ops run. It carries the device, the threads, the cost record, the profile and the scratch memory that ops share.
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "strata/base/dtype.hpp"
 #include "strata/device/arena.hpp"
 #include "strata/device/thread_pool.hpp"
 
@@ -18,6 +20,16 @@ struct OpCost {
   double flops = 0, bytes = 0;
   double seconds = 0;  // measured, in a profile only
 };
+
+/// What an op's speed depends on: the type it computes in and up to three sizes, whose meaning is the op's own (ops/op_sizes in
+/// doc/plan.md).
+struct OpSizes {
+  DType type = DType::f32;
+  std::array<std::int64_t, 3> sizes{};  // 0: none
+  auto operator<=>(const OpSizes&) const = default;
+};
+/// What was to be done, by op and sizes.
+using PlannedOps = std::map<std::pair<std::string, OpSizes>, OpCost>;
 
 /// Time and cost by name: ops, and the phases of a step that are none.
 using ProfileRows = std::map<std::string, OpCost>;
@@ -70,7 +82,7 @@ class Stream {
   };
 
   /// Called once by each op's front with its own name; the op's time is that until what is returned goes out of scope.
-  Timed record(const char* op, double flops, double bytes);
+  Timed record(const char* op, double flops, double bytes, const OpSizes& sizes = {});
   /// `work` runs at the front of every op from now on: what is to move on beside the computation. Empty: nothing.
   void set_meanwhile(std::function<void()> work) { meanwhile_ = std::move(work); }
   /// What phases that are no op do: time goes to `phase`, that of ops inside to the ops; with `whole` their time and cost go to the phase
@@ -82,7 +94,9 @@ class Stream {
   bool profiling() const { return profiling_; }
   const ProfileRows& profile() const { return profile_; }
   const std::map<std::string, OpCost>& costs() const { return costs_; }
-  void reset_costs() { costs_.clear(); }
+  /// On plan: the same, told apart by sizes.
+  const PlannedOps& planned() const { return planned_; }
+  void reset_costs() { costs_.clear(), planned_.clear(); }
 
  private:
   Stream(DeviceKind kind, ThreadPool* pool);
@@ -99,6 +113,7 @@ class Stream {
   std::int64_t workspace_bytes_ = 0, largest_workspace_ = 0;
   std::unique_ptr<Grown> grown_;
   std::map<std::string, OpCost> costs_;
+  PlannedOps planned_;
   std::function<void()> meanwhile_;
   bool profiling_ = false, whole_ = false;  // whole_: inside a phase that takes its ops' time
   ProfileRows profile_;

@@ -69,7 +69,9 @@ struct LoopResult {
   double validation_loss = 0;        // the last one of this launch; NaN: none
   bool interrupted = false;          // stopped by a signal, with a checkpoint
   bool stopped_early = false;
-  Profile profile;  // with run.profile
+  Profile profile;          // with run.profile
+  std::int64_t steps = 0;   // taken by this launch
+  double step_seconds = 0;  // median of its steps but the first; of one step, that
 };
 
 /// Runs until max_steps, epochs, early stopping or a signal. Collective over parts.comm.

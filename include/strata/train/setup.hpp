@@ -52,17 +52,26 @@ class TrainSetup {
   TrainStep step_;
 };
 
-/// What a rank will allocate, and what one leaf's passes cost.
+/// What rank 0 of a run will allocate, and what one of its steps consists of.
 struct TrainPlan {
   std::vector<ArenaEntry> entries;     // every region by name
   std::vector<ArenaEntry> groups;      // by the first part of the name
   std::int64_t bytes = 0;              // the arena
   std::int64_t workspace_bytes = 0;    // the largest any op asked for
   std::map<std::string, OpCost> leaf;  // forward and backward of one leaf, by op
+  PlannedOps leaf_ops;                 // the same by op and sizes
+  std::map<std::string, OpCost> step;  // a whole step of rank 0, by op
+  PlannedOps ops;                      // the same by op and sizes
+  Traffic traffic;                     // of the step
+  std::int64_t units = 0;              // that travel one by one
+  std::int64_t leaves = 0;             // of the step, all ranks together
+  std::int64_t rounds = 0;             // leaves of rank 0
+  std::int64_t most_rounds = 0;        // leaves of the rank that has most, which decides how long a step takes
   double leaf_flops() const;
 };
 
-/// Runs the set-up and one leaf on the plan device, as rank 0 of comm.size() ranks: nothing is allocated. Local.
+/// Runs the set-up and a step on the plan device, as rank 0 of comm.size() ranks, with the code that trains: nothing is allocated or sent.
+/// Local.
 TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const TrainShape& shape, int threads);
 /// The memory table for the log and plan.txt.
 std::string memory_table(const TrainPlan& plan);

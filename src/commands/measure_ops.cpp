@@ -1,0 +1,225 @@
+// Timing ops one by one.
+#include "commands/measure_ops.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "strata/base/clock.hpp"
+#include "strata/device/op_times.hpp"
+#include "strata/ops/adamw.hpp"
+#include "strata/ops/attention.hpp"
+#include "strata/ops/cross_entropy.hpp"
+#include "strata/ops/elementwise.hpp"
+#include "strata/ops/embedding.hpp"
+#include "strata/ops/linear.hpp"
+#include "strata/ops/rms_norm.hpp"
+#include "strata/ops/rope.hpp"
+#include "strata/ops/swiglu.hpp"
+
+namespace strata {
+namespace {
+
+using Call = std::function<void(Stream&)>;
+
+DType wide(DType type) {
+  return type == DType::f64 ? DType::f64 : DType::f32;
+}
+
+/// One call of an op with operands of its own, taken from an arena.
+class OpCall {
+ public:
+  OpCall(Arena& arena, DType type) : arena_(arena), type_(type) {}
+  View data(Shape shape) { return take(arena_, "operand", type_, shape); }
+  View sums(Shape shape) { return take(arena_, "operand", wide(type_), shape); }
+  View of(DType type, Shape shape) { return take(arena_, "operand", type, shape); }
+  /// Small whole numbers, which are no bits of others.
+  View ids(std::int64_t count, std::int64_t below) {
+    const View view = of(DType::i32, Shape{count});
+    for (std::int64_t i = 0; view.data() && i < count; ++i) view.as<std::int32_t>()[i] = static_cast<std::int32_t>(i * 7919 % below);
+    return view;
+  }
+
+ private:
+  Arena& arena_;
+  DType type_;
+};
+
+Call linear_call(OpCall& c, const std::string& op, std::int64_t m, std::int64_t n, std::int64_t k) {
+  if (op == "linear_forward") {
+    const View x = c.data(Shape{m, k}), w = c.data(Shape{n, k}), y = c.data(Shape{m, n});
+    return [=](Stream& s) { linear_forward(s, x, w, View(), View(), y); };
+  }
+  if (op == "linear_backward_input") {  // dx[m,n] = dy[m,k] W[k,n]
+    const View dy = c.data(Shape{m, k}), w = c.data(Shape{k, n}), dx = c.data(Shape{m, n});
+    return [=](Stream& s) { linear_backward_input(s, dy, w, dx); };
+  }
+  const View dy = c.data(Shape{k, m}), x = c.data(Shape{k, n}), dw = c.sums(Shape{m, n});  // dW[m,n] = dy[k,m]^T x[k,n]
+  return [=](Stream& s) { linear_backward_weight(s, dy, x, dw, View(), Write::set); };
+}
+
+Call attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::int64_t S, std::int64_t hd) {
+  const std::int64_t nkv = std::max<std::int64_t>(1, heads / 2);
+  const View q = c.data(Shape{1, S, heads, hd}), k = c.data(Shape{1, S, nkv, hd}), v = c.data(Shape{1, S, nkv, hd});
+  const View o = c.data(Shape{1, S, heads, hd}), lse = c.sums(Shape{1, heads, S});
+  const double scale = 0.1;
+  if (op == "attention_forward") return [=](Stream& s) { attention_forward(s, q, k, v, View(), scale, o, lse); };
+  const View dout = c.data(Shape{1, S, heads, hd}), dq = c.data(Shape{1, S, heads, hd}), dk = c.data(Shape{1, S, nkv, hd}),
+             dv = c.data(Shape{1, S, nkv, hd});
+  return [=](Stream& s) { attention_backward(s, dout, q, k, v, o, lse, View(), scale, dq, dk, dv); };
+}
+
+Call cross_entropy_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
+  const View x = c.data(Shape{R, H}), w = c.data(Shape{V, H}), dx = c.data(Shape{R, H}), dw = c.sums(Shape{V, H});
+  const View labels = c.ids(R, V), loss = c.of(DType::f64, Shape{R});
+  return [=](Stream& s) { linear_cross_entropy_backward(s, x, w, labels, 0.01, loss, dx, dw, Write::set); };
+}
+
+Call rms_norm_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t W) {
+  const View x = c.data(Shape{R, W}), w = c.data(Shape{W}), y = c.data(Shape{R, W}), rstd = c.sums(Shape{R});
+  if (op == "rms_norm_forward") return [=](Stream& s) { rms_norm_forward(s, x, w, 1e-6, y, rstd); };
+  const View dx = c.data(Shape{R, W}), dw = c.sums(Shape{W});
+  return [=](Stream& s) { rms_norm_backward(s, y, x, w, rstd, dx, Write::add, dw, Write::set); };
+}
+
+Call rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_t hd) {
+  const std::int64_t heads = 8, tokens = std::max<std::int64_t>(1, rows / heads);
+  const View x = c.data(Shape{tokens, heads, hd}), cos = c.sums(Shape{tokens, hd / 2}), sin = c.sums(Shape{tokens, hd / 2});
+  const View positions = c.ids(tokens, tokens);
+  if (op == "rope_forward") return [=](Stream& s) { rope_forward(s, x, cos, sin, positions, x); };
+  return [=](Stream& s) { rope_backward(s, x, cos, sin, positions, x); };
+}
+
+Call swiglu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
+  const View gate_up = c.data(Shape{R, 2 * F}), y = c.data(Shape{R, F});
+  if (op == "swiglu_forward") return [=](Stream& s) { swiglu_forward(s, gate_up, y); };
+  return [=](Stream& s) { swiglu_backward(s, y, gate_up, gate_up); };
+}
+
+Call embedding_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H, std::int64_t V) {
+  const View ids = c.ids(R, V), y = c.data(Shape{R, H});
+  if (op == "embedding_forward") {
+    const View w = c.data(Shape{V, H});
+    return [=](Stream& s) { embedding_forward(s, ids, w, y); };
+  }
+  const View dw = c.sums(Shape{V, H});
+  return [=](Stream& s) { embedding_backward(s, y, ids, dw, Write::set); };
+}
+
+Call flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
+  const View y = c.data(Shape{n});
+  if (op == "fill") return [=](Stream& s) { fill(s, y, 0.5); };
+  if (op == "sum_of_squares") {
+    const View partials = c.of(DType::f64, Shape{(n + 4095) / 4096});
+    return [=](Stream& s) { sum_of_squares(s, y, partials); };
+  }
+  const View x = c.sums(Shape{n});
+  if (op == "add_into") return [=](Stream& s) { add_into(s, y, x); };
+  if (op == "cast") return [=](Stream& s) { cast(s, x, y); };
+  const View remainder = type == DType::bf16 ? c.of(DType::i16, Shape{n}) : View(), m = c.sums(Shape{n}), v = c.sums(Shape{n});
+  return [=](Stream& s) { adamw_update(s, y, remainder, x, m, v, AdamwStep{1e-3, 0.9, 0.999, 1e-8, 0.1, 2, 0.5}); };
+}
+
+Call prepared(const MeasuredOp& measured, Arena& arena) {
+  OpCall c(arena, measured.sizes.type);
+  const std::string& op = measured.op;
+  const auto [a, b, d] = measured.sizes.sizes;
+  const auto begins = [&](const char* with) { return op.rfind(with, 0) == 0; };
+  if (begins("linear_cross")) return cross_entropy_call(c, a, b, d);
+  if (begins("linear_")) return linear_call(c, op, a, b, d);
+  if (begins("attention_")) return attention_call(c, op, a, b, d);
+  if (begins("rms_norm_")) return rms_norm_call(c, op, a, b);
+  if (begins("rope_")) return rope_call(c, op, a, b);
+  if (begins("swiglu_")) return swiglu_call(c, op, a, b);
+  if (begins("embedding_")) return embedding_call(c, op, a, b, d);
+  return flat_call(c, op, measured.sizes.type, a);
+}
+
+struct Planned {
+  std::int64_t bytes = 0;  // of the operands
+  double flops = 0, amount = 0;
+};
+
+Planned planned(const MeasuredOp& op) {
+  Arena counting;
+  Stream stream = Stream::plan();
+  prepared(op, counting)(stream);
+  const OpCost& cost = stream.costs().begin()->second;
+  return {counting.used(), cost.flops, counts_flops(op.op) ? cost.flops : cost.bytes};
+}
+
+}  // namespace
+
+std::vector<MeasuredOp> ops_to_measure(double seconds) {
+  std::vector<MeasuredOp> all;
+  using Sizes = std::array<std::int64_t, 3>;
+  const auto add = [&](DType type, const char* op, const std::vector<Sizes>& sizes) {
+    for (const Sizes& s : sizes) all.push_back({op, {type, s}});
+  };
+  for (const DType type : {DType::f32, DType::bf16}) {
+    // Rows x out x in: rows of a micro-batch, and widths of small and large models.
+    for (const std::int64_t rows : {128, 512, 2048})
+      for (const std::int64_t out : {256, 1024, 4096})
+        for (const std::int64_t in : {256, 1024, 4096})
+          add(type, "linear_forward", {{rows, out, in}}), add(type, "linear_backward_input", {{rows, out, in}}),
+              add(type, "linear_backward_weight", {{out, in, rows}});
+    for (const std::int64_t rows : {128, 512})
+      for (const std::int64_t width : {256, 1024})
+        for (const std::int64_t vocabulary : {4096, 32768}) add(type, "linear_cross_entropy_backward", {{rows, width, vocabulary}});
+    for (const char* op : {"attention_forward", "attention_backward"})
+      for (const std::int64_t length : {128, 512, 2048}) add(type, op, {{16, length, 32}, {16, length, 128}});
+    for (const char* op : {"rms_norm_forward", "rms_norm_backward"})
+      add(type, op, {{2048, 32}, {32768, 32}, {2048, 128}, {32768, 128}, {256, 1024}, {2048, 1024}, {256, 4096}});
+    for (const char* op : {"rope_forward", "rope_backward"}) add(type, op, {{1024, 32}, {16384, 32}, {1024, 128}, {16384, 128}});
+    for (const char* op : {"swiglu_forward", "swiglu_backward"}) add(type, op, {{128, 512}, {2048, 512}, {128, 4096}, {2048, 4096}});
+    add(type, "embedding_forward", {{512, 1024, 4096}});
+    add(type, "embedding_backward", {{512, 256, 4096}, {512, 1024, 16384}});
+    add(type, "adamw_update", {{1 << 14, 0, 0}, {1 << 17, 0, 0}, {1 << 20, 0, 0}, {1 << 23, 0, 0}});
+  }
+  for (const char* op : {"add_into", "sum_of_squares", "cast", "fill"})
+    add(DType::f32, op, {{1 << 14, 0, 0}, {1 << 17, 0, 0}, {1 << 20, 0, 0}, {1 << 23, 0, 0}});
+  const auto takes_long = [&](const MeasuredOp& op) {
+    const Planned work = planned(op);
+    return work.flops > seconds * 1.5e9 || static_cast<double>(work.bytes) > seconds * (1 << 25);
+  };
+  all.erase(std::remove_if(all.begin(), all.end(), takes_long), all.end());
+  return all;
+}
+
+std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
+  std::int64_t most = Arena::alignment;
+  for (const MeasuredOp& op : ops) most = std::max(most, planned(op).bytes);
+  return most;
+}
+
+OpRates::OpRates(Stream& stream, std::int64_t bytes)
+    : stream_(stream), memory_(bytes), base_(memory_.take("operands", bytes)), bytes_(bytes) {
+  // Halves that are numbers between 2^-7 and 2 in bf16, and so in fp32 and fp64 too.
+  auto* halves = static_cast<std::uint16_t*>(base_);
+  std::uint32_t state = 1;
+  for (std::int64_t i = 0; i < bytes / 2; ++i) {
+    state = state * 1664525u + 1013904223u;
+    halves[i] = static_cast<std::uint16_t>(0x3C00u + (state >> 16) % 0x0400u);
+  }
+}
+
+double OpRates::rate(const MeasuredOp& op, double seconds) {
+  const Planned work = planned(op);
+  constexpr std::int64_t turn_bytes = std::int64_t{64} << 20;  // what all operands that take turns have
+  if (work.bytes > bytes_) return 0;
+  const std::int64_t sets = std::clamp<std::int64_t>(std::min(bytes_, turn_bytes) / work.bytes, 1, 64);
+  Arena operands(base_, bytes_);
+  std::vector<Call> calls;
+  for (std::int64_t i = 0; i < sets; ++i) calls.push_back(prepared(op, operands));
+  for (std::size_t i = 0; i < std::min<std::size_t>(2, calls.size()); ++i) calls[i](stream_);
+  std::vector<double> times;
+  const Stopwatch all;
+  for (std::size_t i = 0; times.size() < 3 || all.seconds() < seconds; ++i) {
+    const Stopwatch one;
+    calls[i % calls.size()](stream_);
+    times.push_back(std::max(one.seconds(), 1e-9));
+  }
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return work.amount / times[times.size() / 2];
+}
+
+}  // namespace strata

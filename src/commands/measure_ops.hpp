@@ -1,0 +1,35 @@
+#pragma once
+// Rates of the ops that train, at sizes between which `strata plan` interpolates.
+#include <string>
+#include <vector>
+
+#include "strata/device/stream.hpp"
+
+namespace strata {
+
+struct MeasuredOp {
+  std::string op;
+  OpSizes sizes;
+};
+/// What is measured in about `seconds`: less of it, and smaller sizes, where time is short. The same list on every rank.
+std::vector<MeasuredOp> ops_to_measure(double seconds);
+
+/// Runs ops on memory that all of them share.
+class OpRates {
+ public:
+  /// Takes `bytes` of memory and fills it with numbers as they occur.
+  OpRates(Stream& stream, std::int64_t bytes);
+  /// What the op records (operations or bytes, counts_flops) per second: the median of calls on operands that take turns, so that they come
+  /// from beyond the second cache as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
+  double rate(const MeasuredOp& op, double seconds);
+  /// Memory that holds the operands of each.
+  static std::int64_t memory_for(const std::vector<MeasuredOp>& ops);
+
+ private:
+  Stream& stream_;
+  Arena memory_;
+  void* base_;
+  std::int64_t bytes_;
+};
+
+}  // namespace strata

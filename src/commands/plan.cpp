@@ -1,0 +1,83 @@
+// strata plan: what a run on any number of ranks allocates, computes and sends.
+#include <algorithm>
+#include <cstdio>
+
+#include "commands/alternatives.hpp"
+#include "commands/plan_report.hpp"
+#include "strata/base/log.hpp"
+#include "strata/deck/machine_file.hpp"
+
+namespace strata {
+namespace {
+
+std::optional<Machine> named_machine(const Settings& s) {
+  if (s.plan.machine.empty()) return std::nullopt;
+  return read_machine_file(s.plan.machine);
+}
+
+// What will start the run: the deck's word, or this process.
+std::unique_ptr<Communicator> planned_ranks(const Session& session, const std::optional<Machine>& machine) {
+  const PlanConfig& c = session.settings().plan;
+  const int ranks = c.ranks > 0 ? static_cast<int>(c.ranks) : session.comm.size();
+  const std::int64_t on_host = c.ranks_per_host > 0            ? c.ranks_per_host
+                               : machine && machine->ranks > 0 ? machine->ranks
+                               : machine                       ? machine->cores
+                                                               : default_threads(1);
+  return make_plan_communicator(ranks, static_cast<int>(std::min<std::int64_t>(ranks, on_host)));
+}
+
+std::int64_t tokens_of(const Preflight& p, const TrainPlan& plan) {
+  return plan.leaves * p.s.batch.micro * p.s.data.sequence;
+}
+
+// Whole hosts in powers of two (of four, for many), and the run's own number.
+std::vector<ScaleRow> scaling_of(const Preflight& p, const Machine& machine) {
+  std::vector<ScaleRow> rows;
+  const int per_host = p.launch.local_size(), hosts = (p.launch.size() + per_host - 1) / per_host;
+  for (int n = 1; n<hosts; n *= hosts> 64 ? 4 : 2) {
+    const auto ranks = make_plan_communicator(n * per_host, per_host);
+    const TrainPlan plan = plan_training(*ranks, *p.model, train_shape(p.s, ranks->size()), p.threads);
+    const Site site{machine, ranks->size(), per_host, p.threads};
+    rows.push_back({n, ranks->size(), plan.bytes, foresee_step(plan, site, tokens_of(p, plan), p.s.precision.compute)});
+  }
+  return rows;
+}
+
+}  // namespace
+
+int run_plan(Session& session) {
+  const std::optional<Machine> machine = named_machine(session.settings());
+  const auto ranks = planned_ranks(session, machine);
+  std::vector<DeckMistake> mistakes = session.mistakes;
+  for (DeckMistake& mistake : contradictions(session.deck, "plan", ranks->size())) mistakes.push_back(std::move(mistake));
+  throw_mistakes(mistakes);
+  for (const std::string& warning : session.deck.warnings()) log_warning(warning);
+  settle_strategy(session, *ranks);
+  Preflight p(session, *ranks, false);
+  if (machine && session.settings().device.threads == 0)
+    p.threads = static_cast<int>(std::max<std::int64_t>(1, machine->cores / ranks->local_size()));
+  check_model(p);
+  require_start(session.comm, p.findings);
+  const std::int64_t memory = machine && machine->memory_bytes > 0 ? machine->memory_bytes : available_memory_bytes();
+  if (session.settings().plan.compare) {
+    const Machine described = machine ? *machine : assumed_machine(static_cast<std::int64_t>(p.threads) * ranks->local_size());
+    const Comparison comparison{p, described, machine.has_value(), memory, compare(p, described, memory)};
+    std::printf("%s", session.line.json ? comparison_json(comparison).c_str() : comparison_text(comparison).c_str());
+    return static_cast<int>(comparison.runs.empty() ? ExitCode::capacity : ExitCode::done);
+  }
+  make_plan(p);
+  p.memory_needed = (p.plan->bytes + p.snapshot_bytes) * ranks->local_size();
+  p.memory_available = memory;
+  PlannedRun run{p, std::nullopt, {}};
+  if (machine) {
+    const Site site{*machine, ranks->size(), ranks->local_size(), p.threads};
+    run.time = foresee_step(*p.plan, site, tokens_of(p, *p.plan), p.s.precision.compute);
+    run.scaling = scaling_of(p, *machine);
+    const int hosts = (ranks->size() + ranks->local_size() - 1) / ranks->local_size();
+    if (hosts > 1) run.scaling.push_back({hosts, ranks->size(), p.plan->bytes, *run.time});
+  }
+  std::printf("%s", session.line.json ? plan_json(run).c_str() : plan_text(run).c_str());
+  return static_cast<int>(p.memory_needed <= p.memory_available ? ExitCode::done : ExitCode::capacity);
+}
+
+}  // namespace strata
