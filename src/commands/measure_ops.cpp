@@ -211,15 +211,11 @@ double OpRates::rate(const MeasuredOp& op, double seconds) {
   std::vector<Call> calls;
   for (std::int64_t i = 0; i < sets; ++i) calls.push_back(prepared(op, operands));
   for (std::size_t i = 0; i < std::min<std::size_t>(2, calls.size()); ++i) calls[i](stream_);
-  std::vector<double> times;
+  // The mean rather than the median: a step is a sum, and what disturbs a machine in use disturbs it too.
   const Stopwatch all;
-  for (std::size_t i = 0; times.size() < 3 || all.seconds() < seconds; ++i) {
-    const Stopwatch one;
-    calls[i % calls.size()](stream_);
-    times.push_back(std::max(one.seconds(), 1e-9));
-  }
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return work.amount / times[times.size() / 2];
+  std::size_t done = 0;
+  for (; done < 3 || all.seconds() < seconds; ++done) calls[done % calls.size()](stream_);
+  return work.amount * static_cast<double>(done) / std::max(all.seconds(), 1e-9);
 }
 
 }  // namespace strata

@@ -19,7 +19,7 @@ class OpRates {
  public:
   /// Takes `bytes` of memory and fills it with numbers as they occur.
   OpRates(Stream& stream, std::int64_t bytes);
-  /// What the op records (operations or bytes, counts_flops) per second: the median of calls on operands that take turns, so that they come
+  /// What the op records (operations or bytes, counts_flops) per second: the mean of calls on operands that take turns, so that they come
   /// from beyond the second cache as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
   double rate(const MeasuredOp& op, double seconds);
   /// Memory that holds the operands of each.

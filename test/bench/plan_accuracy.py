@@ -75,6 +75,15 @@ def options_of(folder, tokens, deck):
             "--checkpoint.every=0", "--schedule.kind=constant", "--optimizer.lr=1e-5"]
 
 
+def measure(strata, folder, machine, seconds):
+    """One rank with all cores measures the node, two ranks the link between them."""
+    pair = folder / "pair.in"
+    run([strata, "measure", f"--measure.seconds={seconds}", f"--measure.folder={folder}", f"--measure.output={machine}"])
+    run(launcher(2) + [strata, "measure", "--measure.seconds=2", f"--measure.folder={folder}", f"--measure.output={pair}"])
+    sections = re.findall(r"^\[(?:host_link|all_gather)\]\n(?:(?!\[).*\n)*", pair.read_text(), re.M)
+    machine.write_text(machine.read_text() + "\n" + "\n".join(sections))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("strata")
@@ -90,7 +99,7 @@ def main():
     tokens = token_file(strata, a.folder)
     machine = a.machine or a.folder / "machine.in"
     if not a.machine:
-        run(launcher(2) + [strata, "measure", f"--measure.seconds={a.seconds}", f"--measure.folder={a.folder}", f"--measure.output={machine}"])
+        measure(strata, a.folder, machine, a.seconds)
     print("| deck | strategy, ranks | type | micro x length | foreseen ms | measured ms | foreseen/measured |\n|---|---|---|---|---|---|---|")
     for deck in DECKS:
         name, _, sequence, micro, _, precision, strategy, ranks = deck
