@@ -83,6 +83,7 @@ ranks. Takes about a minute (measure.seconds); names nodes that are slower than 
 Nothing else should run meanwhile. One rank per node with all its cores (--bind-to none) measures the node; the links need two ranks.
 
   strata measure --measure.folder=/scratch/me
+  strata measure input/qwen3-0.6b-wikitext.in --measure.seconds=20      (with a deck: the ops of its step, in their sizes)
   mpirun -n 4 --map-by ppr:1:node --bind-to none strata measure --measure.output=input/machines/cluster.in
 
 Keys: strata keys measure; doc/profile.md

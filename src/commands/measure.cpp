@@ -7,7 +7,7 @@
 
 #include "commands/measure_ops.hpp"
 #include "commands/measure_report.hpp"
-#include "commands/model_source.hpp"
+#include "commands/preflight.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
@@ -60,7 +60,7 @@ class MeasureCommand {
       : session_(session),
         c_(session.settings().measure),
         comm_(session.comm),
-        ops_(ops_to_measure(c_.seconds)),
+        ops_(ops_of_deck(session)),
         pool_(threads_of(session)),
         stream_(Stream::cpu(pool_)) {
     STRATA_ASSERT(shapes().size() <= std::size(RankRates{}.products), shapes().size(), " products");
@@ -85,6 +85,17 @@ class MeasureCommand {
   }
 
  private:
+  // With a deck that names a model and a batch, those of its own step: what is foreseen of it is then best.
+  static std::vector<MeasuredOp> ops_of_deck(const Session& session) {
+    const Settings& s = session.settings();
+    if (s.model.config.empty() || (s.batch.global == 0 && s.batch.accumulation.empty())) return ops_to_measure(s.measure.seconds);
+    const CausalLm model(read_model_config(s.model.config));
+    const auto ranks = make_plan_communicator(session.comm.size(), session.comm.local_size());
+    std::vector<MeasuredOp> ops = ops_of(plan_training(*ranks, model, train_shape(s, ranks->size()), threads_of(session)));
+    if (ops.size() > std::size(RankRates{}.ops)) ops.resize(std::size(RankRates{}.ops));
+    return ops;
+  }
+
   void measure_compute(RankRates& mine) {
     const auto peak_time = 0.04 * c_.seconds, time = 0.1 * c_.seconds / static_cast<double>(shapes().size());
     mine.threads = pool_.threads(), mine.cores = default_threads(1), mine.memory = static_cast<double>(physical_memory());

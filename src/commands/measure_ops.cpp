@@ -19,7 +19,7 @@
 namespace strata {
 namespace {
 
-using Call = std::function<void(Stream&)>;
+using OpRun = std::function<void(Stream&)>;
 
 DType wide(DType type) {
   return type == DType::f64 ? DType::f64 : DType::f32;
@@ -44,7 +44,7 @@ class OpCall {
   DType type_;
 };
 
-Call linear_call(OpCall& c, const std::string& op, std::int64_t m, std::int64_t n, std::int64_t k) {
+OpRun linear_call(OpCall& c, const std::string& op, std::int64_t m, std::int64_t n, std::int64_t k) {
   if (op == "linear_forward") {
     const View x = c.data(Shape{m, k}), w = c.data(Shape{n, k}), y = c.data(Shape{m, n});
     return [=](Stream& s) { linear_forward(s, x, w, View(), View(), y); };
@@ -57,7 +57,7 @@ Call linear_call(OpCall& c, const std::string& op, std::int64_t m, std::int64_t 
   return [=](Stream& s) { linear_backward_weight(s, dy, x, dw, View(), Write::set); };
 }
 
-Call attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::int64_t S, std::int64_t hd) {
+OpRun attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::int64_t S, std::int64_t hd) {
   const std::int64_t nkv = std::max<std::int64_t>(1, heads / 2);
   const View q = c.data(Shape{1, S, heads, hd}), k = c.data(Shape{1, S, nkv, hd}), v = c.data(Shape{1, S, nkv, hd});
   const View o = c.data(Shape{1, S, heads, hd}), lse = c.sums(Shape{1, heads, S});
@@ -68,20 +68,20 @@ Call attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::i
   return [=](Stream& s) { attention_backward(s, dout, q, k, v, o, lse, View(), scale, dq, dk, dv); };
 }
 
-Call cross_entropy_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
+OpRun cross_entropy_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
   const View x = c.data(Shape{R, H}), w = c.data(Shape{V, H}), dx = c.data(Shape{R, H}), dw = c.sums(Shape{V, H});
   const View labels = c.ids(R, V), loss = c.of(DType::f64, Shape{R});
   return [=](Stream& s) { linear_cross_entropy_backward(s, x, w, labels, 0.01, loss, dx, dw, Write::set); };
 }
 
-Call rms_norm_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t W) {
+OpRun rms_norm_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t W) {
   const View x = c.data(Shape{R, W}), w = c.data(Shape{W}), y = c.data(Shape{R, W}), rstd = c.sums(Shape{R});
   if (op == "rms_norm_forward") return [=](Stream& s) { rms_norm_forward(s, x, w, 1e-6, y, rstd); };
   const View dx = c.data(Shape{R, W}), dw = c.sums(Shape{W});
   return [=](Stream& s) { rms_norm_backward(s, y, x, w, rstd, dx, Write::add, dw, Write::set); };
 }
 
-Call rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_t hd) {
+OpRun rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_t hd) {
   const std::int64_t heads = 8, tokens = std::max<std::int64_t>(1, rows / heads);
   const View x = c.data(Shape{tokens, heads, hd}), cos = c.sums(Shape{tokens, hd / 2}), sin = c.sums(Shape{tokens, hd / 2});
   const View positions = c.ids(tokens, tokens);
@@ -89,13 +89,13 @@ Call rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_t
   return [=](Stream& s) { rope_backward(s, x, cos, sin, positions, x); };
 }
 
-Call swiglu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
+OpRun swiglu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
   const View gate_up = c.data(Shape{R, 2 * F}), y = c.data(Shape{R, F});
   if (op == "swiglu_forward") return [=](Stream& s) { swiglu_forward(s, gate_up, y); };
   return [=](Stream& s) { swiglu_backward(s, y, gate_up, gate_up); };
 }
 
-Call embedding_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H, std::int64_t V) {
+OpRun embedding_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H, std::int64_t V) {
   const View ids = c.ids(R, V), y = c.data(Shape{R, H});
   if (op == "embedding_forward") {
     const View w = c.data(Shape{V, H});
@@ -105,7 +105,7 @@ Call embedding_call(OpCall& c, const std::string& op, std::int64_t R, std::int64
   return [=](Stream& s) { embedding_backward(s, y, ids, dw, Write::set); };
 }
 
-Call flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
+OpRun flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
   const View y = c.data(Shape{n});
   if (op == "fill") return [=](Stream& s) { fill(s, y, 0.5); };
   if (op == "sum_of_squares") {
@@ -119,7 +119,7 @@ Call flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
   return [=](Stream& s) { adamw_update(s, y, remainder, x, m, v, AdamwStep{1e-3, 0.9, 0.999, 1e-8, 0.1, 2, 0.5}); };
 }
 
-Call prepared(const MeasuredOp& measured, Arena& arena) {
+OpRun prepared(const MeasuredOp& measured, Arena& arena) {
   OpCall c(arena, measured.sizes.type);
   const std::string& op = measured.op;
   const auto [a, b, d] = measured.sizes.sizes;
@@ -132,6 +132,15 @@ Call prepared(const MeasuredOp& measured, Arena& arena) {
   if (begins("swiglu_")) return swiglu_call(c, op, a, b);
   if (begins("embedding_")) return embedding_call(c, op, a, b, d);
   return flat_call(c, op, measured.sizes.type, a);
+}
+
+bool op_is_known(const std::string& op) {
+  for (const char* name :
+       {"linear_forward", "linear_backward_input", "linear_backward_weight", "linear_cross_entropy_backward", "attention_forward",
+        "attention_backward", "rms_norm_forward", "rms_norm_backward", "rope_forward", "rope_backward", "swiglu_forward", "swiglu_backward",
+        "embedding_forward", "embedding_backward", "adamw_update", "add_into", "sum_of_squares", "cast", "fill"})
+    if (op == name) return true;
+  return false;
 }
 
 struct Planned {
@@ -185,6 +194,17 @@ std::vector<MeasuredOp> ops_to_measure(double seconds) {
   return all;
 }
 
+std::vector<MeasuredOp> ops_of(const TrainPlan& plan) {
+  std::vector<MeasuredOp> all;
+  for (const PlannedOps* ops : {&plan.leaf_ops, &plan.ops})
+    for (const auto& [op, cost] : *ops) {
+      const auto known = [&](const MeasuredOp& m) { return m.op == op.first && m.sizes == op.second; };
+      const bool measurable = op_is_known(op.first) && cost.calls > 0 && std::none_of(all.begin(), all.end(), known);
+      if (measurable) all.push_back({op.first, op.second});
+    }
+  return all;
+}
+
 std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
   std::int64_t most = Arena::alignment;
   for (const MeasuredOp& op : ops) most = std::max(most, planned(op).bytes);
@@ -208,7 +228,7 @@ double OpRates::rate(const MeasuredOp& op, double seconds) {
   if (work.bytes > bytes_) return 0;
   const std::int64_t sets = std::clamp<std::int64_t>(std::min(bytes_, turn_bytes) / work.bytes, 1, 64);
   Arena operands(base_, bytes_);
-  std::vector<Call> calls;
+  std::vector<OpRun> calls;
   for (std::int64_t i = 0; i < sets; ++i) calls.push_back(prepared(op, operands));
   for (std::size_t i = 0; i < std::min<std::size_t>(2, calls.size()); ++i) calls[i](stream_);
   // The mean rather than the median: a step is a sum, and what disturbs a machine in use disturbs it too.

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "strata/device/stream.hpp"
+#include "strata/train/setup.hpp"
 
 namespace strata {
 
@@ -13,6 +13,9 @@ struct MeasuredOp {
 };
 /// What is measured in about `seconds`: less of it, and smaller sizes, where time is short. The same list on every rank.
 std::vector<MeasuredOp> ops_to_measure(double seconds);
+
+/// The ops of a planned step that can be measured, each with its sizes.
+std::vector<MeasuredOp> ops_of(const TrainPlan& plan);
 
 /// Runs ops on memory that all of them share.
 class OpRates {

@@ -89,6 +89,7 @@ def main():
     parser.add_argument("strata")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--each", type=float, default=0, help="measure each deck's own ops for so many seconds before its run")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--machine", type=pathlib.Path)
     parser.add_argument("--only", default="")
@@ -98,14 +99,19 @@ def main():
     strata = os.path.abspath(a.strata)
     tokens = token_file(strata, a.folder)
     machine = a.machine or a.folder / "machine.in"
-    if not a.machine:
+    if not a.machine and not a.each:
         measure(strata, a.folder, machine, a.seconds)
     print("| deck | strategy, ranks | type | micro x length | foreseen ms | measured ms | foreseen/measured |\n|---|---|---|---|---|---|---|")
     for deck in DECKS:
         name, _, sequence, micro, _, precision, strategy, ranks = deck
-        if a.only not in name:
+        if not re.search(a.only, name):
             continue
         options = options_of(a.folder, tokens, deck)
+        if a.each:  # directly before the run, with its own ops, by the ranks that run it
+            out = a.folder / (name + ".machine.in")
+            run(launcher(ranks) + [strata, "measure", f"--measure.seconds={a.each}", f"--measure.folder={a.folder}", f"--measure.output={out}"] +
+                options)
+            machine = out
         # Four cores would be shared by two ranks: threads are the cores over the ranks here as there.
         planned = json.loads(run([strata, "plan", "--json", f"--plan.ranks={ranks}", f"--plan.ranks_per_host={ranks}",
                                   f"--plan.machine={machine}"] + options))
