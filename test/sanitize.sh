@@ -22,7 +22,7 @@ prepare_mpirun
 support=$PWD/test/support
 # What a sanitizer reports goes to files, as a test that expects a failure would hide it; a process it ends leaves with code 86. (GCC's
 # UndefinedBehaviorSanitizer beside AddressSanitizer prints to stderr all the same: there the code tells.)
-reports=$PWD/$build/sanitizer-reports
+reports=$(cd "$build" && pwd)/sanitizer-reports
 rm -rf "$reports" && mkdir -p "$reports"
 common=log_path=$reports/report:exitcode=86
 # oneDNN's OpenMP threads are libgomp's, whose barriers no sanitizer understands: one each. HDF5 and Open MPI keep memory to the end.
