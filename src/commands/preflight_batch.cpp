@@ -23,10 +23,18 @@ std::int64_t exchanged_pieces(std::int64_t blocks, int ranks) {
   return pieces;
 }
 
-// Ranks take whole blocks; the one with the most decides how long a step takes.
+// Whether every micro-batch's gradient is scattered, so that ranks take micro-batches rather than whole blocks.
+bool takes_leaves(const Preflight& p) {
+  const std::string& strategy = p.s.parallel.strategy;
+  return strategy == "zero2" || strategy == "fsdp";
+}
+
+// What is dealt to ranks; the one with the most decides how long a step takes.
 void check_shares(Preflight& p, std::int64_t leaves, std::int64_t blocks) {
   const std::int64_t ranks = p.launch.size(), most = (blocks + ranks - 1) / ranks;
-  const std::string step = text("a step has ", leaves, " micro-batches in ", blocks, blocks == 1 ? " block" : " blocks");
+  const std::string step = blocks == leaves && p.s.batch.block > 1
+                               ? text("a step has ", leaves, " micro-batches")
+                               : text("a step has ", leaves, " micro-batches in ", blocks, blocks == 1 ? " block" : " blocks");
   if (ranks > blocks) {
     p.findings.warning(
         "batch.idle", p.s.batch.global > 0 ? "batch.global" : "batch.accumulation",
@@ -44,7 +52,7 @@ void check_shares(Preflight& p, std::int64_t leaves, std::int64_t blocks) {
 
 void check_reduction(Preflight& p, std::int64_t blocks) {
   const int ranks = p.launch.size();
-  if (ranks == 1 || power_of_two(ranks) || p.s.parallel.reduction == "fast") return;
+  if (ranks == 1 || power_of_two(ranks) || p.s.parallel.reduction == "fast" || takes_leaves(p)) return;
   const std::int64_t pieces = exchanged_pieces(blocks, ranks), least = std::min<std::int64_t>(ranks, blocks);
   const double gradient = 4.0 * static_cast<double>(p.model ? p.model->parameters().elements() : 0);
   if (pieces > least)
@@ -76,7 +84,7 @@ void check_batch(Preflight& p) {
   check_threads(p);
   if (!p.steps || p.s.batch.micro < 1 || p.s.batch.block < 1) return;
   const std::int64_t leaves = p.steps->leaves(p.steps->sequences_at(0)), blocks = (leaves + p.s.batch.block - 1) / p.s.batch.block;
-  check_shares(p, leaves, blocks);
+  check_shares(p, leaves, takes_leaves(p) ? leaves : blocks);
   check_reduction(p, blocks);
 }
 

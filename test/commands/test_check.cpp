@@ -280,6 +280,10 @@ TEST(Check, TheArithmeticOfRanks) {
   const Report uneven = check("--check.ranks=5");
   EXPECT_EQ(uneven.first("batch.uneven").at("severity"), "warning") << "6 micro-batches on 5 ranks take two rounds";
   EXPECT_TRUE(check("--check.ranks=2").first("batch.ranks").is_null());
+  // Where every micro-batch's gradient is scattered, ranks take micro-batches, not blocks.
+  const std::string blocks = "--check.ranks=6 --batch.block=2 --parallel.strategy=";
+  EXPECT_THAT(check(blocks + "ddp").first("batch.idle").at("message").get<std::string>(), HasSubstr("3 have nothing to do"));
+  EXPECT_TRUE(check(blocks + "fsdp").first("batch.idle").is_null());
   EXPECT_EQ(check("--check.ranks=3 --batch.global=28").first("batch.ranks").at("severity"), "note");
   expect_error(check("--check.ranks=4 --batch.accumulation=2"), "deck.contradiction", 2, "on 4 ranks make 16");
 }
