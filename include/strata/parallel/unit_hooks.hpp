@@ -6,7 +6,7 @@ namespace strata {
 class UnitHooks {
  public:
   virtual ~UnitHooks() = default;
-  /// The unit's weights are about to be read: until the next call of use() they must be there (and those of the call before).
+  /// The unit's weights are about to be read. They stay until a unit of the same kind (another block) is used.
   virtual void use(int /*unit*/) {}
   /// The unit's gradient is about to be set.
   virtual void open_gradient(int /*unit*/) {}
