@@ -51,24 +51,6 @@ void make_plan(Preflight& p) {
   p.checkpoint_bytes = rank.checkpoint_bytes, p.snapshot_bytes = rank.snapshot_bytes;
 }
 
-namespace {
-
-// The least recomputation beyond the deck's with which this host's memory suffices, in words; empty: none does. The plan stays.
-std::string recomputation_that_fits(const Preflight& p) {
-  TrainShape shape = train_shape(p);
-  for (const auto& [word, recompute] : {std::pair{"selective", Recompute::selective}, std::pair{"full", Recompute::full}}) {
-    if (recompute <= shape.activations.recompute) continue;
-    shape.activations.recompute = recompute;
-    const std::int64_t one = plan_training(p.launch, *p.model, shape, p.threads).bytes + p.snapshot_bytes;
-    if (one * p.launch.local_size() <= p.memory_available)
-      return text("parallel.recompute = ", word, " needs ", bytes_text(static_cast<double>(one * p.launch.local_size())),
-                  ", which fits, and changes no result; or ");
-  }
-  return "";
-}
-
-}  // namespace
-
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
 void check_memory(Preflight& p) {
   if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
@@ -82,7 +64,7 @@ void check_memory(Preflight& p) {
            bytes_text(static_cast<double>(p.memory_available)), " are free");
   const std::string change = smallest_change(p, p.memory_available);
   const std::string remedy =
-      recomputation_that_fits(p) + (change.empty() ? "" : change + "; or ") +
+      (change.empty() ? "" : change + "; or ") +
       "fewer ranks per host, a smaller batch.micro or data.sequence, a larger batch.block, or checkpoint.asynchronous = false need less";
   if (p.elsewhere)
     p.findings.warning("memory.here", "batch.micro", found + " here", "the batch script's hosts need that much; " + remedy);
