@@ -23,8 +23,9 @@ runs=0 wrong=0
 train() {
   local run=$1 n=$2 strategy=$3 group=()
   shift 3
-  # One machine is one host: groups of half the ranks stand for hosts.
+  # One machine is one host: groups of half the ranks stand for hosts, and of eight ranks pairs.
   [ "$strategy" = hybrid ] && group=(--parallel.group=$((n % 2 ? 1 : n / 2)))
+  [ "$n" = 8 ] && [ "$strategy" != hybrid ] && group=(--parallel.node=2)
   runs=$((runs + 1))
   "${mpi[@]}" -n "$n" "$strata" train t.in --run.folder="$run" --parallel.strategy="$strategy" "${group[@]}" "$@" >"$run.log" 2>&1 && return
   tail -n 20 "$run.log" >&2

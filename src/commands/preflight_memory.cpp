@@ -26,7 +26,7 @@ TrainShape train_shape(const Settings& s, int ranks) {
   shape.reduction.bucket = s.parallel.bucket;
   shape.reduction.overlap = s.parallel.overlap;
   shape.strategy = s.parallel.strategy;
-  shape.group = static_cast<int>(s.parallel.group);
+  shape.group = static_cast<int>(s.parallel.group), shape.node = static_cast<int>(s.parallel.node);
   shape.prefetch = s.parallel.overlap ? static_cast<int>(s.parallel.prefetch) : 0;
   const auto offloads = [&](const char* what) { return std::ranges::count(s.parallel.offload, what) > 0; };
   shape.offload_parameters = offloads("parameters"), shape.offload_optimizer = offloads("optimizer");
@@ -38,7 +38,7 @@ RankPlan plan_rank(const CausalLm& model, const Settings& s, const Communicator&
   RankPlan rank{plan_training(launch, model, train_shape(s, launch.size()), threads), 0, 0};
   Arena counting;
   const auto ranks = make_plan_communicator(launch.size(), launch.local_size());
-  const Mesh mesh(*ranks, strategy_of(s.parallel.strategy), static_cast<int>(s.parallel.group));
+  const Mesh mesh(*ranks, strategy_of(s.parallel.strategy), static_cast<int>(s.parallel.group), static_cast<int>(s.parallel.node));
   const TrainState state(counting, dtype_from_name(s.precision.compute), StateLayout::of(model.parameters(), mesh));
   rank.checkpoint_bytes = checkpoint_bytes(state.checkpoint_tensors());
   if (s.checkpoint.asynchronous) rank.snapshot_bytes = AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors());

@@ -123,7 +123,7 @@ class TrainCommand {
       arena_.emplace(plan.bytes);
     });
     pool_.emplace(threads_);
-    mesh_.emplace(comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group));
+    mesh_.emplace(comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(Stream::cpu(*pool_, *arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());

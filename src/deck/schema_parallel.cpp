@@ -20,6 +20,11 @@ Section schema_parallel() {
       .launch();
   table.row("group", &C::group, Whole::between(0, 1u << 20), "ranks", "Ranks of a group of strategy hybrid; 0: those of a host.").launch();
   table
+      .row("node", &C::node, Whole::between(0, 1u << 20), "ranks",
+           "Consecutive ranks whose gradients are added up before the sum leaves for others, where their micro-batches are one subtree of "
+           "the sum; 0: those of a host. 1: every gradient leaves alone.")
+      .launch();
+  table
       .row("prefetch", &C::prefetch, Whole::between(0, 64), "units",
            "Units (blocks of the model) whose parameters are gathered ahead of their use, with fsdp and hybrid.")
       .launch();

@@ -1,114 +1,148 @@
 #include "strata/parallel/gradient_scatter.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "strata/base/error.hpp"
+#include "strata/ops/elementwise.hpp"
+#include "strata/parallel/reduction_tree.hpp"
 
 namespace strata {
+namespace {
 
-GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, std::int64_t bucket, int depth,
-                                 bool overlap, Fold fold)
-    : partition_(partition),
-      group_(group),
-      overlap_(overlap),
-      fold_(std::move(fold)),
-      windows_(arena, "gradients.window", type, Partition(partition.set()), depth),
-      leaf_(partition.set()) {
-  // No piece is longer than the longest shard of any rank.
+// Whether the leaves of a host are whole subtrees in every round: rounds begin at multiples of all ranks, so it is a matter of sizes.
+bool folds_first(const HostGrid* hosts, std::int64_t block) {
+  return hosts && hosts->per_host() % block == 0 && std::has_single_bit(static_cast<std::uint64_t>(hosts->per_host() / block));
+}
+
+// No piece is longer than the longest shard of any rank.
+std::int64_t longest_shard(const Partition& partition) {
   std::int64_t longest = 1;
   for (int u = 0; u < static_cast<int>(partition.set().units().size()); ++u)
     for (int part = 0; part < partition.parts(); ++part) longest = std::max(longest, partition.elements(u, part).count());
-  // Many others share the room that eight have.
-  bucket_ = std::min(longest, std::max<std::int64_t>(4096, std::min(bucket, 8 * bucket / std::max(group.size() - 1, 1))));
-  for (View& buffer : buffers_) buffer = take(arena, "workspace.scatter", type, Shape{std::max(group.size() - 1, 1), bucket_});
+  return longest;
+}
+
+}  // namespace
+
+GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, const HostGrid* hosts,
+                                 const Settings& settings, Fold fold, Done done)
+    : partition_(partition),
+      group_(group),
+      hosts_(folds_first(hosts, settings.block) ? hosts : nullptr),
+      block_(settings.block),
+      fold_(std::move(fold)),
+      done_(std::move(done)),
+      windows_(arena, "gradients.window", type, Partition(partition.set()), settings.depth),
+      leaf_(partition.set()),
+      under_way_(partition.set().units().size(), 0) {
+  const auto exchange_of = [&](Communicator& ranks) {
+    const int others = ranks.size() - 1;
+    return std::make_unique<PieceExchange>(arena, "workspace.scatter", type, ranks, Channel::gradients, others,
+                                           shared_bucket(settings.bucket, others, longest_shard(partition)));
+  };
+  if (hosts_)
+    inside_ = exchange_of(hosts_->inside()), across_ = exchange_of(hosts_->across());
+  else
+    direct_ = exchange_of(group);
+}
+
+int GradientScatter::present_on(int host, const LeafRound& round) const {
+  return std::clamp(round.present - hosts_->rank_of(host, 0), 0, hosts_->per_host());
+}
+
+std::vector<std::int64_t> GradientScatter::slices_of(int present) const {
+  if (!hosts_) return std::vector<std::int64_t>(static_cast<std::size_t>(present), 1);
+  std::vector<std::int64_t> slices;
+  for (int host = 0; host < hosts_->hosts() && present_on(host, {0, 0, present}) > 0; ++host)
+    slices.push_back(present_on(host, {0, 0, present}));
+  return slices;
+}
+
+void GradientScatter::begin_round(Stream& stream, std::int64_t leaves, const LeafRound& round) {
+  stream_ = &stream, leaves_ = leaves, round_ = round;
+}
+
+bool GradientScatter::can_open(int unit) const {
+  const int before = windows_.leaves_for(unit);
+  return under_way_[static_cast<std::size_t>(unit)] == 0 && (before < 0 || under_way_[static_cast<std::size_t>(before)] == 0);
 }
 
 void GradientScatter::open(int unit) {
-  const int before = windows_.leaves_for(unit);
-  const auto under_way = [&](int u) {
-    return std::any_of(leaving_.begin(), leaving_.end(), [&](const Leaving& l) { return l.unit == u; });
-  };
-  while ((before >= 0 && under_way(before)) || under_way(unit))
-    if (!post_one() && !fold_one(true)) retire_one(true);
+  STRATA_ASSERT(can_open(unit), "unit ", unit, " is under way");
   leaf_.place(unit, windows_.holds(unit) ? windows_.of(unit) : windows_.assign(unit));
 }
 
 void GradientScatter::close(int unit) {
-  leaving_.push_back({unit, windows_.of(unit), round_, present_, group_.rank() < present_, nullptr});
-  send(leaving_.back());
-  overlap_ ? poll() : finish();
+  under_way_[static_cast<std::size_t>(unit)] += 1;
+  hosts_ ? fold_on_host(unit, windows_.of(unit)) : scatter(unit, windows_.of(unit));
 }
 
-void GradientScatter::send(Leaving& leaving) {
-  std::vector<Message> sends;
-  for (int owner = 0; leaving.mine && owner < group_.size(); ++owner) {
-    if (owner == group_.rank()) continue;
-    const Range theirs = partition_.elements(leaving.unit, owner);
-    for (std::int64_t at = 0; at < theirs.count(); at += bucket_) {
-      const View piece = leaving.window.rows(theirs.first + at, std::min(bucket_, theirs.count() - at));
-      sends.push_back({owner, piece.data(), static_cast<std::size_t>(piece.bytes())});
-    }
-  }
-  leaving.sends = group_.begin_exchange(sends, {}, Channel::gradients);
+void GradientScatter::retire(int unit, const LeafRound& round) {
+  under_way_[static_cast<std::size_t>(unit)] -= 1;
+  done_(round.number, unit);
 }
 
-// Receives the next piece into a buffer that is free. False: none is, or nothing is to come.
-bool GradientScatter::post_one() {
-  const std::size_t buffer = taken_[0] ? 1 : 0;
-  if (taken_[buffer]) return false;
-  const auto next = std::find_if(leaving_.begin(), leaving_.end(), [&](const Leaving& l) { return l.posted < shard(l); });
-  if (next == leaving_.end()) return false;
-  Post post{&*next, next->posted, std::min(bucket_, shard(*next) - next->posted), {}, nullptr, buffer};
-  std::vector<Message> receives;
-  for (int from = 0, row = 0; from < next->present; ++from) {
-    if (from == group_.rank()) {  // one's own stays where it is
-      post.slices.push_back(next->window.rows(partition_.elements(next->unit).first + post.first, post.count));
-      continue;
-    }
-    post.slices.push_back(buffers_[buffer].rows(row++, 1).reshaped(Shape{bucket_}).rows(0, post.count));
-    receives.push_back({from, post.slices.back().data(), static_cast<std::size_t>(post.slices.back().bytes())});
-  }
-  post.receives = group_.begin_exchange({}, receives, Channel::gradients);
-  next->posted += post.count;
-  taken_[buffer] = true;
-  posts_.push_back(std::move(post));
-  return true;
+// Every leaf's pieces to the owners of the shards.
+void GradientScatter::scatter(int unit, View window) {
+  PieceExchange::Task task;
+  task.owned = [this, unit](int owner) { return std::vector<Range>{partition_.elements(unit, owner)}; };
+  for (int r = 0; r < group_.size(); ++r) task.pieces.push_back(r < round_.present ? 1 : 0);
+  if (group_.rank() < round_.present) task.own = {window};
+  task.fold = [this, unit, round = round_](Range part, const std::vector<View>& slices) {
+    fold_({round.number, unit, part.first - partition_.elements(unit).first, slices});
+  };
+  task.done = [this, unit, round = round_] { retire(unit, round); };
+  direct_->begin(std::move(task));
 }
 
-// Folds the oldest piece once it has come. False: it has not, or there is none.
-bool GradientScatter::fold_one(bool wait) {
-  if (posts_.empty()) return false;
-  if (wait)
-    posts_.front().receives->wait();
-  else if (!posts_.front().receives->done())
-    return false;
-  const Post post = std::move(posts_.front());
-  posts_.pop_front();
-  fold_({post.of->round, post.of->unit, post.first, post.slices});
-  post.of->folded += post.count;
-  taken_[post.buffer] = false;
-  return true;
+// Pieces of the leaves of this host to the rank that has the number of their owner on its host. The sum takes the place of the own leaf's.
+void GradientScatter::fold_on_host(int unit, View window) {
+  PieceExchange::Task task;
+  task.owned = [this, unit](int local) {
+    std::vector<Range> owned;
+    for (int h = 0; h < hosts_->hosts(); ++h) owned.push_back(partition_.elements(unit, hosts_->rank_of(h, local)));
+    return owned;
+  };
+  const int present = present_on(hosts_->host(), round_);
+  for (int l = 0; l < hosts_->per_host(); ++l) task.pieces.push_back(l < present ? 1 : 0);
+  if (hosts_->local() < present) task.own = {window};
+  const std::int64_t first = round_.first + hosts_->rank_of(hosts_->host(), 0);
+  task.fold = [this, window, first, present](Range part, const std::vector<View>& slices) {
+    if (present == 0) return;
+    LeafCounter counter(leaves_, block_, first);
+    const auto add = [&](int into, int from) {
+      add_into(*stream_, slices[static_cast<std::size_t>(into)], slices[static_cast<std::size_t>(from)]);
+    };
+    for (int slice = 0; slice < present; ++slice) counter.push(slice, add);
+    counter.fold(add);
+    const View place = window.rows(part.first, part.count());
+    if (hosts_->local() != 0) cast(*stream_, slices[0], place);
+  };
+  task.done = [this, unit, window, round = round_] { scatter_from_host(unit, window, round); };
+  inside_->begin(std::move(task));
 }
 
-// Forgets the oldest unit once all of it has come and left.
-bool GradientScatter::retire_one(bool wait) {
-  if (leaving_.empty() || leaving_.front().folded < shard(leaving_.front())) return false;
-  if (wait)
-    leaving_.front().sends->wait();
-  else if (!leaving_.front().sends->done())
-    return false;
-  leaving_.pop_front();
-  return true;
+// What hosts have folded, to the owners.
+void GradientScatter::scatter_from_host(int unit, View window, LeafRound round) {
+  PieceExchange::Task task;
+  task.owned = [this, unit](int host) { return std::vector<Range>{partition_.elements(unit, hosts_->rank_of(host, hosts_->local()))}; };
+  for (int h = 0; h < hosts_->hosts(); ++h) task.pieces.push_back(present_on(h, round) > 0 ? 1 : 0);
+  if (present_on(hosts_->host(), round) > 0) task.own = {window};
+  task.fold = [this, unit, round](Range part, const std::vector<View>& slices) {
+    fold_({round.number, unit, part.first - partition_.elements(unit).first, slices});
+  };
+  task.done = [this, unit, round] { retire(unit, round); };
+  across_->begin(std::move(task));
 }
 
-void GradientScatter::poll() {
-  while (post_one() || fold_one(false) || retire_one(false)) {
-  }
+bool GradientScatter::advance() {
+  if (direct_) return direct_->advance();
+  return across_->advance() || inside_->advance();
 }
 
-void GradientScatter::finish() {
-  while (!leaving_.empty())
-    if (!post_one() && !fold_one(true)) retire_one(true);
+bool GradientScatter::idle() const {
+  return direct_ ? direct_->idle() : inside_->idle() && across_->idle();
 }
 
 }  // namespace strata

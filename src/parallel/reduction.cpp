@@ -1,7 +1,10 @@
 #include "strata/parallel/reduction.hpp"
 
 #include <algorithm>
+#include <thread>
 
+#include "strata/base/error.hpp"
+#include "strata/base/phase.hpp"
 #include "strata/ops/elementwise.hpp"
 
 namespace strata {
@@ -16,33 +19,6 @@ std::size_t kept_buffers(std::int64_t first, std::int64_t last, std::int64_t lea
     most = std::max(most, subtree_count(first / block, whole ? blocks_of(next, block) : next / block) + (whole ? 0 : 1));
   }
   return most;
-}
-
-// Pieces every replica brings to a reduction over `blocks` blocks.
-std::vector<std::vector<TreeNode>> pieces_by_replica(std::int64_t blocks, int replicas) {
-  std::vector<std::vector<TreeNode>> all;
-  for (int r = 0; r < replicas; ++r)
-    all.push_back(aligned_subtrees(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas)));
-  return all;
-}
-
-// The most pieces that the others bring, over all numbers of leaves that may occur.
-std::int64_t most_pieces(std::int64_t most_blocks, int replicas) {
-  std::size_t most = 1;
-  for (std::int64_t blocks = 1; blocks <= most_blocks; ++blocks) {
-    std::size_t all = 0, least = static_cast<std::size_t>(-1);
-    const std::int64_t share = blocks / replicas;
-    // first_block() of one rank after the other, without divisions: thousands of blocks and ranks are counted here.
-    std::int64_t begin = 0, rest = 0;
-    for (int r = 0; r < replicas; ++r) {
-      std::int64_t end = begin + share;
-      if ((rest += blocks % replicas) >= replicas) rest -= replicas, end += 1;
-      const std::size_t own = subtree_count(begin, end);
-      all += own, least = std::min(least, own), begin = end;
-    }
-    most = std::max(most, all - least);
-  }
-  return static_cast<std::int64_t>(most);
 }
 
 // The most buffers that a rank needs which folds its own run of blocks, over all numbers of blocks that may occur.
@@ -65,14 +41,19 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
       shards_(set, mesh.shards().size(), mesh.shards().rank()),
       optimizer_(set, mesh.optimizer_parts(), mesh.optimizer_part()) {
   take_buffers(arena, type);
+  const bool groups = mesh.replicas().size() > 1;
   if (mesh.strategy().scatters_gradients && mesh.shards().size() > 1)
-    scatter_ = std::make_unique<GradientScatter>(arena, shards_, type, mesh.shards(), settings.bucket, settings.windows, settings.overlap,
-                                                 [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); });
-  Communicator& replicas = mesh.replicas();
-  if (replicas.size() > 1 && !fast())
-    exchange_ =
-        std::make_unique<ReplicaExchange>(arena, type, replicas, shards_, optimizer_, returns(),
-                                          most_pieces(blocks_of(settings.most_leaves, settings.block), replicas.size()), settings.bucket);
+    scatter_ = std::make_unique<GradientScatter>(
+        arena, shards_, type, mesh.shards(), groups ? nullptr : mesh.hosts(),
+        GradientScatter::Settings{settings.bucket, settings.windows, settings.block},
+        [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); },
+        [this](std::int64_t round, int unit) {
+          if (round + 1 == round_count() && settings_.overlap) complete(unit);
+        });
+  if (groups && !fast())
+    exchange_ = std::make_unique<ReplicaExchange>(
+        arena, type, mesh.replicas(), mesh.hosts(), shards_, optimizer_,
+        ReplicaExchange::Settings{blocks_of(settings.most_leaves, settings.block), settings.bucket, returns()});
 }
 
 // Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
@@ -92,33 +73,45 @@ void GradientReduction::take_buffers(Arena& arena, DType type) {
 
 void GradientReduction::begin(Stream& stream, std::int64_t leaves) {
   stream_ = &stream;
-  leaves_ = leaves;
+  leaves_ = leaves, round_ = -1;
   rounds_ = LeafRounds(leaves, settings_.block, mesh_.shards().size(), mesh_.replicas().size());
   counter_ = LeafCounter(leaves, settings_.block, rounds_.first(mesh_.replicas().rank()));
   at_round_.clear(), present_.clear();
-  sums_ = 0;
+  next_complete_ = static_cast<int>(shards_.set().units().size()) - 1;
+}
+
+LeafRound GradientReduction::leaf_round(std::int64_t round) const {
+  const int replica = mesh_.replicas().rank();
+  LeafRound r{round, rounds_.leaf(replica, 0, round), 0};
+  while (r.present < mesh_.shards().size() && rounds_.leaf(replica, r.present, round) >= 0) ++r.present;
+  return r;
 }
 
 const FlatBuffer& GradientReduction::begin_round(std::int64_t round) {
-  if (!scatter_) {
-    leaf_buffer_ = fast() ? static_cast<int>(sums_) : counter_.free_buffer();
-    return buffers_[static_cast<std::size_t>(leaf_buffer_)];
-  }
-  // What this round does to the counter, as bookkeeping: every piece of every unit goes the same way when it comes.
-  at_round_.push_back(counter_);
-  const int replica = mesh_.replicas().rank();
-  int present = 0;
-  while (present < mesh_.shards().size() && rounds_.leaf(replica, present, round) >= 0) ++present;
-  present_.push_back(present);
-  count_round(
-      counter_, present, [](int, int) {}, [](int, int) {});
-  scatter_->begin_round(static_cast<std::int64_t>(at_round_.size()) - 1, present);
+  round_ = round;
+  const LeafRound leaves = leaf_round(round);
+  // What this round does to the counter, as bookkeeping: every unit, and every piece of it, goes the same way when it comes.
+  at_round_.push_back(counter_), present_.push_back(leaves.present);
+  leaf_buffer_ = fast() ? (round > 0 ? 1 : 0) : counter_.free_buffer();
+  if (!fast())
+    count_round(
+        counter_, leaves.present, [](int, int) {}, [](int, int) {});
+  if (!scatter_) return buffers_[static_cast<std::size_t>(leaf_buffer_)];
+  scatter_->begin_round(*stream_, leaves_, leaves);
   return scatter_->leaf();
 }
 
+// Slices that arrive are numbered after the buffers; a leaf that is computed here alone is in its buffer.
 void GradientReduction::count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const {
+  if (!scatter_) return counter.push(counter.free_buffer(), add);
   const auto kept = static_cast<int>(buffers_.size());
-  for (int slice = 0; slice < present; ++slice) counter.push(kept + slice, add);
+  int slice = kept;
+  for (const std::int64_t leaves : scatter_->slices_of(present)) {
+    if (leaves == 1)
+      counter.push(slice++, add);
+    else
+      counter.push_subtree(slice++, leaves, add);
+  }
   for (int buffer : counter.used()) {
     if (buffer < kept) continue;
     const int to = counter.free_buffer();
@@ -141,50 +134,97 @@ void GradientReduction::fold_arrival(const GradientScatter::Arrival& arrival) {
       [&](int to, int from) { cast(*stream_, view_of(from), view_of(to)); });
 }
 
+// A unit of the leaf that was computed here alone.
+void GradientReduction::fold_leaf(int unit) {
+  const auto add = [&](int into, int from) {
+    add_into(*stream_, buffers_[static_cast<std::size_t>(into)].unit(unit), buffers_[static_cast<std::size_t>(from)].unit(unit));
+  };
+  if (fast()) {  // one running sum
+    if (leaf_buffer_ != 0) add(0, leaf_buffer_);
+  } else {
+    LeafCounter counter = at_round_.back();
+    counter.push(leaf_buffer_, add);
+  }
+  if (round_ + 1 == round_count() && settings_.overlap) complete(unit);
+}
+
+// All leaves of this rank's group are in the sum of the unit.
+void GradientReduction::complete(int unit) {
+  STRATA_ASSERT(unit == next_complete_, "unit ", unit, " is complete before unit ", next_complete_);
+  --next_complete_;
+  if (fast()) return;
+  if (exchange_) {
+    if (unit + 1 == static_cast<int>(shards_.set().units().size()))
+      exchange_->begin_step(*stream_, buffers_, counter_.entries(), blocks_of(leaves_, settings_.block));
+    return exchange_->begin(unit);
+  }
+  LeafCounter counter = counter_;
+  counter.fold([&](int into, int from) {
+    add_into(*stream_, buffers_[static_cast<std::size_t>(into)].unit(unit), buffers_[static_cast<std::size_t>(from)].unit(unit));
+  });
+}
+
+// Units that no round of this rank has completed: it has none, has dropped them, or exchanges after all of them.
+void GradientReduction::complete_rest() {
+  while (next_complete_ >= 0) complete(next_complete_);
+}
+
 void GradientReduction::open(int unit) {
-  if (scatter_) scatter_->open(unit);
+  if (scatter_) wait([&] { return scatter_->can_open(unit); }), scatter_->open(unit);
 }
 
 void GradientReduction::close(int unit) {
-  if (scatter_) scatter_->close(unit);
+  scatter_ ? scatter_->close(unit) : fold_leaf(unit);
+  if (settings_.overlap) return poll();
+  wait([&] { return !scatter_ || scatter_->idle(); });
+}
+
+// One move of what is under way; what it folds polls again.
+bool GradientReduction::advance() {
+  if (moving_) return false;
+  moving_ = true;
+  const bool moved = (scatter_ && scatter_->advance()) || (exchange_ && exchange_->advance());
+  moving_ = false;
+  return moved;
 }
 
 void GradientReduction::poll() {
-  if (scatter_) scatter_->poll();
+  while (advance()) {
+  }
 }
 
-void GradientReduction::end_round() {
-  if (scatter_) return;
-  const auto add = [&](int into, int from) {
-    add_into(*stream_, buffers_[static_cast<std::size_t>(into)].flat(), buffers_[static_cast<std::size_t>(from)].flat());
-  };
-  if (!fast()) return counter_.push(leaf_buffer_, add);
-  if (sums_) add(0, leaf_buffer_);  // one running sum
-  sums_ = 1;
+void GradientReduction::wait(FunctionRef<bool()> over) {
+  const Phase::Wait waiting;
+  while (!over())
+    if (advance())
+      Phase::tick();
+    else
+      std::this_thread::yield();
 }
 
 void GradientReduction::drop() {
-  if (scatter_) scatter_->finish();
+  if (scatter_) wait([&] { return scatter_->idle(); });
+  // Others may be exchanging already what this rank has not: they are given whatever is there.
+  const auto units = static_cast<int>(shards_.set().units().size());
+  if (exchange_ && mesh_.world().all_max(next_complete_ + 1 < units ? 1 : 0) != 0) {
+    while (counter_.next() < rounds_.last(mesh_.replicas().rank())) begin_round(round_ + 1);
+    complete_rest();
+    wait([&] { return exchange_->idle(); });
+  }
 }
 
 const FlatBuffer& GradientReduction::finish() {
-  if (scatter_) scatter_->finish();
+  if (scatter_) wait([&] { return scatter_->idle(); });
   if (fast()) return finish_fast();
-  if (!exchange_) {
-    counter_.fold([&](int into, int from) {
-      add_into(*stream_, buffers_[static_cast<std::size_t>(into)].flat(), buffers_[static_cast<std::size_t>(from)].flat());
-    });
-    return buffers_[static_cast<std::size_t>(counter_.entries().at(0).buffer)];
-  }
-  const std::int64_t blocks = blocks_of(leaves_, settings_.block);
-  const std::size_t result = counter_.entries().empty() ? 0 : static_cast<std::size_t>(counter_.entries()[0].buffer);
-  exchange_->run(*stream_, buffers_, counter_.entries(), pieces_by_replica(blocks, mesh_.replicas().size()), blocks, result);
-  return buffers_[result];
+  complete_rest();
+  if (!exchange_) return buffers_[static_cast<std::size_t>(counter_.entries().at(0).buffer)];
+  wait([&] { return exchange_->idle(); });
+  return buffers_[exchange_->result()];
 }
 
 const FlatBuffer& GradientReduction::finish_fast() {
   const View sum = buffers_[0].flat();
-  if (!sums_) fill(*stream_, sum, 0.0);
+  if (round_count() == 0) fill(*stream_, sum, 0.0);
   if (mesh_.replicas().size() == 1) return buffers_[0];
   if (sum.type() == DType::f32)
     mesh_.replicas().all_reduce_sum_fast(sum.as<float>(), static_cast<std::size_t>(sum.elements()));

@@ -30,6 +30,12 @@ std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last) {
   return nodes;
 }
 
+bool is_subtree(std::int64_t first, std::int64_t last, std::int64_t blocks) {
+  if (first >= last) return false;
+  const auto size = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(last - first)));
+  return first % size == 0 && (last - first == size || last == blocks);
+}
+
 std::size_t subtree_count(std::int64_t first, std::int64_t last) {
   if (first >= last) return 0;
   // Up to the multiple of the largest power of two between the two, pieces grow; from there on they shrink: one for each bit.
@@ -81,7 +87,22 @@ void LeafCounter::push(int buffer, Add add) {
   if (next_ % block_ != 0 && next_ != leaves_) return;
   entries_.push_back({TreeNode{0, (next_ - 1) / block_}, open_});
   open_ = -1;
-  // Equal neighbours are added as soon as both are there, the left one first.
+  close_up(add);
+}
+
+void LeafCounter::push_subtree(int buffer, std::int64_t leaves, Add add) {
+  const std::int64_t first = next_ / block_, last = blocks_of(next_ + leaves, block_);
+  STRATA_ASSERT(next_ % block_ == 0 && next_ + leaves <= leaves_ && is_subtree(first, last, blocks_of(leaves_, block_)), "leaves ", next_,
+                " to ", next_ + leaves, " of ", leaves_, " are no subtree");
+  int level = 0;
+  while (std::int64_t{1} << level < last - first) ++level;
+  entries_.push_back({TreeNode{level, first >> level}, buffer});
+  next_ += leaves;
+  close_up(add);
+}
+
+// Equal neighbours are added as soon as both are there, the left one first.
+void LeafCounter::close_up(Add add) {
   while (entries_.size() >= 2) {
     Entry& left = entries_[entries_.size() - 2];
     const Entry& right = entries_.back();

@@ -1,8 +1,8 @@
 #include "strata/parallel/replica_exchange.hpp"
 
 #include <algorithm>
-#include <deque>
 
+#include "strata/base/error.hpp"
 #include "strata/ops/elementwise.hpp"
 
 namespace strata {
@@ -10,12 +10,6 @@ namespace {
 
 // Stretches of different owners do not share a cache line.
 constexpr std::int64_t alignment = 64;
-// Chunks whose sums are on their way back at once.
-constexpr std::size_t most_returning = 8;
-
-View all_of(const FlatBuffer& buffer, int unit) {
-  return unit < 0 ? buffer.flat() : buffer.unit(unit);
-}
 
 // The sum of a subtree; pieces that travelled are taken as they are. Adds into the leftmost piece. Pieces come in the order of their
 // blocks, as the tree asks for them: the next one is that at `next`.
@@ -29,135 +23,213 @@ View fold_tree(Stream& stream, const std::vector<TreeNode>& nodes, const std::ve
   return sum;
 }
 
+// The smallest subtree that holds these pieces, which are all of its blocks that there are.
+TreeNode root_of(const std::vector<TreeNode>& nodes) {
+  TreeNode root = nodes.front();
+  const auto end = [](TreeNode node) { return (node.index + 1) << node.level; };
+  while (end(root) < end(nodes.back())) root = {root.level + 1, root.index / 2};
+  return root;
+}
+
+// Whether the blocks of each host are one subtree.
+bool are_subtrees(std::int64_t blocks, const HostGrid& hosts) {
+  for (int h = 0; h < hosts.hosts(); ++h) {
+    const std::int64_t first = first_block(blocks, h, hosts.hosts()), last = first_block(blocks, h + 1, hosts.hosts());
+    if (first < last && !is_subtree(first, last, blocks)) return false;
+  }
+  return true;
+}
+
+// The most pieces that the others bring, over all numbers of leaves that may occur.
+std::int64_t most_pieces(std::int64_t most_blocks, int replicas) {
+  std::size_t most = 1;
+  for (std::int64_t blocks = 1; blocks <= most_blocks; ++blocks) {
+    std::size_t all = 0, least = static_cast<std::size_t>(-1);
+    const std::int64_t share = blocks / replicas;
+    // first_block() of one rank after the other, without divisions: thousands of blocks and ranks are counted here.
+    std::int64_t begin = 0, rest = 0;
+    for (int r = 0; r < replicas; ++r) {
+      std::int64_t end = begin + share;
+      if ((rest += blocks % replicas) >= replicas) rest -= replicas, end += 1;
+      const std::size_t own = subtree_count(begin, end);
+      all += own, least = std::min(least, own), begin = end;
+    }
+    most = std::max(most, all - least);
+  }
+  return static_cast<std::int64_t>(most);
+}
+
+// The most pieces that the others of a host bring, where hosts fold first.
+std::int64_t most_pieces_on_host(std::int64_t most_blocks, const HostGrid& hosts) {
+  std::int64_t most = 0;
+  for (std::int64_t blocks = 1; blocks <= most_blocks; ++blocks) {
+    if (!are_subtrees(blocks, hosts)) continue;
+    for (int h = 0; h < hosts.hosts(); ++h) {
+      std::int64_t all = 0, least = most_blocks;
+      for (int l = 0; l < hosts.per_host(); ++l) {
+        const int rank = hosts.rank_of(h, l), ranks = hosts.hosts() * hosts.per_host();
+        const auto own = static_cast<std::int64_t>(subtree_count(first_block(blocks, rank, ranks), first_block(blocks, rank + 1, ranks)));
+        all += own, least = std::min(least, own);
+      }
+      most = std::max(most, all - least);
+    }
+  }
+  return most;
+}
+
+std::vector<View> views_of(const std::vector<FlatBuffer>& buffers, const std::vector<LeafCounter::Entry>& entries, int unit) {
+  std::vector<View> views;
+  for (const LeafCounter::Entry& entry : entries) views.push_back(buffers[static_cast<std::size_t>(entry.buffer)].unit(unit));
+  return views;
+}
+
 }  // namespace
 
-struct ReplicaExchange::Job {
-  Stream& stream;
-  const std::vector<FlatBuffer>& buffers;
-  const std::vector<LeafCounter::Entry>& entries;
-  const std::vector<std::vector<TreeNode>>& by_rank;
-  std::int64_t blocks;
-  std::size_t result;
-};
-
-ReplicaExchange::ReplicaExchange(Arena& arena, DType type, Communicator& replicas, const Partition& here, const Partition& owned,
-                                 bool returns, std::int64_t most_pieces, std::int64_t bucket)
-    : replicas_(replicas), returns_(returns) {
-  const int ranks = replicas.size();
-  if (returns) {
-    Segment all{-1, {}};
-    for (int r = 0; r < ranks; ++r) all.cuts.push_back(here.buffer_elements() / alignment * r / ranks * alignment);
-    all.cuts.push_back(here.buffer_elements());
-    segments_.push_back(all);
-  } else {
-    for (int u = 0; u < static_cast<int>(owned.set().units().size()); ++u) {
-      Segment unit{u, {}};
-      for (int r = 0; r < ranks; ++r) unit.cuts.push_back(owned.elements(u, r).first);
-      unit.cuts.push_back(owned.elements(u, ranks - 1).last);
-      segments_.push_back(unit);
-    }
-  }
-  const auto longest = [&](const Segment& segment) {
-    std::int64_t most = 0;
-    for (std::size_t r = 0; r + 1 < segment.cuts.size(); ++r) most = std::max(most, segment.cuts[r + 1] - segment.cuts[r]);
-    return most;
+ReplicaExchange::ReplicaExchange(Arena& arena, DType type, Communicator& replicas, const HostGrid* hosts, const Partition& here,
+                                 const Partition& owned, const Settings& settings)
+    : replicas_(replicas), hosts_(hosts), here_(here), owned_(owned), settings_(settings) {
+  std::int64_t longest = 1;
+  for (int u = 0; u < static_cast<int>(here.set().units().size()); ++u)
+    for (int part = 0; part < (settings.returns ? here.parts() : owned.parts()); ++part)
+      longest = std::max(longest, settings.returns ? here.elements(u, part).count() / replicas.size() + 2 * alignment
+                                                   : owned.elements(u, part).count());
+  const auto exchange_of = [&](Communicator& ranks, std::int64_t pieces) {
+    return std::make_unique<PieceExchange>(arena, "workspace.exchange", type, ranks, Channel::sums, pieces,
+                                           shared_bucket(settings.bucket, pieces, longest));
   };
-  std::int64_t most = 1;
-  for (const Segment& segment : segments_) most = std::max(most, longest(segment));
-  // Many pieces share the room that eight have.
-  chunk_elements_ = std::min(most, std::max<std::int64_t>(4096, std::min(bucket, 8 * bucket / std::max<std::int64_t>(most_pieces, 1))));
-  for (const Segment& segment : segments_)
-    for (std::int64_t at = 0; at < longest(segment); at += chunk_elements_) chunks_.push_back({&segment, at});
-  for (View& buffer : buffers_)
-    buffer = take(arena, "workspace.exchange", type, Shape{std::max<std::int64_t>(most_pieces, 1), chunk_elements_});
+  all_ = exchange_of(replicas, most_pieces(settings.most_blocks, replicas.size()));
+  if (!hosts) return;
+  if (const std::int64_t pieces = most_pieces_on_host(settings.most_blocks, *hosts))
+    inside_ = exchange_of(hosts->inside(), pieces), across_ = exchange_of(hosts->across(), hosts->hosts() - 1);
 }
 
-Range ReplicaExchange::part_of(const Chunk& chunk, int owner) const {
-  const auto& cuts = chunk.segment->cuts;
-  const std::int64_t begin = cuts[static_cast<std::size_t>(owner)], end = cuts[static_cast<std::size_t>(owner) + 1];
-  return {std::min(end, begin + chunk.at), std::min(end, begin + chunk.at + chunk_elements_)};
-}
-
-std::unique_ptr<Transfer> ReplicaExchange::begin(const Job& job, std::size_t k) const {
-  const Chunk& chunk = chunks_[k];
-  std::vector<Message> sends, receives;
-  for (int owner = 0; owner < replicas_.size(); ++owner) {
-    const Range part = part_of(chunk, owner);
-    if (owner == replicas_.rank() || !part.count()) continue;
-    for (const LeafCounter::Entry& entry : job.entries) {
-      const View piece = all_of(job.buffers[static_cast<std::size_t>(entry.buffer)], chunk.segment->unit).rows(part.first, part.count());
-      sends.push_back({owner, piece.data(), static_cast<std::size_t>(piece.bytes())});
+void ReplicaExchange::begin_step(Stream& stream, const std::vector<FlatBuffer>& buffers, std::vector<LeafCounter::Entry> entries,
+                                 std::int64_t blocks) {
+  stream_ = &stream, buffers_ = &buffers, entries_ = std::move(entries), blocks_ = blocks;
+  result_ = entries_.empty() ? 0 : static_cast<std::size_t>(entries_[0].buffer);
+  by_rank_.clear(), on_host_.clear(), between_hosts_.clear();
+  for (int r = 0; r < replicas_.size(); ++r)
+    by_rank_.push_back(aligned_subtrees(first_block(blocks, r, replicas_.size()), first_block(blocks, r + 1, replicas_.size())));
+  hosts_first_ = inside_ && are_subtrees(blocks, *hosts_);
+  if (!hosts_first_) return;
+  for (int l = 0; l < hosts_->per_host(); ++l) on_host_.push_back(by_rank_[static_cast<std::size_t>(hosts_->rank_of(hosts_->host(), l))]);
+  for (int h = 0; h < hosts_->hosts(); ++h) {
+    std::vector<TreeNode> all;
+    for (int l = 0; l < hosts_->per_host(); ++l) {
+      const auto& of_rank = by_rank_[static_cast<std::size_t>(hosts_->rank_of(h, l))];
+      all.insert(all.end(), of_rank.begin(), of_rank.end());
     }
+    between_hosts_.push_back(all.empty() ? all : std::vector<TreeNode>{root_of(all)});
   }
-  std::int64_t row = 0;
-  if (const std::int64_t mine = part_of(chunk, replicas_.rank()).count())
-    for (int from = 0; from < replicas_.size(); ++from)
-      for (std::size_t p = 0; from != replicas_.rank() && p < job.by_rank[static_cast<std::size_t>(from)].size(); ++p) {
-        const View to = buffers_[k % 2].rows(row++, 1).reshaped(Shape{chunk_elements_}).rows(0, mine);
-        receives.push_back({from, to.data(), static_cast<std::size_t>(to.bytes())});
+}
+
+// A stretch of what the buffers hold of a unit.
+Range ReplicaExchange::owned_by(int unit, int rank) const {
+  if (!settings_.returns) return owned_.elements(unit, rank);
+  const std::int64_t all = here_.elements(unit).count(), ranks = replicas_.size();
+  const auto cut = [&](std::int64_t r) { return r == ranks ? all : all / alignment * r / ranks * alignment; };
+  return {cut(rank), cut(rank + 1)};
+}
+
+View ReplicaExchange::place(int unit, Range part) const {
+  return (*buffers_)[result_].unit(unit).rows(part.first, part.count());
+}
+
+// `rank` is this one among those who bring the nodes.
+PieceExchange::Task ReplicaExchange::task_of(int unit, const Nodes& nodes, int rank, std::vector<View> own) {
+  PieceExchange::Task task;
+  std::vector<TreeNode> in_order;
+  bool in_place = false;  // all are added into the leftmost piece, which may lie where the sum belongs
+  for (const auto& of_rank : nodes) {
+    if (in_order.empty() && !of_rank.empty()) in_place = static_cast<int>(task.pieces.size()) == rank;
+    task.pieces.push_back(static_cast<int>(of_rank.size()));
+    in_order.insert(in_order.end(), of_rank.begin(), of_rank.end());
+  }
+  task.own = std::move(own);
+  task.fold = [this, unit, in_order, in_place](Range part, const std::vector<View>& slices) {
+    if (in_order.empty()) return;
+    std::size_t next = 0;
+    const View sum = fold_tree(*stream_, in_order, slices, root_of(in_order), blocks_, next);
+    if (!in_place) cast(*stream_, sum, place(unit, part));
+  };
+  return task;
+}
+
+// Ranks of this host own what the ranks of their number own on all hosts.
+std::function<std::vector<Range>(int)> ReplicaExchange::owned_on_host(int unit) const {
+  return [this, unit](int local) {
+    std::vector<Range> owned;
+    for (int h = 0; h < hosts_->hosts(); ++h) owned.push_back(owned_by(unit, hosts_->rank_of(h, local)));
+    return owned;
+  };
+}
+
+std::function<std::vector<Range>(int)> ReplicaExchange::owned_between_hosts(int unit) const {
+  return [this, unit](int host) { return std::vector<Range>{owned_by(unit, hosts_->rank_of(host, hosts_->local()))}; };
+}
+
+void ReplicaExchange::begin(int unit) {
+  hosts_first_ ? fold_on_host(unit) : fold_between_all(unit);
+}
+
+void ReplicaExchange::fold_between_all(int unit) {
+  auto task = task_of(unit, by_rank_, replicas_.rank(), views_of(*buffers_, entries_, unit));
+  const auto owned = [this, unit](int rank) { return std::vector<Range>{owned_by(unit, rank)}; };
+  task.owned = owned;
+  task.done = [this, unit, owned] {
+    if (settings_.returns) give_back(replicas_, unit, owned, [] {});
+  };
+  all_->begin(std::move(task));
+}
+
+void ReplicaExchange::fold_on_host(int unit) {
+  auto task = task_of(unit, on_host_, hosts_->local(), views_of(*buffers_, entries_, unit));
+  task.owned = owned_on_host(unit);
+  task.done = [this, unit] { fold_between_hosts(unit); };
+  inside_->begin(std::move(task));
+}
+
+void ReplicaExchange::fold_between_hosts(int unit) {
+  std::vector<View> own;
+  if (!between_hosts_[static_cast<std::size_t>(hosts_->host())].empty()) own = {(*buffers_)[result_].unit(unit)};
+  auto task = task_of(unit, between_hosts_, hosts_->host(), std::move(own));
+  task.owned = owned_between_hosts(unit);
+  task.done = [this, unit] {
+    if (settings_.returns)
+      give_back(hosts_->across(), unit, owned_between_hosts(unit),
+                [this, unit] { give_back(hosts_->inside(), unit, owned_on_host(unit), [] {}); });
+  };
+  across_->begin(std::move(task));
+}
+
+// Sums of the own stretches to the others, theirs into their places: what was there has left.
+void ReplicaExchange::give_back(Communicator& ranks, int unit, const std::function<std::vector<Range>(int)>& owned,
+                                std::function<void()> done) {
+  std::vector<Message> sends, receives;
+  const auto messages = [&](std::vector<Message>& list, int peer, int owner) {
+    for (const Range& stretch : owned(owner))
+      for (std::int64_t at = stretch.first; at < stretch.last; at += settings_.bucket) {
+        const View values = place(unit, {at, std::min(stretch.last, at + settings_.bucket)});
+        list.push_back({peer, values.data(), static_cast<std::size_t>(values.bytes())});
       }
-  return replicas_.begin_exchange(sends, receives, Channel::sums);
+  };
+  for (int other = 0; other < ranks.size(); ++other)
+    if (other != ranks.rank()) messages(sends, other, ranks.rank()), messages(receives, other, other);
+  returning_.push_back({ranks.begin_exchange(sends, receives, Channel::returns), std::move(done)});
 }
 
-// The own part of a chunk, of which all pieces are here; set in its place of the result.
-View ReplicaExchange::fold(const Job& job, std::size_t k) const {
-  const Chunk& chunk = chunks_[k];
-  const Range part = part_of(chunk, replicas_.rank());
-  if (!part.count()) return View();
-  std::vector<TreeNode> nodes;
-  std::vector<View> pieces;
-  std::int64_t row = 0;
-  bool in_place = false;  // the leftmost piece, into which all others are added, lies where the result does
-  for (int from = 0; from < replicas_.size(); ++from) {
-    const auto& theirs = job.by_rank[static_cast<std::size_t>(from)];
-    for (std::size_t p = 0; p < theirs.size(); ++p) {
-      if (nodes.empty()) in_place = from == replicas_.rank() && static_cast<std::size_t>(job.entries[p].buffer) == job.result;
-      nodes.push_back(theirs[p]);
-      if (from == replicas_.rank())  // one's own stay where they are: nobody else has this stretch
-        pieces.push_back(
-            all_of(job.buffers[static_cast<std::size_t>(job.entries[p].buffer)], chunk.segment->unit).rows(part.first, part.count()));
-      else
-        pieces.push_back(buffers_[k % 2].rows(row++, 1).reshaped(Shape{chunk_elements_}).rows(0, part.count()));
-    }
+bool ReplicaExchange::advance() {
+  if (!returning_.empty() && returning_.front().transfer->done()) {
+    const auto done = std::move(returning_.front().done);
+    returning_.pop_front();
+    done();
+    return true;
   }
-  int top = 0;
-  while (std::int64_t{1} << top < job.blocks) ++top;
-  std::size_t next = 0;
-  const View sum = fold_tree(job.stream, nodes, pieces, TreeNode{top, 0}, job.blocks, next);
-  const View place = all_of(job.buffers[job.result], chunk.segment->unit).rows(part.first, part.count());
-  if (!in_place) cast(job.stream, sum, place);
-  return place;
+  return all_->advance() || (inside_ && (across_->advance() || inside_->advance()));
 }
 
-std::unique_ptr<Transfer> ReplicaExchange::begin_return(const Job& job, const Chunk& chunk, View sum) const {
-  std::vector<Message> sends, receives;
-  for (int other = 0; other < replicas_.size(); ++other) {
-    if (other == replicas_.rank()) continue;
-    if (sum.given()) sends.push_back({other, sum.data(), static_cast<std::size_t>(sum.bytes())});
-    const Range part = part_of(chunk, other);
-    if (!part.count()) continue;
-    const View place = all_of(job.buffers[job.result], chunk.segment->unit).rows(part.first, part.count());
-    receives.push_back({other, place.data(), static_cast<std::size_t>(place.bytes())});
-  }
-  return replicas_.begin_exchange(sends, receives, Channel::sums);
-}
-
-void ReplicaExchange::run(Stream& stream, const std::vector<FlatBuffer>& buffers, const std::vector<LeafCounter::Entry>& entries,
-                          const std::vector<std::vector<TreeNode>>& by_rank, std::int64_t blocks, std::size_t result) {
-  const Job job{stream, buffers, entries, by_rank, blocks, result};
-  // While a chunk is folded the next one travels, and the sums of those before go back. A place of the result that others fill has been
-  // sent before: its chunk's exchange is over.
-  std::deque<std::unique_ptr<Transfer>> returning;
-  std::unique_ptr<Transfer> coming = chunks_.empty() ? nullptr : begin(job, 0);
-  for (std::size_t k = 0; k < chunks_.size(); ++k) {
-    coming->wait();
-    if (k + 1 < chunks_.size()) coming = begin(job, k + 1);
-    const View sum = fold(job, k);
-    if (returns_) returning.push_back(begin_return(job, chunks_[k], sum));
-    // Thousands of chunks to thousands of ranks are not all under way at once. Who is waited for here waits for earlier chunks only.
-    if (returning.size() > most_returning) returning.front()->wait(), returning.pop_front();
-  }
-  for (const auto& transfer : returning) transfer->wait();
+bool ReplicaExchange::idle() const {
+  return returning_.empty() && all_->idle() && (!inside_ || (inside_->idle() && across_->idle()));
 }
 
 }  // namespace strata

@@ -43,16 +43,19 @@ Strategy strategy_of(const std::string& name) {
   throw InternalError(text("there is no strategy ", name));
 }
 
-Mesh::Mesh(Communicator& world, const Strategy& strategy, int group)
+Mesh::Mesh(Communicator& world, const Strategy& strategy, int group, int node)
     : strategy_(strategy), world_(&world), alone_(make_self_communicator()) {
   shards_ = strategy.scatters_gradients ? &world : alone_.get();
   replicas_ = strategy.scatters_gradients ? alone_.get() : &world;
-  if (!strategy.inside_groups) return;
-  const int size = group_size(world, group), rank = world.rank();
-  if (size == world.size()) return;
+  const int size = strategy.inside_groups ? group_size(world, group) : world.size(), rank = world.rank();
+  if (size == world.size()) {
+    hosts_ = HostGrid::of(world, node);
+    return;
+  }
   group_ = world.subgroup(stride(rank / size * size, size, 1));
   across_ = world.subgroup(stride(rank % size, world.size() / size, size));
   shards_ = group_.get(), replicas_ = across_.get();
+  if (node == 0 || (node > size && node % size == 0)) hosts_ = HostGrid::of(*across_, node / size);
 }
 
 Communicator& Mesh::optimizer() const {

@@ -72,7 +72,7 @@ TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const T
   Arena arena;
   Stream stream = Stream::plan();
   const auto ranks = make_plan_communicator(comm.size(), comm.local_size());
-  const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group);
+  const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group, shape.node);
   TrainSetup setup(arena, mesh, model, shape);
   TrainPlan plan;
   plan.leaves = shape.reduction.most_leaves, plan.units = static_cast<std::int64_t>(model.parameters().units().size());

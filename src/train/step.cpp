@@ -113,7 +113,6 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
     if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
     if (!p.stream.planning()) leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(p.activations.row_loss) * weight;
   }
-  p.reduction.end_round();
 }
 
 StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop) {

@@ -82,7 +82,8 @@ double bytes_of(std::int64_t sent, std::int64_t received) {
 }
 
 // Ranks of a host copy with the cores that compute, so nothing hides. Between hosts cards do it, and what belongs to a micro-batch (weights
-// that come, gradients that go) passes behind its computation, but for the first unit's weights and the last one's gradients.
+// that come, gradients that go) passes behind its computation, but for the first unit's weights and the last one's gradients. Sums between
+// groups pass behind the backward pass of the last micro-batch alone, two thirds of its computation.
 TimeTerm communication_term(Call call, const TrafficRow& row, const Links& links, double compute, double rounds, double units) {
   const double waits = call == Call::gather || call == Call::reduce || call == Call::fast_reduce || call == Call::broadcast
                            ? static_cast<double>(row.calls) * 2
@@ -92,9 +93,10 @@ TimeTerm communication_term(Call call, const TrafficRow& row, const Links& links
   if (host > 0) seconds += links.host.seconds(host, waits);
   if (network > 0) {
     const double all = links.network.seconds(network, waits);
-    const bool hides = call == Call::parameters || call == Call::gradients;
-    const double ends = hides ? all / std::max(1.0, units) / std::max(1.0, rounds) : all;
-    const double exposed = hides ? std::max(ends, all - compute) : all;
+    const bool every_round = call == Call::parameters || call == Call::gradients, last_round = call == Call::sums;
+    const double behind = every_round ? compute : last_round ? compute / std::max(1.0, rounds) * 2 / 3 : 0;
+    const double ends = !every_round && !last_round ? all : all / std::max(1.0, units) / (every_round ? std::max(1.0, rounds) : 1);
+    const double exposed = std::max(ends, all - behind);
     seconds += exposed, hidden = all - exposed;
   }
   return {name_of(call), seconds, hidden};

@@ -24,6 +24,8 @@ constexpr Launch launches[] = {
     {"fsdp-4", 4, "--parallel.strategy=fsdp --parallel.prefetch=3"},
     {"hybrid-3", 3, "--parallel.strategy=hybrid --parallel.group=1"},
     {"hybrid-4", 4, "--parallel.strategy=hybrid --parallel.group=2"},
+    {"hosts-ddp-4", 4, "--parallel.strategy=ddp --parallel.node=2"},
+    {"hosts-fsdp-4", 4, "--parallel.strategy=fsdp --parallel.node=2"},
     {"offload-1", 1, "--parallel.offload=parameters"},
     {"offload-2", 2, "--parallel.strategy=fsdp --parallel.offload=optimizer,parameters,activations --parallel.recompute=full"},
     {"offload-3", 3, "--parallel.strategy=zero1 --parallel.offload=optimizer,parameters"},

@@ -54,7 +54,7 @@ TEST(Keys, NamesOfTheContractExist) {
       "schedule.kind schedule.warmup_steps schedule.steps schedule.min_lr schedule.min_ratio schedule.warmup_min_ratio "
       "schedule.warmup_type "
       "schedule.decay_steps schedule.stable_steps schedule.cycles precision.compute precision.loss_scale "
-      "parallel.strategy parallel.group parallel.prefetch parallel.bucket parallel.reduction parallel.recompute parallel.offload "
+      "parallel.strategy parallel.group parallel.node parallel.prefetch parallel.bucket parallel.reduction parallel.recompute parallel.offload "
       "parallel.gradient_type parallel.timeout device.kind "
       "device.threads "
       "checkpoint.every checkpoint.keep checkpoint.keep_best checkpoint.asynchronous checkpoint.verify checkpoint.name "

@@ -58,17 +58,22 @@ void give_leaf(GradientReduction& reduction, const ParameterSet& set, std::int64
       values.as<float>()[e] = leaf_value(leaf, set.units()[static_cast<std::size_t>(u)].offset + e);
     reduction.close(u);
   }
-  reduction.end_round();
 }
 
-void expect_canonical(const std::string& strategy, int group, std::int64_t leaves, std::int64_t block, std::int64_t bucket = 1 << 20) {
+struct Row {
+  const char* strategy;
+  int group;
+  int node;  // ranks that count as a host
+};
+
+void expect_canonical(const Row& row, std::int64_t leaves, std::int64_t block, std::int64_t bucket = 1 << 20, bool overlap = true) {
   const auto comm = make_mpi_communicator();
-  const Mesh mesh(*comm, strategy_of(strategy), group);
+  const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
   const ParameterSet set = small_set();
   ThreadPool pool(1);
   Stream stream = Stream::cpu(pool);
   ReductionSettings settings;
-  settings.most_leaves = leaves, settings.block = block, settings.bucket = bucket;
+  settings.most_leaves = leaves, settings.block = block, settings.bucket = bucket, settings.overlap = overlap;
   Arena plan;
   GradientReduction(plan, set, DType::f32, mesh, settings);
   Arena arena(plan.used());
@@ -86,36 +91,38 @@ void expect_canonical(const std::string& strategy, int group, std::int64_t leave
         const float expected = tree(set.units()[static_cast<std::size_t>(u)].offset + e, leaves, block, 0, blocks),
                     found = sum.unit(u).as<float>()[e - here.first];
         ASSERT_EQ(0, std::memcmp(&expected, &found, sizeof found))
-            << strategy << " in groups of " << group << ", leaves " << leaves << " block " << block << " unit " << u << " element " << e;
+            << row.strategy << " in groups of " << row.group << ", hosts of " << row.node << ", leaves " << leaves << " block " << block << " unit " << u << " element " << e;
       }
     }
   }
 }
 
-struct Row {
-  const char* strategy;
-  int group;
-};
 // hybrid in groups of 1 and 2: where the ranks divide.
 std::vector<Row> rows() {
-  std::vector<Row> all{{"ddp", 0}, {"zero1", 0}, {"zero2", 0}, {"fsdp", 0}, {"hybrid", 1}};
-  if (make_mpi_communicator()->size() % 2 == 0) all.push_back({"hybrid", 2});
+  std::vector<Row> all{{"ddp", 0, 0}, {"zero1", 0, 0}, {"zero2", 0, 0}, {"fsdp", 0, 0}, {"hybrid", 1, 0}};
+  if (make_mpi_communicator()->size() % 2 == 0) all.push_back({"hybrid", 2, 0});
+  if (make_mpi_communicator()->size() == 4)
+    for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) all.push_back({strategy, 1, 2});
   return all;
 }
 
 TEST(Reduction, EqualsTheExpressionForAnyLeavesRanksAndStrategy) {
   for (const Row& row : rows())
-    for (std::int64_t leaves : {1, 2, 3, 4, 5, 6, 7, 8, 11, 16}) expect_canonical(row.strategy, row.group, leaves, 1);
+    for (std::int64_t leaves : {1, 2, 3, 4, 5, 6, 7, 8, 11, 16}) expect_canonical(row, leaves, 1);
 }
 
 TEST(Reduction, EqualsTheExpressionForBlocksOfSeveralLeaves) {
   for (const Row& row : rows())
     for (std::int64_t leaves : {4, 6, 7, 12})
-      expect_canonical(row.strategy, row.group, leaves, 2), expect_canonical(row.strategy, row.group, leaves, 3);
+      expect_canonical(row, leaves, 2), expect_canonical(row, leaves, 3);
 }
 
 TEST(Reduction, EqualsTheExpressionInSmallMessages) {
-  for (const Row& row : rows()) expect_canonical(row.strategy, row.group, 7, 1, 4096);
+  for (const Row& row : rows()) expect_canonical(row, 7, 1, 4096), expect_canonical(row, 8, 1, 4096);
+}
+
+TEST(Reduction, EqualsTheExpressionWithoutOverlap) {
+  for (const Row& row : rows()) expect_canonical(row, 7, 1, 1 << 20, false), expect_canonical(row, 8, 2, 1 << 20, false);
 }
 
 TEST(Reduction, EveryPartOfTheSumHasOneOwner) {
@@ -148,7 +155,7 @@ TEST(Reduction, ShardsAreCutWhereChecksumsAre) {
 TEST(Reduction, AStepThatIsDroppedLeavesNothingBehind) {
   for (const Row& row : rows()) {
     const auto comm = make_mpi_communicator();
-    const Mesh mesh(*comm, strategy_of(row.strategy), row.group);
+    const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
     const ParameterSet set = small_set();
     ThreadPool pool(1);
     Stream stream = Stream::cpu(pool);
@@ -160,6 +167,10 @@ TEST(Reduction, AStepThatIsDroppedLeavesNothingBehind) {
     GradientReduction reduction(arena, set, DType::f32, mesh, settings);
     reduction.begin(stream, 16);
     give_leaf(reduction, set, 0);
+    reduction.drop();
+    // One group has computed all of its leaves, and exchanges them, the others have not begun.
+    reduction.begin(stream, 16);
+    for (std::int64_t round = 0; mesh.replicas().rank() == 0 && round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
     reduction.drop();
     reduction.begin(stream, 3);
     for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);

@@ -7,11 +7,11 @@
 namespace strata::test {
 namespace {
 
-CausalConfig small_model() {
+CausalConfig small_model(int hidden = 64) {
   return parse_model_config(
-      R"({"model_type": "qwen3", "vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
+      text(R"({"model_type": "qwen3", "vocab_size": 300, "intermediate_size": 96, "num_hidden_layers": 3, "hidden_size": )", hidden, R"(,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "hidden_act": "silu", "max_position_embeddings": 64,
-    "rms_norm_eps": 1e-6, "rope_theta": 10000, "tie_word_embeddings": true, "attention_bias": false})",
+    "rms_norm_eps": 1e-6, "rope_theta": 10000, "tie_word_embeddings": true, "attention_bias": false})"),
       "test");
 }
 
@@ -30,6 +30,7 @@ struct Case {
   int group;
   DType compute;
   bool fast;
+  int node = 0;
 };
 
 std::vector<Case> cases(int ranks) {
@@ -39,6 +40,8 @@ std::vector<Case> cases(int ranks) {
     all.push_back({"hybrid", 1, compute, false});
     if (ranks % 2 == 0) all.push_back({"hybrid", 2, compute, false});
   }
+  if (ranks == 4)
+    for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) all.push_back({strategy, 1, DType::bf16, false, 2});
   all.push_back({"ddp", 0, DType::f32, true});
   all.push_back({"zero1", 0, DType::f32, true});
   return all;
@@ -48,7 +51,7 @@ TrainShape shape_of(const Case& c, std::int64_t leaves) {
   TrainShape shape;
   shape.pass = {2, 8};
   shape.compute = c.compute;
-  shape.strategy = c.strategy, shape.group = c.group;
+  shape.strategy = c.strategy, shape.group = c.group, shape.node = c.node;
   shape.reduction.most_leaves = leaves, shape.reduction.fast = c.fast, shape.reduction.bucket = 8192;
   shape.step.clip = 1.0;
   return shape;
@@ -63,7 +66,7 @@ void compare(const Case& c, std::int64_t leaves) {
 
   ThreadPool pool(1);
   Arena arena(plan.bytes);
-  const Mesh mesh(*comm, strategy_of(c.strategy), c.group);
+  const Mesh mesh(*comm, strategy_of(c.strategy), c.group, c.node);
   TrainSetup setup(arena, mesh, model, shape);
   Stream stream = Stream::cpu(pool, arena, plan.workspace_bytes);
   EXPECT_EQ(arena.used(), plan.bytes);
@@ -101,7 +104,7 @@ void compare(const Case& c, std::int64_t leaves) {
 
 TEST(Plan, IsWhatAStepTakesComputesAndSends) {
   for (const Case& c : cases(make_mpi_communicator()->size()))
-    for (const std::int64_t leaves : {1, 4, 7}) compare(c, leaves);
+    for (const std::int64_t leaves : {1, 4, 7, 8}) compare(c, leaves);
 }
 
 TEST(Plan, OpsBySizesAddUpToOps) {
@@ -122,6 +125,26 @@ TEST(Plan, OpsBySizesAddUpToOps) {
   EXPECT_EQ(plan.most_rounds, 2);
   // Half of the others are on other hosts.
   EXPECT_GT(plan.traffic[Call::parameters].received.network, plan.traffic[Call::parameters].received.host);
+}
+
+// Of two hosts of four ranks: all that leaves a host for the sum of gradients is one piece of it, rather than one of each rank.
+TEST(Plan, HostsFoldBeforeGradientsLeaveThem) {
+  const auto comm = make_plan_communicator(8, 4);
+  const CausalLm model(small_model(2048));
+  for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp"}) {
+    const Call call = std::string(strategy) == "ddp" || std::string(strategy) == "zero1" ? Call::sums : Call::gradients;
+    const auto sent = [&](int node, std::int64_t leaves) {
+      const TrainPlan plan = plan_training(*comm, model, shape_of({strategy, 0, DType::f32, false, node}, leaves), 1);
+      return plan.traffic[call].sent;
+    };
+    // Shards differ by a block of 4,096 elements at most.
+    EXPECT_NEAR(static_cast<double>(sent(1, 8).network) / static_cast<double>(sent(0, 8).network), 4, 1) << strategy;
+    EXPECT_GT(sent(0, 8).host, sent(1, 8).host) << strategy;
+    // Seven leaves of once-a-step strategies are no subtrees of the hosts.
+    if (call == Call::sums) {
+      EXPECT_EQ(sent(0, 7).network, sent(1, 7).network) << strategy;
+    }
+  }
 }
 
 // The rank that has most leaves decides; rank 0 may have none.

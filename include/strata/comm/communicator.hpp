@@ -30,11 +30,12 @@ class Transfer {
   virtual void wait() = 0;
 };
 
-/// Streams of messages that do not meet those of another, so that several exchanges can be under way in any order.
-enum class Channel { exchange, parameters, gradients, sums };
+/// Streams of messages that do not meet those of another, so that several exchanges can be under way in any order. `returns` are sums on
+/// their way back.
+enum class Channel { exchange, parameters, gradients, sums, returns };
 /// How messages on a channel are counted.
 inline Call call_of(Channel channel) {
-  return static_cast<Call>(channel);
+  return channel == Channel::returns ? Call::sums : static_cast<Call>(channel);
 }
 
 /// A group of ranks. Every function but the accessors is collective over the group unless it says otherwise; errors are CommError.

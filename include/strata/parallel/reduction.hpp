@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "strata/base/function_ref.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/parallel/gradient_scatter.hpp"
 #include "strata/parallel/reduction_tree.hpp"
@@ -22,7 +23,8 @@ struct ReductionSettings {
 
 /// Sums the leaves' gradients of a step; the bits do not depend on the number of ranks or the strategy. A group of ranks scatters each
 /// leaf's gradient to the owners of its shards, who fold leaves in order (zero2, fsdp; a group of one keeps it whole: ddp, zero1). Groups
-/// fold their own contiguous run of leaves; at the step's end the pieces are exchanged between groups and folded up the same tree.
+/// fold their own contiguous run of leaves; with a group's last leaf its pieces are exchanged between groups, unit by unit, and folded up
+/// the same tree. Of several hosts each folds what its ranks bring before it leaves the host, where that is a subtree.
 class GradientReduction {
  public:
   /// Takes its buffers from the arena: "gradients.<k>", "workspace.exchange", and those of GradientScatter. `type` is f32 or f64. `mesh`
@@ -38,13 +40,12 @@ class GradientReduction {
   std::int64_t leaf_of(std::int64_t round) const { return rounds_.leaf(mesh_.replicas().rank(), mesh_.shards().rank(), round); }
   /// A leaf's round begins: where its gradient goes. Every element is to be set, between open() and close() of its unit.
   const FlatBuffer& begin_round(std::int64_t round);
+  /// Units are closed once a round, the last one first. Of a round whose gradients go nowhere none is.
   void open(int unit);
   void close(int unit);
-  /// All units of the round are closed.
-  void end_round();
   /// Moves what is under way on. Local.
   void poll();
-  /// A step is dropped: what is under way comes to its end. Collective over the group.
+  /// A step is dropped, after any round of this rank: what is under way comes to its end. Collective over the world.
   void drop();
   /// Folds over ranks. What of the result is right is what part() says: the own part of the optimizer's partition, or all of it (ddp).
   /// Valid until the next begin(). Collective over the world.
@@ -56,8 +57,14 @@ class GradientReduction {
   /// Whether every group gets all of its sum back, rather than its part of the optimizer's.
   bool returns() const { return !mesh_.strategy().shards_optimizer || mesh_.strategy().scatters_gradients; }
   void take_buffers(Arena& arena, DType type);
+  LeafRound leaf_round(std::int64_t round) const;
   void count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const;
   void fold_arrival(const GradientScatter::Arrival& arrival);
+  void fold_leaf(int unit);
+  void complete(int unit);
+  void complete_rest();
+  bool advance();
+  void wait(FunctionRef<bool()> over);
   const FlatBuffer& finish_fast();
 
   const Mesh& mesh_;
@@ -68,12 +75,13 @@ class GradientReduction {
   std::unique_ptr<ReplicaExchange> exchange_;  // where there are several groups
   Stream* stream_ = nullptr;
   LeafRounds rounds_{0, 1, 1, 1};
-  std::int64_t leaves_ = 0;
-  LeafCounter counter_;
-  std::vector<LeafCounter> at_round_;  // the counter at the beginning of each round
+  std::int64_t leaves_ = 0, round_ = -1;
+  LeafCounter counter_;                // as it will be once the round that has begun is folded
+  std::vector<LeafCounter> at_round_;  // as it was at the beginning of each round
   std::vector<int> present_;           // ranks of the group with a leaf in each round
   int leaf_buffer_ = 0;                // being computed
-  std::size_t sums_ = 0;               // fast: 1 once there is a running sum
+  int next_complete_ = 0;              // unit whose sum over this group's leaves comes next
+  bool moving_ = false;
 };
 
 }  // namespace strata

@@ -24,6 +24,8 @@ std::int64_t first_leaf(std::int64_t leaves, std::int64_t block, int rank, int r
 std::vector<TreeNode> aligned_subtrees(std::int64_t first, std::int64_t last);
 /// Their number, without making them.
 std::size_t subtree_count(std::int64_t first, std::int64_t last);
+/// Whether the blocks [first, last) of `blocks` in all are one subtree, which the end of the blocks may cut. Not where there are none.
+bool is_subtree(std::int64_t first, std::int64_t last, std::int64_t blocks);
 /// Buffers a rank needs at once while it folds the blocks [first, last) with a binary counter, the leaf being computed included.
 int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block);
 
@@ -44,6 +46,8 @@ class LeafCounter {
   std::int64_t next() const { return next_; }
   /// Leaf next() is in `buffer`.
   void push(int buffer, Add add);
+  /// The sum of the next `leaves` leaves, whole blocks that are a subtree (see is_subtree), is in `buffer`.
+  void push_subtree(int buffer, std::int64_t leaves, Add add);
   /// Adds up what is left, from the smallest entry: a + (b + c). One entry remains, or none.
   void fold(Add add);
   /// Finished subtrees, in order.
@@ -57,6 +61,7 @@ class LeafCounter {
   std::vector<int> used() const;
 
  private:
+  void close_up(Add add);
   std::int64_t leaves_, block_, next_;
   int open_ = -1;  // buffer of the block that is not whole yet
   std::vector<Entry> entries_;

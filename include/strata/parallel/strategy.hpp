@@ -4,6 +4,7 @@
 #include <string>
 
 #include "strata/comm/communicator.hpp"
+#include "strata/parallel/host_grid.hpp"
 
 namespace strata {
 
@@ -22,9 +23,10 @@ Strategy strategy_of(const std::string& name);
 /// The ranks as a grid: `shards` ranks that share one copy of the state times `replicas` such groups.
 class Mesh {
  public:
-  /// `group`: ranks of a group of strategy hybrid; 0: those of a host. Throws DeckError where the ranks do not fall into equal groups of
-  /// consecutive ranks. Collective over `world`, which must outlive the mesh.
-  Mesh(Communicator& world, const Strategy& strategy, int group = 0);
+  /// `group`: ranks of a group of strategy hybrid; `node`: ranks whose gradients are folded before the sum leaves for others; 0: those of a
+  /// host. Throws DeckError where the ranks do not fall into equal groups of consecutive ranks. Collective over `world`, which must outlive
+  /// the mesh.
+  Mesh(Communicator& world, const Strategy& strategy, int group = 0, int node = 0);
   const Strategy& strategy() const { return strategy_; }
   Communicator& world() const { return *world_; }
   /// Among whom each micro-batch's gradient is scattered: one rank alone under ddp and zero1.
@@ -38,12 +40,15 @@ class Mesh {
   int optimizer_part() const { return optimizer().rank(); }
   /// The ranks that share the optimizer's state.
   Communicator& optimizer() const;
+  /// Those who reduce with one another (shards() where there is one group, otherwise replicas()) by host; null: all alike.
+  const HostGrid* hosts() const { return hosts_.get(); }
 
  private:
   Strategy strategy_;
   Communicator* world_;
   std::unique_ptr<Communicator> alone_, group_, across_;
   Communicator *shards_, *replicas_;
+  std::unique_ptr<HostGrid> hosts_;
 };
 
 /// Which leaves (micro-batches) of a step a rank computes, and when. Groups take contiguous runs of whole blocks; inside a group, rank s

@@ -20,6 +20,7 @@ struct TrainShape {
   ReductionSettings reduction;
   std::string strategy = "ddp";
   int group = 0;     // [ranks] of a group of strategy hybrid; 0: those of a host
+  int node = 0;      // [ranks] whose gradients are folded before the sum leaves for others; 0: those of a host
   int prefetch = 1;  // units gathered ahead of their use
   bool offload_parameters = false, offload_optimizer = false;
   StepSettings step;
