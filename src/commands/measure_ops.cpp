@@ -2,6 +2,7 @@
 #include "commands/measure_ops.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 
 #include "strata/base/clock.hpp"
@@ -58,14 +59,25 @@ OpRun linear_call(OpCall& c, const std::string& op, std::int64_t m, std::int64_t
 }
 
 OpRun attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::int64_t S, std::int64_t hd) {
-  const std::int64_t nkv = std::max<std::int64_t>(1, heads / 2);
-  const View q = c.data(Shape{1, S, heads, hd}), k = c.data(Shape{1, S, nkv, hd}), v = c.data(Shape{1, S, nkv, hd});
-  const View o = c.data(Shape{1, S, heads, hd}), lse = c.sums(Shape{1, heads, S});
+  // As layers do it: queries, keys and values of a token lie side by side, two query heads to a key/value head.
+  const std::int64_t nh = heads % 8 == 0 ? 8 : heads, nkv = std::max<std::int64_t>(1, nh / 2), B = heads / nh;
+  struct Heads {
+    View q, k, v;
+  };
+  const auto fused = [&] {
+    const View all = c.data(Shape{B * S, (nh + 2 * nkv) * hd});
+    const auto part = [&](std::int64_t first, std::int64_t count) {
+      return all.columns(first * hd, count * hd).split_last(count, hd).split_first(B, S);
+    };
+    return Heads{part(0, nh), part(nh, nkv), part(nh + nkv, nkv)};
+  };
+  const Heads in = fused();
+  const View o = c.data(Shape{B, S, nh, hd}), lse = c.sums(Shape{B, nh, S});
   const double scale = 0.1;
-  if (op == "attention_forward") return [=](Stream& s) { attention_forward(s, q, k, v, View(), scale, o, lse); };
-  const View dout = c.data(Shape{1, S, heads, hd}), dq = c.data(Shape{1, S, heads, hd}), dk = c.data(Shape{1, S, nkv, hd}),
-             dv = c.data(Shape{1, S, nkv, hd});
-  return [=](Stream& s) { attention_backward(s, dout, q, k, v, o, lse, View(), scale, dq, dk, dv); };
+  if (op == "attention_forward") return [=](Stream& s) { attention_forward(s, in.q, in.k, in.v, View(), scale, o, lse); };
+  const View dout = c.data(Shape{B, S, nh, hd});
+  const Heads d = fused();
+  return [=](Stream& s) { attention_backward(s, dout, in.q, in.k, in.v, o, lse, View(), scale, d.q, d.k, d.v); };
 }
 
 OpRun cross_entropy_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
@@ -212,14 +224,20 @@ std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
 }
 
 OpRates::OpRates(Stream& stream, std::int64_t bytes)
-    : stream_(stream), memory_(bytes), base_(memory_.take("operands", bytes)), bytes_(bytes) {
-  // Halves that are numbers between 2^-7 and 2 in bf16, and so in fp32 and fp64 too.
-  auto* halves = static_cast<std::uint16_t*>(base_);
+    : stream_(stream), memory_(bytes), base_(memory_.take("operands", bytes)), bytes_(bytes), pattern_(std::size_t{1} << 19) {
+  // Halves that are numbers from 2^-5 to 2^-4 in bf16, and so in fp32: exponentials of their products do not vanish.
   std::uint32_t state = 1;
-  for (std::int64_t i = 0; i < bytes / 2; ++i) {
+  for (std::uint16_t& half : pattern_) {
     state = state * 1664525u + 1013904223u;
-    halves[i] = static_cast<std::uint16_t>(0x3C00u + (state >> 16) % 0x0400u);
+    half = static_cast<std::uint16_t>(0x3D00u + (state >> 16) % 0x0080u);
   }
+}
+
+// What ops before have left in the memory (whole numbers, sums that vanish) may be numbers on which arithmetic is many times slower.
+void OpRates::refill(std::int64_t bytes) {
+  const auto piece = static_cast<std::int64_t>(pattern_.size() * sizeof(std::uint16_t));
+  for (std::int64_t at = 0; at < bytes; at += piece)
+    std::memcpy(static_cast<char*>(base_) + at, pattern_.data(), static_cast<std::size_t>(std::min(piece, bytes - at)));
 }
 
 double OpRates::rate(const MeasuredOp& op, double seconds) {
@@ -227,6 +245,7 @@ double OpRates::rate(const MeasuredOp& op, double seconds) {
   constexpr std::int64_t turn_bytes = std::int64_t{64} << 20;  // what all operands that take turns have
   if (work.bytes > bytes_) return 0;
   const std::int64_t sets = std::clamp<std::int64_t>(std::min(bytes_, turn_bytes) / work.bytes, 1, 64);
+  refill(sets * work.bytes);
   Arena operands(base_, bytes_);
   std::vector<OpRun> calls;
   for (std::int64_t i = 0; i < sets; ++i) calls.push_back(prepared(op, operands));

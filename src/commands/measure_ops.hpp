@@ -20,7 +20,7 @@ std::vector<MeasuredOp> ops_of(const TrainPlan& plan);
 /// Runs ops on memory that all of them share.
 class OpRates {
  public:
-  /// Takes `bytes` of memory and fills it with numbers as they occur.
+  /// Takes `bytes` of memory, which every op finds filled with numbers as they occur.
   OpRates(Stream& stream, std::int64_t bytes);
   /// What the op records (operations or bytes, counts_flops) per second: the mean of calls on operands that take turns, so that they come
   /// from beyond the second cache as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
@@ -29,10 +29,12 @@ class OpRates {
   static std::int64_t memory_for(const std::vector<MeasuredOp>& ops);
 
  private:
+  void refill(std::int64_t bytes);
   Stream& stream_;
   Arena memory_;
   void* base_;
   std::int64_t bytes_;
+  std::vector<std::uint16_t> pattern_;
 };
 
 }  // namespace strata
