@@ -31,6 +31,8 @@ struct Case {
   DType compute;
   bool fast;
   int node = 0;
+  ActivationPolicy activations = {};
+  bool offload = false;  // parameters and optimizer
 };
 
 std::vector<Case> cases(int ranks) {
@@ -40,6 +42,10 @@ std::vector<Case> cases(int ranks) {
     all.push_back({"hybrid", 1, compute, false});
     if (ranks % 2 == 0) all.push_back({"hybrid", 2, compute, false});
   }
+  for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp"})
+    for (const Recompute recompute : {Recompute::none, Recompute::selective, Recompute::full})
+      for (const bool offload : {false, true})
+        if (recompute != Recompute::none || offload) all.push_back({strategy, 0, DType::bf16, false, 0, {recompute, offload}, offload});
   if (ranks == 4)
     for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) all.push_back({strategy, 1, DType::bf16, false, 2});
   all.push_back({"ddp", 0, DType::f32, true});
@@ -54,11 +60,13 @@ TrainShape shape_of(const Case& c, std::int64_t leaves) {
   shape.strategy = c.strategy, shape.group = c.group, shape.node = c.node;
   shape.reduction.most_leaves = leaves, shape.reduction.fast = c.fast, shape.reduction.bucket = 8192;
   shape.step.clip = 1.0;
+  shape.activations = c.activations, shape.offload_parameters = shape.offload_optimizer = c.offload;
   return shape;
 }
 
 void compare(const Case& c, std::int64_t leaves) {
-  SCOPED_TRACE(text(c.strategy, " in groups of ", c.group, ", ", name_of(c.compute), c.fast ? " fast, " : ", ", leaves, " leaves"));
+  SCOPED_TRACE(text(c.strategy, " in groups of ", c.group, ", ", name_of(c.compute), c.fast ? " fast, " : ", ", leaves,
+                    " leaves, recompute ", static_cast<int>(c.activations.recompute), c.offload ? ", all offloaded" : ""));
   const auto comm = make_mpi_communicator();
   const CausalLm model(small_model());
   const TrainShape shape = shape_of(c, leaves);
