@@ -6,6 +6,7 @@
 #include <cstring>
 #include <deque>
 #include <numeric>
+#include <set>
 
 #include "comm/mpi_progress.hpp"
 #include "strata/base/error.hpp"
@@ -67,6 +68,35 @@ class MpiTransfer final : public Transfer {
 
  private:
   std::vector<MPI_Request> requests_;
+  std::optional<MpiProgress> progress_;
+};
+
+/// A collective that MPI has begun.
+class MpiCollective final : public Transfer {
+ public:
+  /// `begin` gives the request.
+  template <class Begin>
+  MpiCollective(Begin begin, bool progress) {
+    const InMpi lock(mpi_mutex());
+    begin(&request_);
+    if (progress) progress_.emplace();
+  }
+  bool done() override {
+    const InMpi lock(mpi_mutex());
+    int over = 0;
+    check(MPI_Test(&request_, &over, MPI_STATUS_IGNORE), "MPI_Test");
+    if (over) progress_.reset();
+    return over != 0;
+  }
+  void wait() override {
+    const InMpi lock(mpi_mutex());
+    const Phase::Wait wait;
+    check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
+    progress_.reset();
+  }
+
+ private:
+  MPI_Request request_ = MPI_REQUEST_NULL;
   std::optional<MpiProgress> progress_;
 };
 
@@ -194,6 +224,13 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum_fast(float* data, std::size_t count) override { reduce_fast(data, count, MPI_FLOAT); }
   void all_reduce_sum_fast(double* data, std::size_t count) override { reduce_fast(data, count, MPI_DOUBLE); }
 
+  std::unique_ptr<Transfer> begin_reduce_scatter_fast(float* data, std::span<const std::size_t> counts, float* mine) override {
+    return reduce_scatter(data, counts, mine, MPI_FLOAT);
+  }
+  std::unique_ptr<Transfer> begin_reduce_scatter_fast(double* data, std::span<const std::size_t> counts, double* mine) override {
+    return reduce_scatter(data, counts, mine, MPI_DOUBLE);
+  }
+
   void tell(int peer, int value) override {
     const InMpi lock(mpi_mutex());
     // The number stays where it is until it has left; a few in a run's life.
@@ -255,6 +292,20 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Allreduce(MPI_IN_PLACE, data + at, static_cast<int>(std::min(piece, count - at)), type, MPI_SUM, comm_), "MPI_Allreduce");
   }
 
+  // MPI keeps the counts, not a copy of them.
+  template <class T>
+  std::unique_ptr<Transfer> reduce_scatter(T* data, std::span<const std::size_t> counts, T* mine, MPI_Datatype type) {
+    count_reduce_scatter(std::accumulate(counts.begin(), counts.end(), std::size_t{0}) * sizeof(T));
+    for (const std::size_t count : counts) STRATA_ASSERT(count <= piece_bytes, "a shard of ", count, " elements is more than MPI counts");
+    const std::vector<int>& kept = *reduce_counts_.insert(std::vector<int>(counts.begin(), counts.end())).first;
+    return std::make_unique<MpiCollective>(
+        [&](MPI_Request* request) {
+          check(MPI_Ireduce_scatter(data, mine, kept.data(), type, MPI_SUM, comm_, request), "MPI_Ireduce_scatter");
+        },
+        local_size_ < size_);
+  }
+
+  std::set<std::vector<int>> reduce_counts_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::vector<std::string> hosts_;

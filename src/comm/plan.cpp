@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "strata/base/error.hpp"
 #include "strata/comm/communicator.hpp"
@@ -54,6 +55,14 @@ class PlanCommunicator final : public Communicator {
   }
   void all_reduce_sum_fast(float*, std::size_t count) override { count_reduce(Call::fast_reduce, count * sizeof(float)); }
   void all_reduce_sum_fast(double*, std::size_t count) override { count_reduce(Call::fast_reduce, count * sizeof(double)); }
+  std::unique_ptr<Transfer> begin_reduce_scatter_fast(float*, std::span<const std::size_t> counts, float*) override {
+    count_reduce_scatter(std::accumulate(counts.begin(), counts.end(), std::size_t{0}) * sizeof(float));
+    return std::make_unique<Done>();
+  }
+  std::unique_ptr<Transfer> begin_reduce_scatter_fast(double*, std::span<const std::size_t> counts, double*) override {
+    count_reduce_scatter(std::accumulate(counts.begin(), counts.end(), std::size_t{0}) * sizeof(double));
+    return std::make_unique<Done>();
+  }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:

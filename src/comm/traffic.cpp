@@ -77,6 +77,13 @@ void Communicator::count_reduce(Call call, std::size_t bytes) {
   add(row.sent, local_size() == size(), moved), add(row.received, local_size() == size(), moved);
 }
 
+void Communicator::count_reduce_scatter(std::size_t bytes) {
+  TrafficRow& row = (*traffic_)[Call::fast_reduce];
+  row.calls += 1, row.messages += 2 * (size() - 1);
+  const auto others = static_cast<std::size_t>(size() - 1), moved = bytes * others / static_cast<std::size_t>(size());
+  add(row.sent, local_size() == size(), moved), add(row.received, local_size() == size(), moved);
+}
+
 void Communicator::count_broadcast(std::size_t bytes, int root) {
   TrafficRow& row = (*traffic_)[Call::broadcast];
   row.calls += 1;

@@ -67,6 +67,11 @@ Machine assumed_machine(std::int64_t cores) {
   return m;
 }
 
+int threads_on(const Machine& machine, const Preflight& p) {
+  if (p.s.device.threads > 0) return p.s.device.threads;
+  return static_cast<int>(std::max<std::int64_t>(1, machine.cores / p.launch.local_size()));
+}
+
 std::optional<Alternative> foresee(const Preflight& p, const Machine& machine, int ranks, const Keys& keys) {
   Deck deck = p.session.deck;
   for (const auto& [key, value] : keys) {
@@ -154,6 +159,7 @@ std::string chosen_strategy(const Session& session, const Communicator& launch) 
   check_model(p);
   const BatchConfig& batch = p.s.batch;
   if (!p.model || (batch.global == 0 && batch.accumulation.empty()) || batch.micro < 1) return "ddp";
+  if (p.machine) p.threads = threads_on(*p.machine, p);
   const Machine machine = p.machine ? *p.machine : assumed_machine(static_cast<std::int64_t>(p.threads) * launch.local_size());
   const std::int64_t memory = machine.memory_bytes > 0 ? machine.memory_bytes : available_memory_bytes();
   const std::string chosen = best_strategy(p, machine, memory);

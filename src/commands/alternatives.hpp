@@ -24,6 +24,9 @@ struct Alternative {
 /// A machine whose figures are round numbers, for choices that must not depend on measurements; its memory is that of this host.
 Machine assumed_machine(std::int64_t cores);
 
+/// Threads of a rank on a machine: what the deck says, otherwise the cores of a host over its ranks.
+int threads_on(const Machine& machine, const Preflight& p);
+
 /// The run of `p` on a machine with some keys changed. Nothing where the keys do not take the values, or the ranks do not suit them.
 std::optional<Alternative> foresee(const Preflight& p, const Machine& machine, int ranks,
                                    const std::vector<std::pair<std::string, std::string>>& keys);

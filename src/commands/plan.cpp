@@ -54,8 +54,7 @@ int run_plan(Session& session) {
   for (const std::string& warning : session.deck.warnings()) log_warning(warning);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
-  if (machine && session.settings().device.threads == 0)
-    p.threads = static_cast<int>(std::max<std::int64_t>(1, machine->cores / ranks->local_size()));
+  if (machine) p.threads = threads_on(*machine, p);
   check_model(p);
   require_start(session.comm, p.findings);
   const std::int64_t memory = machine && machine->memory_bytes > 0 ? machine->memory_bytes : available_memory_bytes();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "commands/preflight.hpp"
+#include "commands/shares.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/device/thread_pool.hpp"
 #include "strata/parallel/reduction.hpp"
@@ -23,36 +24,39 @@ std::int64_t exchanged_pieces(std::int64_t blocks, int ranks) {
   return pieces;
 }
 
-// Whether every micro-batch's gradient is scattered, so that ranks take micro-batches rather than whole blocks.
-bool takes_leaves(const Preflight& p) {
-  const std::string& strategy = p.s.parallel.strategy;
-  return strategy == "zero2" || strategy == "fsdp";
+// How the strategy deals micro-batches; what is not known of the ranks' hosts yet is left to the run.
+Dealing dealing_of(const Preflight& p, std::int64_t leaves) {
+  const ParallelConfig& c = p.s.parallel;
+  const bool groups = c.strategy == "hybrid";
+  const int group = c.group > 0 ? static_cast<int>(c.group) : p.launch.local_size();
+  return {leaves, p.s.batch.block, groups || c.strategy == "zero2" || c.strategy == "fsdp",
+          groups && p.launch.size() % group == 0 ? group : 0};
 }
 
-// What is dealt to ranks; the one with the most decides how long a step takes.
-void check_shares(Preflight& p, std::int64_t leaves, std::int64_t blocks) {
-  const std::int64_t ranks = p.launch.size(), most = (blocks + ranks - 1) / ranks;
-  const std::string step = blocks == leaves && p.s.batch.block > 1
-                               ? text("a step has ", leaves, " micro-batches")
-                               : text("a step has ", leaves, " micro-batches in ", blocks, blocks == 1 ? " block" : " blocks");
-  if (ranks > blocks) {
-    p.findings.warning(
-        "batch.idle", p.s.batch.global > 0 ? "batch.global" : "batch.accumulation",
-        text(step, " for ", ranks, " ranks: ", ranks - blocks, ranks - blocks == 1 ? " has" : " have", " nothing to do"),
-        text("start ", blocks, blocks == 1 ? " rank" : " ranks", ", or make more of batch.global / batch.micro / batch.block"));
-  } else if (blocks % ranks != 0) {
-    const auto busy = static_cast<std::int64_t>(100.0 * static_cast<double>(blocks) / static_cast<double>(most * ranks));
-    p.findings.add(
-        {busy < 90 ? Severity::warning : Severity::note, ExitCode::done, "batch.uneven", "batch.global",
-         p.session.deck.where("batch.global"),
-         text(step, " for ", ranks, " ranks: some compute ", most, ", others ", most - 1, ", so ranks are busy ", busy, "% of a step"),
-         busy < 90 ? "a number of ranks that divides the blocks wastes nothing" : ""});
-  }
+// The rank with most micro-batches decides how long a step takes.
+void check_shares(Preflight& p, const Dealing& dealing) {
+  const int ranks = p.launch.size();
+  const Shares shares = shares_of(dealing, ranks);
+  if (shares.even()) return;
+  const auto idle = std::count(shares.of_rank.begin(), shares.of_rank.end(), 0);
+  const auto busy = static_cast<std::int64_t>(100 * shares.busy());
+  const std::string step = text("a step has ", dealing.leaves, dealing.leaves == 1 ? " micro-batch" : " micro-batches",
+                                dealing.block > 1 && !(dealing.scatters && dealing.group == 0) ? text(" in blocks of ", dealing.block) : "");
+  const EvenRanks even = even_ranks(dealing, ranks);
+  const std::string counts = text(even.below > 0 ? text(even.below) : "", even.below > 0 && even.above > 0 ? " or " : "",
+                                  even.above > 0 ? text(even.above) : "");
+  const char* key = p.s.batch.global > 0 ? "batch.global" : "batch.accumulation";
+  const Severity severity = idle > 0 || busy < 90 ? Severity::warning : Severity::note;
+  p.findings.add({severity, ExitCode::done, idle > 0 ? "batch.idle" : "batch.uneven", key, p.session.deck.where(key),
+                  text(step, " for ", ranks, " ranks, which are busy ", busy, "% of its computing: ", idle_text(shares)),
+                  text(counts.empty() ? "" : text("on ", counts, counts == "1" ? " rank" : " ranks", " nobody idles"),
+                       counts.empty() || idle == 0 ? "" : "; or ",
+                       idle > 0 ? "make more of batch.global / batch.micro / batch.block" : "")});
 }
 
 void check_reduction(Preflight& p, std::int64_t blocks) {
   const int ranks = p.launch.size();
-  if (ranks == 1 || power_of_two(ranks) || p.s.parallel.reduction == "fast" || takes_leaves(p)) return;
+  if (ranks == 1 || power_of_two(ranks) || p.s.parallel.reduction == "fast") return;
   const std::int64_t pieces = exchanged_pieces(blocks, ranks), least = std::min<std::int64_t>(ranks, blocks);
   const double gradient = 4.0 * static_cast<double>(p.model ? p.model->parameters().elements() : 0);
   if (pieces > least)
@@ -84,8 +88,9 @@ void check_batch(Preflight& p) {
   check_threads(p);
   if (!p.steps || p.s.batch.micro < 1 || p.s.batch.block < 1) return;
   const std::int64_t leaves = p.steps->leaves(p.steps->sequences_at(0)), blocks = (leaves + p.s.batch.block - 1) / p.s.batch.block;
-  check_shares(p, leaves, takes_leaves(p) ? leaves : blocks);
-  check_reduction(p, blocks);
+  const Dealing dealing = dealing_of(p, leaves);
+  check_shares(p, dealing);
+  if (!dealing.scatters) check_reduction(p, blocks);
 }
 
 }  // namespace strata

@@ -23,6 +23,15 @@ struct RestoreFailed {
   std::string problem;
 };
 
+// What holds for the bits of this run.
+std::string guarantee_text(const std::string& reduction) {
+  if (reduction == "fast")
+    return "Sums of gradients: fast, in the order of the communication library. The last bits of the result depend on the number of ranks, "
+           "the hosts and the strategy, and nothing promises that two runs agree (parallel.reduction = canonical does)";
+  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any strategy, "
+         "before and after a restart, with this build on processors of this kind";
+}
+
 /// The run as it is put together, in the order of its members.
 class TrainCommand {
  public:
@@ -115,6 +124,7 @@ class TrainCommand {
     const TrainPlan& plan = *run_.plan;
     const std::string table = memory_table(plan);
     log_info(table);
+    log_info(guarantee_text(s_.parallel.reduction));
     if (run_.snapshot_bytes > 0)
       log_info(text("Beside the arena: a snapshot of ", bytes_text(static_cast<double>(run_.snapshot_bytes)),
                     " per rank while checkpoints are written in the background"));

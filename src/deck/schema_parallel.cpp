@@ -38,7 +38,7 @@ Section schema_parallel() {
       .launch();
   table
       .row("reduction", &C::reduction, Choice({{"canonical", "fast"}}), "",
-           "Order of the gradient's sum: the same bits on any number of ranks, or the library's own all-reduce.")
+           "Order of the gradient's sum: the same bits on any number of ranks, or that of the library's own collectives.")
       .fixed();
   table
       .row("recompute", &C::recompute, Choice({{"none", "selective", "full"}}), "",

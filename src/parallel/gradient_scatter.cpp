@@ -15,14 +15,6 @@ bool folds_first(const HostGrid* hosts, std::int64_t block) {
   return hosts && hosts->per_host() % block == 0 && std::has_single_bit(static_cast<std::uint64_t>(hosts->per_host() / block));
 }
 
-// No piece is longer than the longest shard of any rank.
-std::int64_t longest_shard(const Partition& partition) {
-  std::int64_t longest = 1;
-  for (int u = 0; u < static_cast<int>(partition.set().units().size()); ++u)
-    for (int part = 0; part < partition.parts(); ++part) longest = std::max(longest, partition.elements(u, part).count());
-  return longest;
-}
-
 }  // namespace
 
 GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, const HostGrid* hosts,
@@ -39,9 +31,11 @@ GradientScatter::GradientScatter(Arena& arena, const Partition& partition, DType
   const auto exchange_of = [&](Communicator& ranks) {
     const int others = ranks.size() - 1;
     return std::make_unique<PieceExchange>(arena, "workspace.scatter", type, ranks, Channel::gradients, others,
-                                           shared_bucket(settings.bucket, others, longest_shard(partition)));
+                                           shared_bucket(settings.bucket, others, partition.longest_shard()));
   };
-  if (hosts_)
+  if (settings.fast)
+    library_ = std::make_unique<LibraryScatter>(arena, partition, type, group);
+  else if (hosts_)
     inside_ = exchange_of(hosts_->inside()), across_ = exchange_of(hosts_->across());
   else
     direct_ = exchange_of(group);
@@ -52,6 +46,7 @@ int GradientScatter::present_on(int host, const LeafRound& round) const {
 }
 
 std::vector<std::int64_t> GradientScatter::slices_of(int present) const {
+  if (library_) return {present};
   if (!hosts_) return std::vector<std::int64_t>(static_cast<std::size_t>(present), 1);
   std::vector<std::int64_t> slices;
   for (int host = 0; host < hosts_->hosts() && present_on(host, {0, 0, present}) > 0; ++host)
@@ -75,7 +70,15 @@ void GradientScatter::open(int unit) {
 
 void GradientScatter::close(int unit) {
   under_way_[static_cast<std::size_t>(unit)] += 1;
-  hosts_ ? fold_on_host(unit, windows_.of(unit)) : scatter(unit, windows_.of(unit));
+  const View window = windows_.of(unit);
+  library_ ? add_by_library(unit, window) : inside_ ? fold_on_host(unit, window) : scatter(unit, window);
+}
+
+void GradientScatter::add_by_library(int unit, View window) {
+  if (group_.rank() >= round_.present) fill(*stream_, window, 0.0);
+  library_->begin(
+      unit, window, [this, unit, round = round_](View shard) { fold_({round.number, unit, 0, {shard}}); },
+      [this, unit, round = round_] { retire(unit, round); });
 }
 
 void GradientScatter::retire(int unit, const LeafRound& round) {
@@ -137,11 +140,13 @@ void GradientScatter::scatter_from_host(int unit, View window, LeafRound round) 
 }
 
 bool GradientScatter::advance() {
+  if (library_) return library_->advance();
   if (direct_) return direct_->advance();
   return across_->advance() || inside_->advance();
 }
 
 bool GradientScatter::idle() const {
+  if (library_) return library_->idle();
   return direct_ ? direct_->idle() : inside_->idle() && across_->idle();
 }
 

@@ -42,4 +42,11 @@ Range Partition::elements(int unit, int part) const {
   return {set_->block_begin(unit, cut.first), set_->block_begin(unit, cut.last)};
 }
 
+std::int64_t Partition::longest_shard() const {
+  std::int64_t longest = 1;
+  for (int u = 0; u < static_cast<int>(set_->units().size()); ++u)
+    for (int part = 0; part < parts_; ++part) longest = std::max(longest, elements(u, part).count());
+  return longest;
+}
+
 }  // namespace strata

@@ -45,7 +45,7 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
   if (mesh.strategy().scatters_gradients && mesh.shards().size() > 1)
     scatter_ = std::make_unique<GradientScatter>(
         arena, shards_, type, mesh.shards(), groups ? nullptr : mesh.hosts(),
-        GradientScatter::Settings{settings.bucket, settings.windows, settings.block},
+        GradientScatter::Settings{settings.bucket, settings.windows, settings.block, settings.fast},
         [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); },
         [this](std::int64_t round, int unit) {
           if (round + 1 == round_count() && settings_.overlap) complete(unit);
@@ -59,9 +59,10 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
 // Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
 void GradientReduction::take_buffers(Arena& arena, DType type) {
   const int shards = mesh_.shards().size(), replicas = mesh_.replicas().size();
-  std::size_t most = fast() ? 2 : 1;
+  // The library's own order needs one sum, beside the leaf that is computed.
+  std::size_t most = fast() && shards == 1 ? 2 : 1;
   if (shards == 1 && !fast()) most = most_counter_buffers(blocks_of(settings_.most_leaves, settings_.block), replicas, settings_.block);
-  for (std::int64_t leaves = 1; shards > 1 && leaves <= settings_.most_leaves; ++leaves) {
+  for (std::int64_t leaves = 1; shards > 1 && !fast() && leaves <= settings_.most_leaves; ++leaves) {
     const LeafRounds rounds(leaves, settings_.block, shards, replicas);
     // The rounds of one group alone begin alike, however many they are.
     const bool every_round = replicas > 1 || leaves == settings_.most_leaves;
@@ -122,6 +123,10 @@ void GradientReduction::count_round(LeafCounter& counter, int present, LeafCount
 }
 
 void GradientReduction::fold_arrival(const GradientScatter::Arrival& arrival) {
+  if (fast()) {  // one running sum
+    const View sum = buffers_[0].unit(arrival.unit);
+    return arrival.round == 0 ? cast(*stream_, arrival.slices[0], sum) : add_into(*stream_, sum, arrival.slices[0]);
+  }
   const auto kept = static_cast<int>(buffers_.size());
   const auto view_of = [&](int buffer) {
     if (buffer >= kept) return arrival.slices[static_cast<std::size_t>(buffer - kept)];

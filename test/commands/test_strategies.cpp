@@ -1,6 +1,8 @@
 // Strategies: nothing in the deck but its name, and not the last bit of the result.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "commands/run_fixture.hpp"
 
 namespace strata::test {
@@ -47,6 +49,28 @@ void expect_same_bits(const std::string& name, const std::string& options) {
   for (const Launch& launch : launches) {
     train(name + launch.name, launch.ranks, options + launch.options);
     expect_equal_runs(name, name + launch.name, 3);
+  }
+}
+
+// The order of the library: the same training, other bits.
+TEST(Strategies, FastTrainsAlikeAndSaysWhatItDoesNotPromise) {
+  const RunFolder& folder = RunFolder::get();
+  const std::string options = "--train.max_steps=3 --batch.global=10 --checkpoint.every=0 ";
+  train("canonical", 0, options);
+  EXPECT_NE(read_file(folder / "canonical/log.txt").find("bit for bit, on any number of ranks"), std::string::npos);
+  const auto loss = [&](const std::string& run) {
+    std::string rows = read_file(folder / run / "metrics.csv");
+    rows.resize(rows.find_last_not_of('\n') + 1);
+    std::stringstream last(rows.substr(rows.rfind('\n') + 1));
+    std::string value;
+    for (int column = 0; column < 4; ++column) std::getline(last, value, ',');  // step, epoch, tokens, loss
+    return std::stod(value);
+  };
+  for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) {
+    const std::string run = std::string("fast-") + strategy;
+    train(run, 3, options + "--parallel.reduction=fast --parallel.group=1 --parallel.strategy=" + strategy);
+    EXPECT_NE(read_file(folder / run / "log.txt").find("nothing promises that two runs agree"), std::string::npos);
+    EXPECT_NEAR(loss(run), loss("canonical"), 1e-4) << strategy;
   }
 }
 

@@ -6,6 +6,7 @@ foreach(file train strategies recompute faults failures other_commands check too
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
 endforeach()
 strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE commands/test_shares.cpp LABELS unit TIMEOUT 60)
 # A run that is killed a hundred times (ten under a sanitizer, which slows it down); test/torture.sh 1000 by hand.
 set(kills 100)
 if(STRATA_SANITIZE)

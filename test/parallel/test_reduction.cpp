@@ -125,6 +125,36 @@ TEST(Reduction, EqualsTheExpressionWithoutOverlap) {
   for (const Row& row : rows()) expect_canonical(row, 7, 1, 1 << 20, false), expect_canonical(row, 8, 2, 1 << 20, false);
 }
 
+// The library's own order: the same sum but for rounding.
+TEST(Reduction, FastIsTheSumInAnotherOrder) {
+  for (const Row& row : rows())
+    for (const std::int64_t leaves : {1, 3, 8}) {
+      const auto comm = make_mpi_communicator();
+      const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
+      const ParameterSet set = small_set();
+      ThreadPool pool(1);
+      Stream stream = Stream::cpu(pool);
+      ReductionSettings settings;
+      settings.most_leaves = 8, settings.fast = true;
+      Arena plan;
+      GradientReduction(plan, set, DType::f32, mesh, settings);
+      Arena arena(plan.used());
+      GradientReduction reduction(arena, set, DType::f32, mesh, settings);
+      for (int step = 0; step < 2; ++step) {
+        reduction.begin(stream, leaves);
+        for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
+        const FlatBuffer& sum = reduction.finish();
+        for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
+          const Range own = reduction.part().elements(u), here = sum.range(u);
+          for (std::int64_t e = own.first; e < own.last; e += 37)
+            ASSERT_NEAR(tree(set.units()[static_cast<std::size_t>(u)].offset + e, leaves, 1, 0, leaves),
+                        sum.unit(u).as<float>()[e - here.first], 1e-5)
+                << row.strategy << " in groups of " << row.group << ", leaves " << leaves << " unit " << u << " element " << e;
+        }
+      }
+    }
+}
+
 TEST(Reduction, EveryPartOfTheSumHasOneOwner) {
   const ParameterSet set = small_set();
   for (int parts = 1; parts < 9; ++parts)

@@ -48,8 +48,8 @@ std::vector<Case> cases(int ranks) {
         if (recompute != Recompute::none || offload) all.push_back({strategy, 0, DType::bf16, false, 0, {recompute, offload}, offload});
   if (ranks == 4)
     for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) all.push_back({strategy, 1, DType::bf16, false, 2});
-  all.push_back({"ddp", 0, DType::f32, true});
-  all.push_back({"zero1", 0, DType::f32, true});
+  for (const char* strategy : {"ddp", "zero1", "zero2", "fsdp", "hybrid"}) all.push_back({strategy, 1, DType::f32, true});
+  if (ranks % 2 == 0) all.push_back({"hybrid", 2, DType::f32, true});
   return all;
 }
 

@@ -76,6 +76,10 @@ class Communicator {
   /// The library's own floating-point sum over ranks: order, and so the last bits, are its own (parallel.reduction = fast).
   virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
   virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
+  /// Begins the same sum of every rank's `data`, of which this rank gets its counts[rank()] elements, laid end to end by rank, in `mine`;
+  /// `data` may be overwritten. Every rank of the group begins the same sums in the same order.
+  virtual std::unique_ptr<Transfer> begin_reduce_scatter_fast(float* data, std::span<const std::size_t> counts, float* mine) = 0;
+  virtual std::unique_ptr<Transfer> begin_reduce_scatter_fast(double* data, std::span<const std::size_t> counts, double* mine) = 0;
   /// Sends a number to another rank without waiting, which hears it in heard(). For what may come at any time. Local.
   virtual void tell(int peer, int value) = 0;
   /// A number that another rank has told this one; empty: none is there now. Does not wait. Local.
@@ -94,6 +98,7 @@ class Communicator {
   void count_messages(Call call, std::span<const Message> sends, std::span<const Message> receives);
   void count_gather(std::span<const std::size_t> counts);
   void count_reduce(Call call, std::size_t bytes);
+  void count_reduce_scatter(std::size_t bytes);
   void count_broadcast(std::size_t bytes, int root);
   void count_barrier() { (*traffic_)[Call::barrier].calls += 1; }
 

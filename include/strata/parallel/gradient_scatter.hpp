@@ -9,6 +9,7 @@
 #include "strata/device/stream.hpp"
 #include "strata/parallel/flat_buffer.hpp"
 #include "strata/parallel/host_grid.hpp"
+#include "strata/parallel/library_scatter.hpp"
 #include "strata/parallel/piece_exchange.hpp"
 #include "strata/parallel/unit_slots.hpp"
 
@@ -28,12 +29,13 @@ class GradientScatter {
     std::int64_t round;
     int unit;
     std::int64_t first;               // [elements] in the own shard
-    const std::vector<View>& slices;  // one per slice of slices_of(present)
+    std::vector<View> slices;  // one per slice of slices_of(present)
   };
   struct Settings {
     std::int64_t bucket = 0;  // [elements] of a message at most
     int depth = 2;            // units of each size whose gradients are computed or under way at once
     std::int64_t block = 1;   // [leaves]
+    bool fast = false;        // the library adds the leaves of a round
   };
   using Fold = std::function<void(const Arrival&)>;
   using Done = std::function<void(std::int64_t round, int unit)>;
@@ -43,7 +45,7 @@ class GradientScatter {
   GradientScatter(Arena& arena, const Partition& partition, DType type, Communicator& group, const HostGrid* hosts,
                   const Settings& settings, Fold fold, Done done);
 
-  /// Leaves of each slice that arrives in a round of `present` leaves: one each, or those of a host, which the host has folded.
+  /// Leaves of each slice that arrives in a round of `present` leaves: one each, or those of a host, which the host has folded, or all.
   std::vector<std::int64_t> slices_of(int present) const;
   /// Where the leaf that is computed puts its gradient; valid for units that are open.
   const FlatBuffer& leaf() const { return leaf_; }
@@ -62,6 +64,7 @@ class GradientScatter {
 
  private:
   void scatter(int unit, View window);
+  void add_by_library(int unit, View window);
   void fold_on_host(int unit, View window);
   void scatter_from_host(int unit, View window, LeafRound round);
   void retire(int unit, const LeafRound& round);
@@ -76,7 +79,8 @@ class GradientScatter {
   UnitSlots windows_;
   FlatBuffer leaf_;
   std::vector<int> under_way_;                // by unit
-  std::unique_ptr<PieceExchange> direct_;     // among all, or
+  std::unique_ptr<LibraryScatter> library_;         // among all by the library, or
+  std::unique_ptr<PieceExchange> direct_;           // among all, or
   std::unique_ptr<PieceExchange> inside_, across_;  // among the ranks of a host, then between hosts
   Stream* stream_ = nullptr;
   std::int64_t leaves_ = 0;  // of the step

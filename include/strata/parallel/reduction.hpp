@@ -53,7 +53,7 @@ class GradientReduction {
   const Partition& part() const { return optimizer_; }
 
  private:
-  bool fast() const { return settings_.fast && !mesh_.strategy().scatters_gradients; }
+  bool fast() const { return settings_.fast; }
   /// Whether every group gets all of its sum back, rather than its part of the optimizer's.
   bool returns() const { return !mesh_.strategy().shards_optimizer || mesh_.strategy().scatters_gradients; }
   void take_buffers(Arena& arena, DType type);
