@@ -1,7 +1,9 @@
-// The writer that does not wait: the write stage of a save runs in a thread, on a snapshot.
+// The writer that does not wait: a thread takes the snapshot while the next step computes its gradients, and runs the write stage on it.
 #include "strata/checkpoint/async_writer.hpp"
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -15,11 +17,22 @@ struct AsyncCheckpointWriter::State {
   SnapshotBuffer snapshot;
   std::thread thread;
   std::atomic<bool> done{false};
+  std::mutex mutex;
+  std::condition_variable copied_changed;
+  bool copied = true;  // under the mutex
   SaveTimes times;
   std::exception_ptr error;  // of the thread; read after it was joined
   bool first_rank = false;
 
+  void set_copied(bool value) {
+    const std::lock_guard lock(mutex);
+    copied = value;
+    copied_changed.notify_all();
+  }
+
   void work() noexcept {
+    job->copy_to_snapshot();
+    set_copied(true);
     try {
       job->write();
     } catch (...) {
@@ -46,15 +59,22 @@ void AsyncCheckpointWriter::begin(Communicator& comm, const std::filesystem::pat
   state_->job.emplace(comm, path, tensors, run, launch, verify);
   try {
     guarded(comm, [&] {
-      state_->job->take_snapshot(state_->snapshot);
+      state_->job->reserve_snapshot(state_->snapshot);
+      state_->set_copied(false);
       state_->thread = std::thread(&State::work, state_.get());
     });
   } catch (...) {
     if (state_->thread.joinable()) state_->thread.join();
+    state_->set_copied(true);
     if (state_->first_rank) state_->job->discard();
     state_->job.reset();
     throw;
   }
+}
+
+void AsyncCheckpointWriter::settle() {
+  std::unique_lock lock(state_->mutex);
+  state_->copied_changed.wait(lock, [&] { return state_->copied; });
 }
 
 bool AsyncCheckpointWriter::active() const {

@@ -57,10 +57,12 @@ SaveJob::SaveJob(Communicator& comm, const fs::path& path, const std::vector<Che
   times_.write = watch.seconds();
 }
 
-void SaveJob::take_snapshot(SnapshotBuffer& buffer) {
-  std::size_t total = 0;
-  for (const Piece& piece : pieces_) total += static_cast<std::size_t>(piece.count * piece.element_bytes);
-  std::byte* at = buffer.reserve(total);
+void SaveJob::reserve_snapshot(SnapshotBuffer& buffer) {
+  snapshot_ = buffer.reserve(static_cast<std::size_t>(times_.bytes));
+}
+
+void SaveJob::copy_to_snapshot() noexcept {
+  std::byte* at = snapshot_;
   for (Piece& piece : pieces_) {
     const auto bytes = static_cast<std::size_t>(piece.count * piece.element_bytes);
     std::memcpy(at, piece.data, bytes);

@@ -36,8 +36,10 @@ class SaveJob {
   SaveJob(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,
           const LaunchRecord& launch, bool verify);
 
-  /// Copies the pieces into `buffer` and writes from there, so that the tensors may change. Local.
-  void take_snapshot(SnapshotBuffer& buffer);
+  /// Takes the memory for a copy of the pieces from `buffer`. Local.
+  void reserve_snapshot(SnapshotBuffer& buffer);
+  /// Copies the pieces there and will write from there: from now on the tensors may change. Any thread may run it. Local.
+  void copy_to_snapshot() noexcept;
   /// Writes and hashes this rank's pieces, syncs, and reads back when asked. Neither HDF5 nor MPI: any thread may run it. Local.
   void write();
   /// What it took on this rank so far.
@@ -73,6 +75,7 @@ class SaveJob {
   std::filesystem::path path_, temporary_;
   std::int64_t step_ = 0;
   std::vector<Piece> pieces_;
+  std::byte* snapshot_ = nullptr;
   std::vector<std::vector<unsigned char>> hashes_;  // of each piece
   SaveTimes times_;
   bool verify_ = true;

@@ -45,6 +45,10 @@ void Checkpointing::save_if_new(const RunRecord& record, const LaunchRecord& lau
   if (saved_step_ != record.step) save(record, launch, false);
 }
 
+void Checkpointing::settle() {
+  if (writing_) writing_->settle();
+}
+
 void Checkpointing::poll() {
   if (writing_ && writing_->active() && comm_.all_min(writing_->done()) == 1) finish();
 }

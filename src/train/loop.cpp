@@ -161,6 +161,10 @@ class Loop {
     leaves_.begin(record_.cursor, sequences);
     const double lr = p_.schedule.lr(record_.step + 1);
     StepParts parts = p_.setup.parts(p_.stream);
+    parts.before_update = [this] {
+      const auto timed = p_.stream.time(phase::checkpoint);
+      checkpointing_.settle();
+    };
     const StepResult result = p_.setup.step().run(parts, leaves_, p_.plan.leaves(sequences), lr, record_.step + 1, &stop_);
     if (result.stopped_by) {
       log_info(text("Received ", signal_name(result.stopped_by), " in step ", record_.step + 1, ", which is dropped: saving step ",

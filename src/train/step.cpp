@@ -162,6 +162,7 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   STRATA_FAULT("update", t);
   const OptimizerConfig& o = settings_.optimizer;
   p.traffic.settle();
+  if (p.before_update) p.before_update();
   const auto timed = p.stream.time(phase::optimizer);
   update(p, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
   return result;

@@ -1,5 +1,5 @@
 #pragma once
-// Writing a checkpoint while training goes on: a snapshot is taken, and a thread that calls neither HDF5 nor MPI brings it to disk.
+// Writing a checkpoint while training goes on: a thread that calls neither HDF5 nor MPI takes a snapshot and brings it to disk.
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -19,10 +19,12 @@ class AsyncCheckpointWriter {
   AsyncCheckpointWriter(const AsyncCheckpointWriter&) = delete;
   AsyncCheckpointWriter& operator=(const AsyncCheckpointWriter&) = delete;
 
-  /// Creates the file, copies this rank's pieces and starts writing. When it returns, the tensors may change. Calls HDF5 on rank 0. The
-  /// snapshot's memory is kept for the next save. Throws as write_checkpoint() does. Collective over `comm`.
+  /// Creates the file and starts copying this rank's pieces, then writing. The tensors may be read, but not changed before settle().
+  /// Calls HDF5 on rank 0. The snapshot's memory is kept for the next save. Throws as write_checkpoint() does. Collective over `comm`.
   void begin(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,
              const LaunchRecord& launch, bool verify);
+  /// Returns once the pieces are copied: from now on the tensors may change. Nothing to do when not active. Local.
+  void settle();
   /// Whether a save was begun and not finished. The same on all ranks. Local.
   bool active() const;
   /// Whether this rank's part is on disk, or has failed. Local: ranks differ, so agree on it (all_min) before calling finish() because of

@@ -19,6 +19,8 @@ class Checkpointing {
   void save(const RunRecord& record, const LaunchRecord& launch, bool best);
   /// save() unless this step has been saved already. Collective.
   void save_if_new(const RunRecord& record, const LaunchRecord& launch);
+  /// Returns once a save in the background has copied the state, which may change from now on. Local.
+  void settle();
   /// Commits a save in the background if every rank's part is on disk. Collective.
   void poll();
   /// Waits for a save in the background. Collective.

@@ -1,5 +1,6 @@
 #pragma once
 // One optimizer step: leaves forward and backward, canonical reduction, clipping, AdamW.
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct StepParts {
   GradientReduction& reduction;
   UnitTraffic& traffic;
   CausalLm::Activations& activations;
+  std::function<void()> before_update = {};  // called before parameters and moments change; may be empty
 };
 
 class TrainStep {
