@@ -6,9 +6,23 @@
 namespace strata {
 
 void UnitTraffic::use(int unit) {
+  if (const auto weights = coming_.find(unit); weights != coming_.end()) {
+    weights->second->wait();
+    coming_.erase(weights);
+  }
   if (!gather_) return;
   STRATA_FAULT("gather", Phase::step());
   gather_->use(unit);
+}
+
+void UnitTraffic::expect(int unit, std::unique_ptr<Transfer> weights) {
+  coming_[unit] = std::move(weights);
+  poll();
+}
+
+void UnitTraffic::settle_weights() {
+  for (const auto& [unit, weights] : coming_) weights->wait();
+  coming_.clear();
 }
 
 void UnitTraffic::close_gradient(int unit) {
@@ -21,6 +35,7 @@ void UnitTraffic::poll() {
   if (polling_) return;  // folding what has come is work of its own, which polls again
   polling_ = true;
   if (gather_) gather_->poll();
+  std::erase_if(coming_, [](const auto& weights) { return weights.second->done(); });
   reduction_.poll();
   polling_ = false;
 }

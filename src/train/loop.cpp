@@ -91,8 +91,9 @@ class Loop {
     try {
       return steps();
     } catch (const Error& e) {
-      // A save in the background is of an earlier, sound step: where all ranks fail alike, it is finished first.
-      if (e.on_all_ranks()) checkpointing_.finish();
+      // A save in the background is of an earlier, sound step: where all ranks fail alike, it is finished first. No message may be under
+      // way to memory that is gone.
+      if (e.on_all_ranks()) p_.setup.traffic().settle_weights(), checkpointing_.finish();
       throw;
     }
   }
@@ -119,6 +120,7 @@ class Loop {
       log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ",
                     p_.train.min_delta));
     // A run that is stopped before its first step leaves its initial state, so that 75 always means: there is a checkpoint.
+    p_.setup.traffic().settle_weights();
     if (done_ > 0 || (result.interrupted && record_.step == 0)) checkpointing_.save_if_new(record_, p_.launch);
     checkpointing_.finish();
     result.checkpoint = checkpointing_.newest();
@@ -149,6 +151,7 @@ class Loop {
 
   void save_checkpoint(bool improved) {
     const auto timed = p_.stream.time(phase::checkpoint);
+    p_.setup.traffic().settle_weights();
     checkpointing_.save(record_, p_.launch, improved);
   }
 

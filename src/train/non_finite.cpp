@@ -160,6 +160,7 @@ std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradien
 std::string locate_not_finite(StepParts& p, const CausalLm& model, const FlatBuffer& kept, LeafSource& source, std::int64_t leaves,
                               const std::vector<double>& scales, std::int64_t t) {
   Phase::enter("the search for the first number that is not finite");
+  p.traffic.settle_weights();
   Communicator& comm = p.mesh.world();
   const auto parameters = static_cast<std::int64_t>(model.parameters().parameters().size());
   const auto [parameter, in_words] = first_parameter(model, kept);

@@ -212,21 +212,20 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   return std::sqrt(fold(of_units));
 }
 
-// Where parameters are whole but their update is shared out, each unit's shards travel while the next unit is updated.
+// Where parameters are whole but their update is shared out, each unit's shards travel while the next units are updated and the next pass
+// begins.
 void TrainStep::update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step) {
   const StateLayout& layout = state_.layout();
   const bool spreads = layout.weights.part.parts() != layout.optimizer.part.parts();
-  std::vector<std::unique_ptr<Transfer>> spreading;
   for (int u = 0; u < static_cast<int>(model_.parameters().units().size()); ++u) {
     stage_.bring(parts.stream, u);
     update_unit(parts.stream, gradient, step, u);
     stage_.send_back(parts.stream, u);
     STRATA_FAULT("spread", step.t);
-    if (spreads) spreading.push_back(begin_spread(parts.mesh.optimizer(), layout.optimizer.part, state_.weights().weight, u));
-    for (const auto& transfer : spreading) transfer->done();
+    if (spreads) parts.traffic.expect(u, begin_spread(parts.mesh.optimizer(), layout.optimizer.part, state_.weights().weight, u));
   }
   const auto timed = parts.stream.time(phase::gradients);
-  for (const auto& transfer : spreading) transfer->wait();
+  parts.traffic.weights_under_way();
 }
 
 void TrainStep::update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int u) const {

@@ -161,7 +161,10 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-class FullDisk : public ::testing::TestWithParam<const char*> {};
+struct Saver {
+  const char *asynchronous, *strategy;
+};
+class FullDisk : public ::testing::TestWithParam<Saver> {};
 
 TEST_P(FullDisk, EndsTheRunWithCode4AndLeavesTheCheckpointBefore) {
   const SmallDisk disk("16m");
@@ -174,7 +177,7 @@ TEST_P(FullDisk, EndsTheRunWithCode4AndLeavesTheCheckpointBefore) {
   const CommandResult result = train_beside(run, 3,
                                             "--train.max_steps=1000000 --schedule.steps=1000000 --train.validate_every=0 "
                                             "--checkpoint.every=2 --checkpoint.keep=1 --checkpoint.keep_best=0 --checkpoint.asynchronous=" +
-                                                std::string(GetParam()),
+                                                std::string(GetParam().asynchronous) + " --parallel.strategy=" + GetParam().strategy,
                                             wait_until("test -e '" + run + "/checkpoints/latest'") + fill);
 
   EXPECT_EQ(result.status, 4) << result.err;
@@ -185,8 +188,8 @@ TEST_P(FullDisk, EndsTheRunWithCode4AndLeavesTheCheckpointBefore) {
   EXPECT_EQ(inspected.status, 0) << inspected.out << inspected.err;
 }
 
-INSTANTIATE_TEST_SUITE_P(Saves, FullDisk, ::testing::Values("true", "false"),
-                         [](const auto& one) { return std::string(one.param) == "true" ? "beside" : "waiting"; });
+INSTANTIATE_TEST_SUITE_P(Saves, FullDisk, ::testing::Values(Saver{"true", "ddp"}, Saver{"false", "zero2"}, Saver{"true", "fsdp"}),
+                         [](const auto& one) { return std::string(one.param.strategy) + "_" + one.param.asynchronous; });
 
 TEST(Folder, AReadOnlyOneIsRefusedAtTheStart) {
   const SmallDisk disk("5m");

@@ -108,6 +108,7 @@ void compare(const Case& c, std::int64_t leaves) {
       EXPECT_EQ(cost.bytes, planned->second.bytes) << op;
     }
   }
+  setup.traffic().settle_weights();
 }
 
 TEST(Plan, IsWhatAStepTakesComputesAndSends) {

@@ -1,5 +1,7 @@
 #pragma once
 // Unit traffic: what a strategy does while a model runs; weights come and gradients go unit by unit.
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "strata/parallel/parameter_gather.hpp"
@@ -15,9 +17,9 @@ struct UnitUses {
 
 class UnitTraffic final : public UnitHooks {
  public:
-  /// `gather` is null where parameters are whole.
-  UnitTraffic(ParameterGather* gather, GradientReduction& reduction, UnitUses uses)
-      : gather_(gather), reduction_(reduction), uses_(std::move(uses)) {}
+  /// `gather` is null where parameters are whole. Without `overlap`, weights that were updated elsewhere are waited for at once.
+  UnitTraffic(ParameterGather* gather, GradientReduction& reduction, UnitUses uses, bool overlap)
+      : gather_(gather), reduction_(reduction), uses_(std::move(uses)), waits_(gather || !overlap) {}
 
   /// A pass begins; `stream` computes (and copies) also where the rank has no leaf and only goes through the motions.
   void begin_training_pass(Stream& stream) { begin(stream, uses_.train, true); }
@@ -28,8 +30,17 @@ class UnitTraffic final : public UnitHooks {
   /// What is under way comes to its end, and what was gathered is forgotten: the parameters are about to change, or the step is dropped.
   /// Collective over the group.
   void settle() {
+    settle_weights();
     if (gather_) gather_->forget();
   }
+  /// Weights of a unit that others have updated are on their way (begin_spread); from now on use() waits for them.
+  void expect(int unit, std::unique_ptr<Transfer> weights);
+  /// All units have been updated: from now on weights come behind the next pass, where that can be.
+  void weights_under_way() {
+    if (waits_) settle_weights();
+  }
+  /// Returns when all weights are there: for who reads them outside a pass, and before their memory goes.
+  void settle_weights();
 
   void use(int unit) override;
   void open_gradient(int unit) override {
@@ -47,6 +58,8 @@ class UnitTraffic final : public UnitHooks {
   ParameterGather* gather_;
   GradientReduction& reduction_;
   UnitUses uses_;
+  bool waits_;
+  std::map<int, std::unique_ptr<Transfer>> coming_;  // weights, by unit
   bool scattering_ = false, polling_ = false;
 };
 
