@@ -66,22 +66,37 @@ struct Row {
   int node;  // ranks that count as a host
 };
 
-void expect_canonical(const Row& row, std::int64_t leaves, std::int64_t block, std::int64_t bucket = 1 << 20, bool overlap = true) {
-  const auto comm = make_mpi_communicator();
-  const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
-  const ParameterSet set = small_set();
-  ThreadPool pool(1);
+// A reduction in an arena of the size it was planned with.
+struct Ready {
+  std::unique_ptr<Communicator> comm = make_mpi_communicator();
+  Mesh mesh;
+  ParameterSet set = small_set();
+  ThreadPool pool{1};
   Stream stream = Stream::cpu(pool);
+  Arena arena;
+  GradientReduction reduction;
+
+  Ready(const Row& row, const ReductionSettings& settings)
+      : mesh(*comm, strategy_of(row.strategy), row.group, row.node),
+        arena(planned(set, mesh, settings)),
+        reduction(arena, set, DType::f32, mesh, settings) {}
+  static std::int64_t planned(const ParameterSet& set, const Mesh& mesh, const ReductionSettings& settings) {
+    Arena plan;
+    GradientReduction(plan, set, DType::f32, mesh, settings);
+    return plan.used();
+  }
+};
+
+void expect_canonical(const Row& row, std::int64_t leaves, std::int64_t block, std::int64_t bucket = 1 << 20, bool overlap = true) {
   ReductionSettings settings;
   settings.most_leaves = leaves, settings.block = block, settings.bucket = bucket, settings.overlap = overlap;
-  Arena plan;
-  GradientReduction(plan, set, DType::f32, mesh, settings);
-  Arena arena(plan.used());
-  GradientReduction reduction(arena, set, DType::f32, mesh, settings);
+  Ready ready(row, settings);
+  GradientReduction& reduction = ready.reduction;
+  const ParameterSet& set = ready.set;
 
   // The second step finds the buffers as the first has left them.
   for (int step = 0; step < 2; ++step) {
-    reduction.begin(stream, leaves);
+    reduction.begin(ready.stream, leaves);
     for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round), reduction.poll();
     const FlatBuffer& sum = reduction.finish();
     const std::int64_t blocks = (leaves + block - 1) / block;
@@ -129,19 +144,13 @@ TEST(Reduction, EqualsTheExpressionWithoutOverlap) {
 TEST(Reduction, FastIsTheSumInAnotherOrder) {
   for (const Row& row : rows())
     for (const std::int64_t leaves : {1, 3, 8}) {
-      const auto comm = make_mpi_communicator();
-      const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
-      const ParameterSet set = small_set();
-      ThreadPool pool(1);
-      Stream stream = Stream::cpu(pool);
       ReductionSettings settings;
       settings.most_leaves = 8, settings.fast = true;
-      Arena plan;
-      GradientReduction(plan, set, DType::f32, mesh, settings);
-      Arena arena(plan.used());
-      GradientReduction reduction(arena, set, DType::f32, mesh, settings);
+      Ready ready(row, settings);
+      GradientReduction& reduction = ready.reduction;
+      const ParameterSet& set = ready.set;
       for (int step = 0; step < 2; ++step) {
-        reduction.begin(stream, leaves);
+        reduction.begin(ready.stream, leaves);
         for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
         const FlatBuffer& sum = reduction.finish();
         for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
@@ -184,25 +193,19 @@ TEST(Reduction, ShardsAreCutWhereChecksumsAre) {
 
 TEST(Reduction, AStepThatIsDroppedLeavesNothingBehind) {
   for (const Row& row : rows()) {
-    const auto comm = make_mpi_communicator();
-    const Mesh mesh(*comm, strategy_of(row.strategy), row.group, row.node);
-    const ParameterSet set = small_set();
-    ThreadPool pool(1);
-    Stream stream = Stream::cpu(pool);
     ReductionSettings settings;
     settings.most_leaves = 16;
-    Arena plan;
-    GradientReduction(plan, set, DType::f32, mesh, settings);
-    Arena arena(plan.used());
-    GradientReduction reduction(arena, set, DType::f32, mesh, settings);
-    reduction.begin(stream, 16);
+    Ready ready(row, settings);
+    GradientReduction& reduction = ready.reduction;
+    const ParameterSet& set = ready.set;
+    reduction.begin(ready.stream, 16);
     give_leaf(reduction, set, 0);
     reduction.drop();
     // One group has computed all of its leaves, and exchanges them, the others have not begun.
-    reduction.begin(stream, 16);
-    for (std::int64_t round = 0; mesh.replicas().rank() == 0 && round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
+    reduction.begin(ready.stream, 16);
+    for (std::int64_t round = 0; ready.mesh.replicas().rank() == 0 && round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
     reduction.drop();
-    reduction.begin(stream, 3);
+    reduction.begin(ready.stream, 3);
     for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
     const FlatBuffer& sum = reduction.finish();
     const Range own = reduction.part().elements(0);
