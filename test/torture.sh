@@ -4,7 +4,8 @@
 #
 #   test/torture.sh [KILLS] [SEED]      100 kills by default; the seed of the instants is printed
 #
-# STRATA_BINARY names the program (default: build/strata or build-dev/strata). Takes one to two seconds per kill.
+# STRATA_BINARY names the program (default: build/strata or build-dev/strata). Takes one to two seconds per kill. STRATA_TEST_PATIENCE: how many
+# times slower a sanitizer makes it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 kills=${1:-100} seed=${2:-$(date +%s)}
@@ -51,10 +52,10 @@ for ((kill = 1; kill <= kills; ++kill)); do
   ((RANDOM % 2)) && asynchronous=true || asynchronous=false
   size=$(stat -c %s run.log 2>/dev/null || echo 0)
   start $n run --checkpoint.asynchronous=$asynchronous --parallel.strategy=${strategies[RANDOM % 5]}
-  # One kill in four falls into the start-up, the others into the half second after the first step: steps, validations and saves. Waiting for the
+  # One kill in four falls into the start-up, the others into the half second (times that) after the first step: steps, validations and saves. Waiting for the
   # step, not for a time, gives a busy machine the same kills.
   ((RANDOM % 4 == 0)) || for ((i = 0; i < 1500; ++i)); do tail -c +$((size + 1)) run.log | grep -q '  Loss ' && break; sleep 0.02; done
-  sleep "$(awk -v r=$RANDOM 'BEGIN { printf "%.3f", 0.5 * r / 32768 }')"
+  sleep "$(awk -v r=$RANDOM 'BEGIN { printf "%.3f", 0.5 * '"${STRATA_TEST_PATIENCE:-1}"' * r / 32768 }')"
   if ((n && RANDOM % 3 == 0)); then
     hit[mpirun]=$((hit[mpirun] + 1)); kill -9 $pid
   else
