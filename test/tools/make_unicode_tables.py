@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/unicode_ranges.cpp and unicode_pairs.cpp from the recorded behaviour of Hugging Face tokenizers.
+"""Writes src/tokenizer/unicode_ranges.cpp, unicode_pairs.cpp and unicode_bert.cpp from the recorded behaviour of Hugging Face tokenizers.
 
 usage: make_unicode_tables.py CODEPOINTS.JSON SOURCE_FOLDER
 
@@ -36,6 +36,13 @@ def pairs(name, rows):
         f"const std::size_t {name}_count = {len(rows)};\n"
 
 
+def lower_rows(rows):
+    """[from, to] or [from, first, second]."""
+    assert all(len(row) in (2, 3) for row in rows)
+    return "const LowerCase bert_lower[] = {\n" + wrapped(f"{{{c},{a[0]},{a[1] if len(a) == 2 else 0}}}," for c, *a in rows) + \
+        f"\n}};\nconst std::size_t bert_lower_count = {len(rows)};\n"
+
+
 def canonical(never_composed):
     """Rows (code point, first, second or 0) by code point: those that compose again, those that do not."""
     newer = {c for _, _, c in never_composed}
@@ -65,6 +72,12 @@ def main():
         "// Canonical decompositions of Unicode 9, sorted by code point: those that NFC composes again, and those that it does not.\n" + HEAD
         + '#include "tokenizer/unicode_tables.hpp"\n\nnamespace strata::unicode {\n// clang-format off\n' + pairs("composing", composed)
         + pairs("decomposing", decomposed) + "// clang-format on\n}  // namespace strata::unicode\n")
+    kinds = (("dropped", "dropped"), ("spaces", "space"), ("cjk", "cjk"), ("accents", "accent"), ("punctuation", "punctuation"))
+    (folder / "unicode_bert.cpp").write_text(
+        "// What BERT's normalisation takes each code point for, and its lower case (character by character).\n" + HEAD
+        + '#include "tokenizer/unicode_tables.hpp"\n\nnamespace strata::unicode {\n// clang-format off\n'
+        + "".join(ranges("bert_" + name, points["bert_" + key]) for name, key in kinds)
+        + lower_rows(points["bert_lower"]) + "// clang-format on\n}  // namespace strata::unicode\n")
 
 
 if __name__ == "__main__":
