@@ -276,6 +276,10 @@ const SquadQuestion& FeatureFile::question(std::int64_t number) const {
   return state_->questions.at(static_cast<std::size_t>(number));
 }
 
+const std::vector<SquadQuestion>& FeatureFile::questions() const {
+  return state_->questions;
+}
+
 const std::string& FeatureFile::context(std::int64_t number) const {
   return state_->contexts.at(static_cast<std::size_t>(number));
 }

@@ -45,6 +45,10 @@ extern const CodeRange bert_accents[];
 extern const std::size_t bert_accents_count;
 extern const CodeRange bert_punctuation[];
 extern const std::size_t bert_punctuation_count;
+extern const CodeRange cased[];
+extern const std::size_t cased_count;
+extern const CodeRange case_ignorable[];
+extern const std::size_t case_ignorable_count;
 extern const LowerCase bert_lower[];
 extern const std::size_t bert_lower_count;
 

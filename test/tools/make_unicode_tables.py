@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/unicode_ranges.cpp, unicode_pairs.cpp and unicode_bert.cpp from the recorded behaviour of Hugging Face tokenizers.
+"""Writes src/tokenizer/unicode_ranges.cpp, unicode_pairs.cpp, unicode_bert.cpp and unicode_case.cpp from the recorded behaviour of Hugging Face tokenizers.
 
 usage: make_unicode_tables.py CODEPOINTS.JSON SOURCE_FOLDER
 
@@ -57,6 +57,26 @@ def canonical(never_composed):
     return composed, decomposed
 
 
+def measured(matches):
+    """Ranges of the code points for which `matches` is true, surrogates left out."""
+    rows = []
+    for c in range(0x110000):
+        if 0xD800 <= c < 0xE000 or not matches(chr(c)):
+            continue
+        if rows and rows[-1][1] == c - 1:
+            rows[-1][1] = c
+        else:
+            rows.append([c, c])
+    return rows
+
+
+def case_tables():
+    """What Python's str.lower asks about the neighbours of a capital sigma (it is final behind a cased letter): measured on it."""
+    cased = measured(lambda c: (c + "\u03a3").lower()[-1] == "\u03c2")
+    between = measured(lambda c: (c + "\u03a3").lower()[-1] != "\u03c2" and ("a" + c + "\u03a3").lower()[-1] == "\u03c2")
+    return ranges("cased", cased) + ranges("case_ignorable", between)
+
+
 def main():
     if unicodedata.unidata_version != "14.0.0":
         sys.exit(f"needs a Python whose unicodedata is 14.0.0 (Python 3.11), this one has {unicodedata.unidata_version}")
@@ -72,6 +92,10 @@ def main():
         "// Canonical decompositions of Unicode 9, sorted by code point: those that NFC composes again, and those that it does not.\n" + HEAD
         + '#include "tokenizer/unicode_tables.hpp"\n\nnamespace strata::unicode {\n// clang-format off\n' + pairs("composing", composed)
         + pairs("decomposing", decomposed) + "// clang-format on\n}  // namespace strata::unicode\n")
+    (folder / "unicode_case.cpp").write_text(
+        "// Letters with case, and characters that do not part a letter from a sigma, as Python's str.lower sees them (Unicode 14).\n" + HEAD
+        + '#include "tokenizer/unicode_tables.hpp"\n\nnamespace strata::unicode {\n// clang-format off\n' + case_tables()
+        + "// clang-format on\n}  // namespace strata::unicode\n")
     kinds = (("dropped", "dropped"), ("spaces", "space"), ("cjk", "cjk"), ("accents", "accent"), ("punctuation", "punctuation"))
     (folder / "unicode_bert.cpp").write_text(
         "// What BERT's normalisation takes each code point for, and its lower case (character by character).\n" + HEAD

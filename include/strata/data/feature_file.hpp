@@ -64,6 +64,7 @@ class FeatureFile {
   /// Features [first, second) of a question, at least one.
   std::pair<std::int64_t, std::int64_t> features_of(std::int64_t question) const;
   const SquadQuestion& question(std::int64_t number) const;
+  const std::vector<SquadQuestion>& questions() const;
   const std::string& context(std::int64_t number) const;
 
  private:
