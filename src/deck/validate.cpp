@@ -79,6 +79,13 @@ void validate_evaluate(Validation& v) {
   const auto& s = v.settings();
   const bool evaluates = v.command == "evaluate", generates = v.command == "generate";
   if (!evaluates && !generates) return;
+  if (evaluates && !s.evaluate.score.empty()) {
+    if (s.evaluate.references.empty()) v.missing("evaluate.references", "the SQuAD JSON that " + v.quote("evaluate.score") + " answers");
+    return;
+  }
+  if (evaluates && !s.evaluate.references.empty())
+    v.refuse("evaluate.references", "nothing is compared with them: name predictions in evaluate.score");
+  if (evaluates && !s.evaluate.null_odds.empty()) v.refuse("evaluate.null_odds", "belongs to predictions: name them in evaluate.score");
   const std::string section(v.command);
   const bool has_checkpoint = !(evaluates ? s.evaluate.checkpoint : s.generate.checkpoint).empty();
   if (!has_checkpoint && s.model.weights == "random" && s.model.config.empty()) {

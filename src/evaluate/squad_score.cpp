@@ -108,16 +108,35 @@ void search_thresholds(const std::vector<SquadQuestion>& questions, const std::v
   scores.best_f1 = best_threshold(questions, choices, f1);
 }
 
-std::unordered_map<std::string, std::string> read_predictions(const std::filesystem::path& path) {
+namespace {
+
+nlohmann::json read_object(const std::filesystem::path& path, const char* expected) {
   const std::string content = read_text(path, std::int64_t{4} << 30);
   nlohmann::json root;
   try {
     root = nlohmann::json::parse(content);
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(text(path.string(), ": the JSON is broken: ", error.what(), "; expected predictions, {\"id\": \"answer\", ...}"));
+    throw DataError(text(path.string(), ": the JSON is broken: ", error.what(), "; expected ", expected));
   }
-  if (!root.is_object())
-    throw DataError(text(path.string(), ": expected predictions, {\"id\": \"answer\", ...}, found ", root.type_name()));
+  if (!root.is_object()) throw DataError(text(path.string(), ": expected ", expected, ", found ", root.type_name()));
+  return root;
+}
+
+}  // namespace
+
+std::unordered_map<std::string, double> read_null_odds(const std::filesystem::path& path) {
+  const nlohmann::json root = read_object(path, "null odds, {\"id\": number, ...}");
+  std::unordered_map<std::string, double> odds;
+  for (const auto& [id, value] : root.items()) {
+    if (!value.is_number())
+      throw DataError(text(path.string(), ": the entry of '", id.substr(0, 80), "' is expected to be a number, found ", value.type_name()));
+    odds.emplace(id, value.get<double>());
+  }
+  return odds;
+}
+
+std::unordered_map<std::string, std::string> read_predictions(const std::filesystem::path& path) {
+  const nlohmann::json root = read_object(path, "predictions, {\"id\": \"answer\", ...}");
   std::unordered_map<std::string, std::string> predictions;
   for (const auto& [id, answer] : root.items()) {
     if (!answer.is_string())

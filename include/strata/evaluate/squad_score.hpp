@@ -67,6 +67,9 @@ void search_thresholds(const std::vector<SquadQuestion>& questions, const std::v
 /// A predictions file in the official form, {"id": "text", ...}. DataError with file and id.
 std::unordered_map<std::string, std::string> read_predictions(const std::filesystem::path& path);
 
+/// null_odds.json, {"id": number, ...}. DataError with file and id.
+std::unordered_map<std::string, double> read_null_odds(const std::filesystem::path& path);
+
 /// For people, and as one JSON object: exact_match, f1, total, intervals; v2: HasAns_exact, HasAns_f1, HasAns_total, NoAns_..., best_...
 std::string scores_text(const SquadScores& scores);
 std::string scores_json(const SquadScores& scores);
