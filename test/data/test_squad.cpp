@@ -10,7 +10,7 @@
 #include "data/fake_tokenizer.hpp"
 #include "strata/base/error.hpp"
 #include "strata/comm/communicator.hpp"
-#include "strata/data/feature_file.hpp"
+#include "strata/data/feature_loader.hpp"
 #include "strata/data/prepare.hpp"
 #include "strata/io/file.hpp"
 #include "support/support.hpp"
@@ -124,6 +124,38 @@ TEST_F(Squad, RowsLabelsAndPlacesOfTheText) {
   EXPECT_THAT(summary_text(summary), HasSubstr("1 paragraphs have no question"));
   EXPECT_THAT(describe_feature_file(file), HasSubstr("questions     2 (0 unanswerable, 1 without answers, 0 left out)"));
   EXPECT_EQ(json::parse(feature_file_json(file))["features"], 2);
+}
+
+TEST_F(Squad, BatchesHoldRowsInOrderAndFiller) {
+  write(squad(many_paragraphs()));
+  run();
+  const FeatureFile file(config_.output);
+  const std::int64_t features = file.info().features;
+  const FeatureLoader loader(file, DataOrder(features, 42, true), 4);
+  FeatureBatch batch;
+  std::vector<int> seen(static_cast<std::size_t>(features), 0);
+  for (std::int64_t position = 0; position < features; position += 4) {
+    loader.fill(position, features, batch);
+    std::int64_t counted = 0;
+    for (std::size_t row = 0; row < 4; ++row) {
+      counted += (batch.labels[2 * row] >= 0) + (batch.labels[2 * row + 1] >= 0);
+      if (batch.features[row] < 0) {
+        EXPECT_EQ(batch.lengths[row], 1);
+        continue;
+      }
+      ++seen[static_cast<std::size_t>(batch.features[row])];
+      std::vector<std::int32_t> ids(32), types(32);
+      const Feature feature = file.row(batch.features[row], ids.data(), types.data());
+      EXPECT_TRUE(std::equal(ids.begin(), ids.end(), batch.inputs.begin() + static_cast<std::ptrdiff_t>(32 * row)));
+      EXPECT_TRUE(std::equal(types.begin(), types.end(), batch.types.begin() + static_cast<std::ptrdiff_t>(32 * row)));
+      EXPECT_EQ(batch.lengths[row], feature.used);
+      EXPECT_EQ(batch.labels[2 * row], feature.label.start);
+      EXPECT_EQ(batch.labels[2 * row + 1], feature.label.end);
+    }
+    EXPECT_EQ(batch.counted, counted);
+    EXPECT_EQ(loader.counted_labels(position, features), counted);
+  }
+  EXPECT_EQ(seen, std::vector<int>(static_cast<std::size_t>(features), 1));
 }
 
 TEST_F(Squad, Version2MarksTheUnanswerable) {
