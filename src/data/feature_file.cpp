@@ -203,7 +203,9 @@ void FeatureFile::State::load_features(PartReader& reader) {
 void FeatureFile::State::load() {
   check_format(file);
   info = data::feature_info_from(file);
-  if (info.questions < 1 || info.sequence < 4) fail(file, "expected at least one question and rows of four tokens");
+  if (info.questions < 1 || info.sequence < 4 || info.sequence > (1 << 24))
+    fail(file,
+         text("questions = ", info.questions, ", sequence = ", info.sequence, ": expected at least one and rows of 4 to 16777216 tokens"));
   PartReader reader(file);
   load_contexts(reader);
   load_questions(reader);

@@ -317,6 +317,10 @@ PrepareSummary prepare_squad(Communicator& comm, const PrepareConfig& config, co
   file.tokens = plan.info.context_tokens + plan.info.question_tokens;
   guarded(comm, [&] {
     if (plan.info.questions == 0) throw DataError("no question is left: every one was left out, see prepare.on_error");
+    if (std::max({plan.info.context_tokens, plan.info.question_tokens, plan.info.features}) > INT32_MAX)
+      throw CapacityError(text("the input makes ", plan.info.context_tokens, " tokens of contexts, ", plan.info.question_tokens,
+                               " of questions and ", plan.info.features,
+                               " features; a feature file holds 2147483647 of each: prepare it in parts"));
     if (comm.rank() == 0) std::tie(file.file_bytes, file.hash) = write_feature_file(config.output, plan.info, parts);
   });
   file.hash = broadcast_text(comm, file.hash);

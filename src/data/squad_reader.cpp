@@ -127,6 +127,9 @@ SquadQuestion SquadReader::parse_question(const json& object, const std::string&
     else if (rules_.checks)
       throw DataError(text(where, ".answer_start: expected a whole number of characters, found ",
                            start == answers[k].end() ? "nothing" : start->dump().substr(0, 40)));
+    constexpr std::int64_t far = std::int64_t{1} << 40;  // beyond any context; what is added to it must not overflow
+    if (answer.start < -far || answer.start > far)
+      throw DataError(text(where, ".answer_start: expected a place in the context, found ", start->dump()));
     question.answers.push_back(std::move(answer));
   }
   return question;

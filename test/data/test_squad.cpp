@@ -188,6 +188,10 @@ TEST_F(Squad, BrokenFilesAreNamedWithTheirPlace) {
   expect(squad({{{"context", "a"}, {"qas", {{{"id", "x"}}}}}}).dump(), "data[0].paragraphs[0].qas[0] (id 'x'): there is no \"question\"");
   expect(squad({{{"context", "a"}, {"qas", {question("x", "b?", {{{"text", "a"}}})}}}}).dump(),
          "answers[0].answer_start: expected a whole number of characters, found nothing");
+  json far = question("x", "b?", answer("a", 0));
+  far["answers"][0]["answer_start"] = std::int64_t{1} << 62;
+  expect(squad({{{"context", "a"}, {"qas", {far}}}}).dump(),
+         "answers[0].answer_start: expected a place in the context, found 4611686018427387904");
 }
 
 TEST_F(Squad, BadQuestionsStopOrAreLeftOut) {
