@@ -49,7 +49,7 @@ std::vector<fs::path> expand_inputs(const std::vector<std::string>& patterns) {
 
 RecordRules record_rules(const std::string& format, const std::string& documents) {
   if (format == "jsonl" || format == "ids") return {RecordKind::json_line, ""};
-  if (format != "text") throw DeckError(text("prepare.format = ", format, ": expected text, jsonl, ids or squad"));
+  if (format != "text") throw DeckError(text("prepare.format = ", format, ": expected text, jsonl or ids"));
   if (documents == "file") return {RecordKind::file, ""};
   if (documents == "line") return {RecordKind::line, ""};
   if (documents == "blank_line") return {RecordKind::blank_line, ""};
