@@ -129,7 +129,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
-      {"prepare", "text, JSON lines, token ids or SQuAD -> token or feature file, in parallel over ranks", prepare_help, true, true, false, run_prepare},
+      {"prepare", "text, JSON lines, token ids or SQuAD -> token or feature file, in parallel over ranks", prepare_help, true, true, false,
+       run_prepare},
       {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, true, run_train},
       {"check", "says what is wrong with a training run before it starts; exit code 0 only if it can", check_help, true, true, false,
        run_check, true},
