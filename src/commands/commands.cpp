@@ -9,13 +9,14 @@ namespace {
 
 constexpr const char* prepare_help = R"(strata prepare [deck ...] [--section.key=value ...]
 
-Turns text into token files: prepare.input (files, globs; .gz and .zst too) -> prepare.output, in parallel over ranks. The files are the same for any number of ranks.
+Turns text into token files, and SQuAD's JSON into feature files: prepare.input (files, globs; .gz and .zst too) -> prepare.output, in parallel over ranks. The files are the same for any number of ranks.
 With tokenizer.train = true a sentencepiece vocabulary is trained on the input first.
 
   mpirun -n 4 strata prepare input/quickstart.in
   strata prepare --prepare.input=book.txt --prepare.output=book.h5 --tokenizer.path=data/Qwen3-0.6B
+  strata prepare --prepare.format=squad --prepare.input=train-v1.1.json --prepare.output=squad.h5 --prepare.sequence=384 --tokenizer.path=data/bert-base-uncased
 
-Keys: strata keys prepare, strata keys tokenizer
+Keys: strata keys prepare, strata keys tokenizer; doc/data.md, doc/squad.md
 )";
 constexpr const char* train_help = R"(strata train [deck ...] [--section.key=value ...]
 
@@ -56,7 +57,11 @@ data.validation), exact over ranks.
 
   mpirun -n 2 strata evaluate input/quickstart.in --json
 
-Keys: strata keys evaluate
+Without a model: EM and F1 of SQuAD predictions ({"id": "answer", ...}), as the official scripts evaluate-v1.1 and evaluate-v2.0 compute them, with 95 % intervals.
+
+  strata evaluate --evaluate.score=predictions.json --evaluate.references=data/dev-v1.1.json --json
+
+Keys: strata keys evaluate; doc/squad.md
 )";
 constexpr const char* generate_help = R"(strata generate [deck ...] [--section.key=value ...] [--json]
 
@@ -124,13 +129,14 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
-      {"prepare", "text, JSON lines or token ids -> token file, in parallel over ranks", prepare_help, true, true, false, run_prepare},
+      {"prepare", "text, JSON lines, token ids or SQuAD -> token or feature file, in parallel over ranks", prepare_help, true, true, false,
+       run_prepare},
       {"train", "trains; resumes by itself from the newest sound checkpoint", train_help, true, true, true, run_train},
       {"check", "says what is wrong with a training run before it starts; exit code 0 only if it can", check_help, true, true, false,
        run_check, true},
       {"plan", "memory, communication and time of a step on any number of ranks, before there are any", plan_help, true, false, false,
        run_plan, true},
-      {"evaluate", "validation loss and perplexity", evaluate_help, true, true, false, run_evaluate},
+      {"evaluate", "validation loss and perplexity; SQuAD scores", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
       {"measure", "peaks of this machine: products, memory, disk, links, clock; writes a machine file", measure_help, true, true, false,

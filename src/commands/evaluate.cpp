@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "commands/model_source.hpp"
+#include "commands/score_predictions.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/io/file.hpp"
@@ -44,6 +45,7 @@ std::string result_json(const ValidationResult& r, const std::string& data, cons
 
 int run_evaluate(Session& session) {
   const Settings& s = session.settings();
+  if (!s.evaluate.score.empty()) return score_predictions(session);
   check_device(session);
   std::optional<WeightsSource> source;
   std::optional<TokenFileReader> data;

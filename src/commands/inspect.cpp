@@ -1,4 +1,4 @@
-// strata inspect: what is in a checkpoint, a run's folder, a token file or a model.
+// strata inspect: what is in a checkpoint, a run's folder, a token or feature file, or a model.
 #include "commands/inspect.hpp"
 
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include "strata/base/log.hpp"
 #include "strata/checkpoint/describe.hpp"
 #include "strata/commands/command.hpp"
+#include "strata/data/feature_file.hpp"
 #include "strata/data/token_file.hpp"
 #include "strata/deck/deck.hpp"
 
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kinds =
-    "a checkpoint, a token file, a safetensors file, a run's folder, a folder of checkpoints, or a Hugging Face folder";
+    "a checkpoint, a token file, a feature file, a safetensors file, a run's folder, a folder of checkpoints, or a Hugging Face folder";
 
 bool is_hdf5(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -33,6 +34,13 @@ Inspected inspect_tokens(const fs::path& path, bool verify) {
   return found;
 }
 
+Inspected inspect_features(const fs::path& path) {
+  const FeatureFile file(path);  // opening compares every checksum
+  Inspected found{describe_feature_file(file), nlohmann::ordered_json::parse(feature_file_json(file)), {}, "every checksum agrees"};
+  found.json["bytes"] = static_cast<std::int64_t>(fs::file_size(path));
+  return found;
+}
+
 Inspected inspect_folder(const fs::path& path, bool verify) {
   if (is_run_folder(path)) return inspect_run(path, verify);
   if (is_model_folder(path)) return inspect_weights(path, verify);
@@ -44,6 +52,7 @@ Inspected inspect_path(const fs::path& path, bool verify) {
   if (fs::is_directory(path)) return inspect_folder(path, verify);
   if (path.extension() == ".safetensors") return inspect_weights(path, verify);
   if (!is_hdf5(path)) throw DataError(text(path.string(), " is no HDF5 file; expected ", kinds));
+  if (is_feature_file(path)) return inspect_features(path);
   return is_token_file(path) ? inspect_tokens(path, verify) : inspect_checkpoint(path, verify);
 }
 

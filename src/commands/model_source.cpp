@@ -105,7 +105,8 @@ bool has_tokenizer(const Session& session) {
   const Settings& s = session.settings();
   if (!s.tokenizer.path.empty()) return true;
   const fs::path folder = s.model.config;
-  return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "vocab.json") || fs::exists(folder / "tokenizer.model");
+  return fs::exists(folder / "tokenizer.json") || fs::exists(folder / "vocab.json") || fs::exists(folder / "vocab.txt") ||
+         fs::exists(folder / "tokenizer.model");
 }
 
 std::unique_ptr<Tokenizer> tokenizer_of(const Session& session) {

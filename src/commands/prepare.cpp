@@ -71,8 +71,13 @@ int run_prepare(Session& session) {
   const PrepareSummary summary = prepare(session.comm, config, s.data, tools);
   for (const std::string& problem : summary.problems) log_warning(problem);
   log_info(summary_text(summary));
-  if (session.comm.rank() == 0)
-    for (const PreparedFile& file : summary.files) std::printf("%s %lld tokens\n", file.path.c_str(), static_cast<long long>(file.tokens));
+  if (session.comm.rank() != 0) return 0;
+  for (const PreparedFile& file : summary.files)
+    if (summary.squad.empty())
+      std::printf("%s %lld tokens\n", file.path.c_str(), static_cast<long long>(file.tokens));
+    else
+      std::printf("%s %lld questions %lld features\n", file.path.c_str(), static_cast<long long>(file.documents),
+                  static_cast<long long>(file.sequences));
   return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/prepare_agree.hpp"
 #include "data/prepare_pack.hpp"
+#include "data/prepare_squad.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/device/thread_pool.hpp"
 
@@ -88,39 +89,6 @@ Plan make_plan(const PrepareConfig& config, const DataConfig& data, const Prepar
   resolve_vocabulary(plan);
   resolve_separator(plan);
   return plan;
-}
-
-/// Rank 0's list of files, on every rank.
-std::vector<fs::path> agreed_inputs(Communicator& comm, const PrepareConfig& config) {
-  std::string names;
-  guarded(comm, [&] {
-    if (comm.rank() != 0) return;
-    for (const fs::path& file : expand_inputs(config.input)) names += file.string() + '\0';
-  });
-  names = broadcast_text(comm, names);
-  std::vector<fs::path> files;
-  for (std::size_t at = 0; at < names.size(); at = names.find('\0', at) + 1)
-    files.emplace_back(names.substr(at, names.find('\0', at) - at));
-  return files;
-}
-
-/// Sizes and hashes of the files, dealt over ranks. Collective.
-std::vector<SourceFile> hash_sources(Communicator& comm, const std::vector<fs::path>& files) {
-  std::string mine;
-  guarded(comm, [&] {
-    for (std::size_t i = static_cast<std::size_t>(comm.rank()); i < files.size(); i += static_cast<std::size_t>(comm.size()))
-      mine += text(fs::file_size(files[i]), " ", xxh3_128_of_file(files[i]), "\n");
-  });
-  const std::vector<std::string> all = all_gather_text(comm, mine);
-  std::vector<std::istringstream> lines;
-  for (const std::string& part : all) lines.emplace_back(part);
-  std::vector<SourceFile> sources;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    SourceFile source{files[i].string(), 0, ""};
-    lines[i % lines.size()] >> source.bytes >> source.hash;
-    sources.push_back(std::move(source));
-  }
-  return sources;
 }
 
 /// The first rounds of prepare: all documents as ids in the stores.
@@ -294,18 +262,6 @@ Output write_output(Communicator& comm, const Plan& plan, const Tokenizing& toke
   return output;
 }
 
-void make_folders(Communicator& comm, const PrepareConfig& config) {
-  guarded(comm, [&] {
-    if (comm.rank() != 0) return;
-    for (const fs::path& path : {fs::path(config.output), validation_path(config)}) {
-      std::error_code error;
-      if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-      if (error) throw DataError(text(path.parent_path().string(), ": cannot make the folder: ", error.message()));
-      if (fs::is_directory(path)) throw DataError(text(path.string(), ": expected the name of a file to write, found a folder"));
-    }
-  });
-}
-
 }  // namespace
 
 fs::path validation_path(const PrepareConfig& config) {
@@ -315,12 +271,13 @@ fs::path validation_path(const PrepareConfig& config) {
 }
 
 PrepareSummary prepare(Communicator& comm, const PrepareConfig& config, const DataConfig& data, const PrepareTools& tools) {
+  if (config.format == "squad") return prepare_squad(comm, config, data, tools);
   const Stopwatch watch;
   std::optional<Plan> made;
   guarded(comm, [&] { made = make_plan(config, data, tools); });
   const Plan& plan = *made;
-  const std::vector<fs::path> files = agreed_inputs(comm, config);
-  make_folders(comm, config);
+  const std::vector<fs::path> files = agreed_inputs(comm, config.input);
+  make_output_folders(comm, {config.output, validation_path(config)});
   Tokenizing tokenizing(comm, plan, files);
   tokenizing.run();
   const std::vector<SourceFile> sources = hash_sources(comm, files);
@@ -336,6 +293,7 @@ PrepareSummary prepare(Communicator& comm, const PrepareConfig& config, const Da
 }
 
 std::string summary_text(const PrepareSummary& summary) {
+  if (!summary.squad.empty()) return summary.squad;
   std::string result =
       text("prepared ", summary.documents, " documents, ", summary.tokens, " tokens from ",
            bytes_text(static_cast<double>(summary.text_bytes)), " of text (", summary.bytes_per_token(), " bytes per token) in ",

@@ -8,7 +8,8 @@ Section schema_tokenizer() {
   Table<C> table("tokenizer", "How text becomes tokens.", &Settings::tokenizer);
   table
       .row("path", &C::path, Text(), "",
-           "tokenizer.json, vocab.json (with merges.txt), a sentencepiece .model, or the folder that holds one of them.")
+           "tokenizer.json, vocab.json (with merges.txt), vocab.txt (WordPiece), a sentencepiece .model, or the folder that holds one of "
+           "them.")
       .required({"generate"});
   table.row("train", &C::train, Flag(), "", "prepare first trains a sentencepiece model on its input and writes it to tokenizer.path.");
   table.row("kind", &C::kind, Choice({{"unigram", "bpe"}}), "", "Kind of the sentencepiece model to train.");

@@ -49,6 +49,8 @@ void validate_tokenizer(Validation& v) {
   const auto& t = v.settings().tokenizer;
   if (v.command != "prepare") return;
   const bool ids = v.settings().prepare.format == "ids";
+  const bool squad = v.settings().prepare.format == "squad";
+  if (t.train && squad) v.refuse("tokenizer.train", "SQuAD needs a WordPiece vocabulary, which is not trained here");
   if (t.train && ids) v.refuse("tokenizer.train", "there is no text to train on with " + v.quote("prepare.format"));
   if (t.path.empty() && !ids) v.missing("tokenizer.path", t.train ? "the .model file to write" : "the tokenizer of the text");
   if (t.train && !t.path.empty() && !ends_with(t.path, ".model")) {
@@ -64,6 +66,8 @@ void validate_prepare(Validation& v) {
   }
   if (!p.validation_output.empty() && p.split == 0)
     v.refuse("prepare.validation_output", "nothing goes there with " + v.quote("prepare.split"));
+  if (p.format == "squad" && p.split > 0)
+    v.refuse("prepare.split", "SQuAD comes with validation files of its own: prepare train and dev apart");
   if (!p.output.empty() && p.output == p.validation_output)
     v.refuse("prepare.validation_output", "the file of " + v.quote("prepare.output"));
   if (p.pack == "concat" && p.separator == "none") {
@@ -75,6 +79,13 @@ void validate_evaluate(Validation& v) {
   const auto& s = v.settings();
   const bool evaluates = v.command == "evaluate", generates = v.command == "generate";
   if (!evaluates && !generates) return;
+  if (evaluates && !s.evaluate.score.empty()) {
+    if (s.evaluate.references.empty()) v.missing("evaluate.references", "the SQuAD JSON that " + v.quote("evaluate.score") + " answers");
+    return;
+  }
+  if (evaluates && !s.evaluate.references.empty())
+    v.refuse("evaluate.references", "nothing is compared with them: name predictions in evaluate.score");
+  if (evaluates && !s.evaluate.null_odds.empty()) v.refuse("evaluate.null_odds", "belongs to predictions: name them in evaluate.score");
   const std::string section(v.command);
   const bool has_checkpoint = !(evaluates ? s.evaluate.checkpoint : s.generate.checkpoint).empty();
   if (!has_checkpoint && s.model.weights == "random" && s.model.config.empty()) {

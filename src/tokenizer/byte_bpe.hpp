@@ -1,6 +1,5 @@
 #pragma once
 // Byte-level BPE: the tokenizer of Qwen, GPT-2 and Llama 3, put together from its parts.
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,31 +10,17 @@
 #include "tokenizer/bpe.hpp"
 #include "tokenizer/pre_tokenizer.hpp"
 #include "tokenizer/token_finder.hpp"
+#include "tokenizer/tokenizer_parts.hpp"
 
 namespace strata {
 
-/// A token that is found in the text before everything else, and verbatim.
-struct AddedToken {
-  std::string content;
-  TokenId id = 0;
-  bool special = false;
-  bool normalized = false;  // found in the normalised text instead
-};
-
 /// What the files say, whatever their form.
-struct ByteBpeParts {
-  std::string source;                         // named in messages
-  std::map<TokenId, std::string> vocabulary;  // id -> spelling
-  std::vector<Merge> merges;                  // by rank
-  std::vector<AddedToken> added;
+struct ByteBpeParts : TokenizerParts {
+  std::vector<Merge> merges;  // by rank
   SplitRule rule = SplitRule::qwen2;
   bool nfc = false;
   bool ignore_merges = false;  // a word that is a token is taken whole
-  std::optional<TokenId> eos, bos;
 };
-
-/// Largest id Strata accepts, so that a damaged file cannot ask for all memory.
-constexpr TokenId largest_id = (1u << 24) - 1;
 
 /// Tables indexed by id. An id that no token has gives empty texts.
 class ByteBpeTokenizer : public Tokenizer {
@@ -73,15 +58,12 @@ class ByteBpeTokenizer : public Tokenizer {
   std::uint64_t owner_;  // of the word caches
 };
 
-/// Reads a tokenizer.json that was parsed from `content`.
-ByteBpeParts read_tokenizer_json(const std::string& content, const std::string& source);
+/// Reads a parsed tokenizer.json.
+ByteBpeParts read_tokenizer_json(const nlohmann::json& root, const std::string& source);
 
 /// Reads vocab.json and merges.txt, with added tokens and the class from tokenizer_config.json, added_tokens.json and config.json in
 /// `beside`.
 ByteBpeParts read_vocab_and_merges(const std::filesystem::path& vocab, const std::filesystem::path& merges,
                                    const std::filesystem::path& beside);
-
-/// Sets eos and bos from the configuration files in `folder`: tokenizer_config.json, else generation_config.json, else config.json.
-void read_end_and_begin(const std::filesystem::path& folder, ByteBpeParts& parts);
 
 }  // namespace strata

@@ -1,8 +1,16 @@
-// Decoding id by id.
+// What tokenizers do unless they know better: decoding id by id, no places of tokens.
 #include "strata/tokenizer/tokenizer.hpp"
+
+#include "strata/base/error.hpp"
 #include "tokenizer/utf8.hpp"
 
 namespace strata {
+
+void Tokenizer::encode_with_ranges(std::string_view, std::vector<TokenId>&, std::vector<TextRange>&) const {
+  throw DataError(text("the tokenizer is of the kind '", kind(),
+                       "', which does not say where in the text a token lies: question answering ",
+                       "needs WordPiece (vocab.txt, or a tokenizer.json with that model)"));
+}
 
 void Tokenizer::decode_next(TokenId id, bool skip_special, DecodeState& state, std::string& out) const {
   if (skip_special && is_special(id)) return;

@@ -21,7 +21,7 @@ class Reader {
     check_around();
     read_vocabulary(member_or_null(model(), "vocab"), parts_);
     read_merges();
-    read_added();
+    read_added_list(member_or_null(root_, "added_tokens"), parts_);
   }
 
  private:
@@ -49,7 +49,6 @@ class Reader {
   void read_split(const json& object);
   void check_around();
   void read_merges();
-  void read_added();
 
   const json& root_;
   ByteBpeParts& parts_;
@@ -128,22 +127,9 @@ void Reader::read_merges() {
   }
 }
 
-void Reader::read_added() {
-  const json& list = member_or_null(root_, "added_tokens");
-  if (!list.is_array() && !list.is_null())
-    throw DataError(text(parts_.source, ": added_tokens is expected to be a list, found ", list.type_name()));
-  for (const json& object : list) {
-    const json& id = member_or_null(object, "id");
-    if (!id.is_number_integer())
-      throw DataError(text(parts_.source, ": an added token is expected to have a number as its id, found ", shown(object)));
-    parts_.added.push_back(read_added_token(object, id.get<std::int64_t>(), parts_));
-  }
-}
-
 }  // namespace
 
-ByteBpeParts read_tokenizer_json(const std::string& content, const std::string& source) {
-  const json root = parse_json(content, source);
+ByteBpeParts read_tokenizer_json(const json& root, const std::string& source) {
   ByteBpeParts parts;
   parts.source = source;
   Reader(root, parts).read();

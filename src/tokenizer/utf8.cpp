@@ -49,6 +49,12 @@ Character decode_long(const char* at, const char* end) {
   return {found.code, static_cast<std::uint32_t>(found.valid)};
 }
 
+std::size_t count(std::string_view bytes) {
+  std::size_t characters = 0;
+  for (const char *at = bytes.data(), *end = at + bytes.size(); at < end; ++characters) at += decode(at, end).bytes;
+  return characters;
+}
+
 void append(std::uint32_t code, std::string& out) {
   const auto put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (code >= raw_byte) return put(code - raw_byte);

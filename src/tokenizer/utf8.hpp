@@ -23,6 +23,9 @@ inline Character decode(const char* at, const char* end) {
   return byte < 0x80 ? Character{byte, 1} : decode_long(at, end);
 }
 
+/// Characters in `bytes`, a byte that is not UTF-8 counting as one.
+std::size_t count(std::string_view bytes);
+
 /// Appends the character; a raw byte as that byte.
 void append(std::uint32_t code, std::string& out);
 

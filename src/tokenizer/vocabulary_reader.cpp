@@ -17,7 +17,7 @@ TokenId checked_id(const json& value, const std::string& token, const std::strin
 
 }  // namespace
 
-void read_vocabulary(const json& object, ByteBpeParts& parts) {
+void read_vocabulary(const json& object, TokenizerParts& parts) {
   if (!object.is_object() || object.empty())
     throw DataError(text(parts.source, ": the vocabulary is expected to be a JSON object of tokens and their ids, found ",
                          object.type_name(), object.is_object() ? " without members" : ""));
@@ -53,7 +53,7 @@ void MergeReader::add_line(const std::string& line) {
   add(line.substr(0, blank), line.substr(blank + 1));
 }
 
-AddedToken read_added_token(const json& object, std::int64_t id, const ByteBpeParts& parts) {
+AddedToken read_added_token(const json& object, std::int64_t id, const TokenizerParts& parts) {
   const json& content = member_or_null(object, "content");
   if (!content.is_string() || content.get_ref<const std::string&>().empty())
     throw DataError(text(parts.source, ": an added token is expected to have a text as its content, found ", shown(object)));
@@ -73,6 +73,17 @@ AddedToken read_added_token(const json& object, std::int64_t id, const ByteBpePa
     if (flag(unknown, false))
       throw DataError(text(parts.source, ": the added token '", token.content, "' has ", unknown, " = true, which Strata does not know"));
   return token;
+}
+
+void read_added_list(const json& list, TokenizerParts& parts) {
+  if (!list.is_array() && !list.is_null())
+    throw DataError(text(parts.source, ": added_tokens is expected to be a list, found ", list.type_name()));
+  for (const json& object : list) {
+    const json& id = member_or_null(object, "id");
+    if (!id.is_number_integer())
+      throw DataError(text(parts.source, ": an added token is expected to have a number as its id, found ", shown(object)));
+    parts.added.push_back(read_added_token(object, id.get<std::int64_t>(), parts));
+  }
 }
 
 }  // namespace strata

@@ -11,7 +11,7 @@
 namespace strata {
 
 /// JSON object token -> id into parts.vocabulary. DataError for ids that are no numbers, too large or given twice.
-void read_vocabulary(const nlohmann::json& object, ByteBpeParts& parts);
+void read_vocabulary(const nlohmann::json& object, TokenizerParts& parts);
 
 /// Turns pairs of spellings into merges, in order; keeps no copy of the spellings.
 class MergeReader {
@@ -31,6 +31,9 @@ class MergeReader {
 
 /// One added token from its JSON description (content, special, normalized, ...). DataError for lstrip, rstrip and single_word, which are
 /// not known here, and for an id that the vocabulary contradicts.
-AddedToken read_added_token(const nlohmann::json& object, std::int64_t id, const ByteBpeParts& parts);
+AddedToken read_added_token(const nlohmann::json& object, std::int64_t id, const TokenizerParts& parts);
+
+/// The list added_tokens of a tokenizer.json.
+void read_added_list(const nlohmann::json& list, TokenizerParts& parts);
 
 }  // namespace strata

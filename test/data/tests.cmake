@@ -5,3 +5,5 @@ strata_add_test(FILE data/test_token_file.cpp LABELS unit TIMEOUT 60 LIBRARIES s
 strata_add_test(FILE data/test_loader.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE data/test_prepare.cpp LABELS unit RANKS 1 2 3 4 TIMEOUT 120 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE data/test_prepare_errors.cpp LABELS unit RANKS 1 3 TIMEOUT 120)
+strata_add_test(FILE data/test_squad.cpp LABELS unit RANKS 1 2 3 TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
+strata_add_test(FILE data/test_squad_features.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_tokenizer_golden)

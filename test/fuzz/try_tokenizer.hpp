@@ -17,8 +17,14 @@ inline void try_tokenizer(const std::filesystem::path& path) {
     }
     for (const std::string& sample :
          {std::string(), std::string("Hello, wo\xc3\xa4rld 42!\n\n  a\tb"), std::string("\xe2\x96\x81\xff\xc3\xe2\x82"),
-          std::string("a\0b", 3), std::string(300, ' ') + std::string(300, 'a'), std::string("\xef\xbc\xa1\xcc\x81\xea\xb0\x80")})
+          std::string("a\0b", 3), std::string(300, ' ') + std::string(300, 'a'), std::string("\xef\xbc\xa1\xcc\x81\xea\xb0\x80")}) {
       tokenizer->decode(tokenizer->encode(sample));
+      if (std::string(tokenizer->kind()) != "wordpiece") continue;
+      std::vector<TokenId> ids;
+      std::vector<TextRange> ranges;
+      tokenizer->encode_with_ranges(sample, ids, ranges);
+      if (ids != tokenizer->encode(sample) || ranges.size() != ids.size()) std::abort();
+    }
   });
 }
 

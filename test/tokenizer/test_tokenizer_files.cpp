@@ -38,7 +38,8 @@ void expect_refusal(const std::string& words, const std::function<void(json&)>& 
 }
 
 TEST(TokenizerFiles, UnknownPartsAreRefusedByName) {
-  expect_refusal("the model 'WordPiece' is not known", [](json& j) { j["model"]["type"] = "WordPiece"; });
+  expect_refusal("the model 'Unigram' is not known", [](json& j) { j["model"]["type"] = "Unigram"; });
+  expect_refusal("is not known to Strata for WordPiece", [](json& j) { j["model"]["type"] = "WordPiece"; });
   expect_refusal("dropout = 0.1", [](json& j) { j["model"]["dropout"] = 0.1; });
   expect_refusal("end_of_word_suffix = '</w>'", [](json& j) { j["model"]["end_of_word_suffix"] = "</w>"; });
   expect_refusal("NFKC", [](json& j) { j["normalizer"]["type"] = "NFKC"; });
@@ -153,7 +154,7 @@ TEST(TokenizerFiles, MissingAndDamagedFiles) {
   EXPECT_THAT(loading(folder / "nowhere"), ::testing::HasSubstr("there is no such file or folder"));
   EXPECT_THAT(loading(folder.path()), ::testing::HasSubstr("holds no tokenizer"));
   write_file(folder / "vocab.txt", "[PAD]\n");
-  EXPECT_THAT(loading(folder / "vocab.txt"), ::testing::HasSubstr("WordPiece"));
+  EXPECT_THAT(loading(folder / "vocab.txt"), ::testing::HasSubstr("'[UNK]', is expected in the vocabulary"));
   write_file(folder / "vocab.json", "{\"a\": 0}");
   EXPECT_THAT(loading(folder.path()), ::testing::HasSubstr("merges.txt is expected beside it"));
   write_file(folder / "merges.txt", "#version: 0.2\n");

@@ -175,7 +175,8 @@ def main():
     lines = lambda reference: json.dumps(reference).replace('{"text"', '\n{"text"') + "\n"
     write(out / "small_qwen.json", lines(Reference(vocab, merges, by_text, qwen_split, nfc).reference(texts)))
     write(out / "small_gpt2.json", lines(Reference(vocab, merges, by_text, gpt2_split, lambda t: t).reference(texts)))
-    keys = ("letter", "number", "space", "contraction", "combining_class", "never_composed")
+    keys = ("letter", "number", "space", "contraction", "combining_class", "never_composed", "bert_dropped", "bert_space", "bert_cjk",
+            "bert_accent", "bert_punctuation", "bert_lower")
     write(out / "codepoints.json", {k: points[k] for k in keys})
 
 

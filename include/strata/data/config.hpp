@@ -16,7 +16,7 @@ struct DataConfig {
 
 struct PrepareConfig {
   std::vector<std::string> input;         // files or globs; .gz and .zst too
-  std::string format = "text";            // text | jsonl | ids
+  std::string format = "text";            // text | jsonl | ids | squad
   std::string documents = "file";         // file | line | blank_line | between:TEXT
   std::string field = "text";             // jsonl: the field that holds the text
   std::string output;                     // token file
@@ -30,7 +30,11 @@ struct PrepareConfig {
   std::string on_error = "stop";          // stop | skip: what to do with a bad line, invalid UTF-8 or a token beyond the vocabulary
   std::string invalid_utf8 = "on_error";  // on_error | stop | skip | replace: what to do with bytes that are not UTF-8
   std::int64_t vocabulary = 0;            // format ids: vocabulary size where neither tokenizer nor model.config says
-  std::int64_t truncate = 0;              // [tokens] cut each document at this length (S5's model_max_length); 0: never
+  std::int64_t stride = 128;              // [tokens] squad: what neighbouring stretches of a context share
+  std::int64_t max_question = 0;          // [tokens] squad: longer questions are cut; 0: never
+  std::string misplaced_answers = "on_error";  // squad: on_error | stop | skip | move | keep
+  std::string labels = "context";              // squad: context | run_qa: the start of an answer in a stretch's last token
+  std::int64_t truncate = 0;                   // [tokens] cut each document at this length (S5's model_max_length); 0: never
 };
 
 }  // namespace strata

@@ -1,5 +1,5 @@
 #pragma once
-// prepare: text, JSON lines or ready ids into token files, in parallel over ranks and threads, the same bytes for any number of them.
+// prepare: text, JSON lines or ready ids into token files, SQuAD into feature files, in parallel over ranks, the same bytes for any number.
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -53,6 +53,7 @@ struct PrepareSummary {
   double seconds = 0;
   std::vector<std::string> problems;  // what was skipped or repaired and why, in input order, the first 20
   std::vector<PreparedFile> files;    // train, then validation if there is one
+  std::string squad;                  // format squad: all this in words for the log, and what was odd in the data
   double tokens_per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
   double bytes_per_token() const { return tokens > 0 ? static_cast<double>(text_bytes) / static_cast<double>(tokens) : 0; }
 };
@@ -64,6 +65,9 @@ struct PrepareSummary {
 /// How: every rank reads all input; blocks of documents are dealt to ranks in turn, tokenized by threads and kept in an unnamed temporary
 /// file beside the output; when all lengths are known, every rank copies its documents to their places. Needs about twice the output's size
 /// on disk for a while, and 4 bytes of memory per document of a rank's share.
+///
+/// Format squad (doc/squad.md): every rank reads the files, tokenizes its share of the contexts, and hands its tokens to all; rank 0 writes
+/// the feature file. One output; documents are questions, sequences are features.
 ///
 /// Errors, the same on every rank and the first in input order whatever the ranks: DeckError for settings, DataError for input (always
 /// stops for unreadable or damaged files; for bad documents as config.on_error says), CapacityError for a full disk. Collective over

@@ -7,9 +7,15 @@
 namespace strata {
 
 struct EvaluateConfig {
-  std::string checkpoint;  // checkpoint, folder of checkpoints, or empty: model.weights
-  std::string data;        // token file; empty: data.validation
-  std::string output;      // evaluation.json; empty: in run.folder
+  std::string checkpoint;               // checkpoint, folder of checkpoints, or empty: model.weights
+  std::string data;                     // token file; empty: data.validation
+  std::string output;                   // evaluation.json; empty: in run.folder
+  std::string score;                    // predictions in the official SQuAD form, to be scored without a model
+  std::vector<std::string> references;  // the SQuAD JSON files that they answer
+  std::string null_odds;                // how much higher each null score is (null_odds.json), for the best threshold
+  std::int64_t n_best = 20;             // SQuAD: starts, ends and answers that are looked at
+  std::int64_t max_answer = 30;         // [tokens] SQuAD: longest answer
+  double null_threshold = 0;            // SQuAD 2.0: no answer where the null score is higher by more than this
 };
 
 struct GenerateConfig {

@@ -13,6 +13,16 @@ namespace strata {
 
 using TokenId = std::uint32_t;
 
+/// The characters (code points) [first, end) of a text. A byte that is not UTF-8 counts as a character.
+struct TextRange {
+  std::uint32_t first = 0, end = 0;
+};
+
+/// What frames one text or a pair of texts for a model of BERT's kind: [CLS] first [SEP] second [SEP] [PAD]...
+struct PairTokens {
+  TokenId cls = 0, sep = 0, pad = 0;
+};
+
 /// What streaming keeps between two ids; starts empty with every text.
 struct DecodeState {
   std::string pending;   // bytes that are not a whole character yet
@@ -28,6 +38,8 @@ class Tokenizer {
   virtual std::vector<TokenId> encode(std::string_view text) const = 0;
   /// Appends to `out` instead of returning a new vector.
   virtual void encode_to(std::string_view text, std::vector<TokenId>& out) const = 0;
+  /// Appends ids and, for each, the characters of `text` it comes from. DataError for kinds that keep no places: only "wordpiece" does.
+  virtual void encode_with_ranges(std::string_view text, std::vector<TokenId>& ids, std::vector<TextRange>& ranges) const;
   /// Text of the ids, incomplete UTF-8 as U+FFFD; ids that no token has give nothing. skip_special leaves out special tokens.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_special = false) const = 0;
   /// The raw bytes that one id stands for in the middle of a text (may be a part of a UTF-8 character). For streaming.
@@ -42,7 +54,9 @@ class Tokenizer {
   /// End and begin of text, from tokenizer_config.json, generation_config.json or config.json beside it, or the sentencepiece model itself.
   virtual std::optional<TokenId> eos() const = 0;
   virtual std::optional<TokenId> bos() const = 0;
-  /// "byte_bpe" or "sentencepiece".
+  /// What frames pairs of texts; none unless the tokenizer has all three.
+  virtual std::optional<PairTokens> pair_tokens() const { return std::nullopt; }
+  /// "byte_bpe", "sentencepiece" or "wordpiece".
   virtual const char* kind() const = 0;
   /// XXH3-128, 32 hexadecimal digits, over everything that decides ids (vocabulary, merges, scores, rules), independent of the file format
   /// it came in: equal hash, equal ids.
@@ -55,9 +69,9 @@ class Tokenizer {
   virtual void decode_end(DecodeState& state, std::string& out) const;
 };
 
-/// Loads tokenizer.json, vocab.json (+ merges.txt beside it), a sentencepiece .model, or a folder that holds one of them (doc/tokenizers.md
-/// says which is taken). A file that asks for a pre-tokeniser, normaliser or model that is not known here is refused by name. Throws
-/// DataError.
+/// Loads tokenizer.json, vocab.json (+ merges.txt beside it), vocab.txt, a sentencepiece .model, or a folder that holds one of them
+/// (doc/tokenizers.md says which is taken). A file that asks for a pre-tokeniser, normaliser or model that is not known here is refused by
+/// name. Throws DataError.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
 /// Turns ids that arrive one by one into text that can be shown at once: holds back incomplete UTF-8 until it is complete or certainly
