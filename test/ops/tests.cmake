@@ -11,6 +11,7 @@ strata_add_test(FILE ops/test_swiglu.cpp LABELS unit kernel grad TIMEOUT 60)
 strata_add_test(FILE ops/test_elementwise.cpp LABELS unit kernel TIMEOUT 120)
 strata_add_test(FILE ops/test_adamw.cpp LABELS unit kernel TIMEOUT 60)
 strata_add_test(FILE ops/test_attention.cpp LABELS unit kernel grad TIMEOUT 240)
+strata_add_test(FILE ops/test_bidirectional_attention.cpp LABELS unit kernel grad TIMEOUT 120)
 
 # The products behind projections as a processor without AVX-512 computes them.
 add_test(NAME ops.linear.avx2 COMMAND test_ops_linear)

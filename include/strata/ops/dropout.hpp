@@ -15,7 +15,7 @@ struct Dropout {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;  // of the optimizer
   std::uint32_t site = 0;  // which dropout of the model, < 2^20
-  ConstView samples;       // i32 [B]: the number of each sequence among all that the step sees
+  ConstView samples{};     // i32 [B]: the number of each sequence among all that the step sees
 
   bool drops() const { return p > 0; }
 };

@@ -30,6 +30,9 @@ class DropoutFactors {
     for (std::int64_t j = 0; j < count; j += group) fill(static_cast<std::uint32_t>(i << 16 | (first + j) / 8), factors + j);
   }
 
+  /// The factor of what is not dropped.
+  Sum kept() const { return keep_; }
+
  private:
   static constexpr int lanes = 16;
 
