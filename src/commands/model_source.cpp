@@ -55,8 +55,10 @@ WeightsSource from_folder(const fs::path& folder, const std::string& config) {
   return source;
 }
 
+// Of a folder with pickled weights only, the reader says what to do.
 bool holds_safetensors(const fs::path& folder) {
-  return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json");
+  return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json") ||
+         fs::exists(folder / "pytorch_model.bin");
 }
 
 }  // namespace

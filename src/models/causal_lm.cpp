@@ -76,6 +76,18 @@ void CausalLm::forward(Context& context, Activations& a, const BlockObserver& lo
   linear_cross_entropy_forward(context.stream, normed, head_weight(context.weights), a.labels, a.row_loss);
 }
 
+void CausalLm::forward_observed(Context& context, Activations& a, const ResultObserver& look) const {
+  forward(context, a, [&](std::size_t l, const View& x, const Block::Saved& saved, const View& y) {
+    const std::string layer = text("layer ", l, ": ");
+    if (l == 0) look("the output of the embedding", x);
+    look(layer + "queries, keys and values", saved.attention.qkv);
+    look(layer + "the output of the attention", saved.attention.o);
+    look(layer + "the residual stream after the attention", saved.x_mid);
+    look(layer + "gate and up of the MLP", saved.mlp.gate_up);
+    look(layer + "the residual stream after the MLP", y);
+  });
+}
+
 void CausalLm::forward_backward(Context& context, Activations& a, double scale) const {
   const FlatBuffer& gradients = *context.gradients;
   const View normed = blocks_forward(context, a, [&](std::size_t l) {

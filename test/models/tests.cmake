@@ -2,6 +2,8 @@ add_library(strata_test_models STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/model_
 target_link_libraries(strata_test_models PUBLIC strata_models nlohmann_json::nlohmann_json)
 target_include_directories(strata_test_models PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 strata_add_test(FILE models/test_golden.cpp LABELS reference LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_bert.cpp LABELS reference TIMEOUT 120 LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_bert_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_config.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
