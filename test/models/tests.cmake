@@ -10,3 +10,6 @@ strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES st
 # Benchmark, not in ctest: ninja bench_recompute && ./bench_recompute ../input/models/qwen3-0.6b.json 512 1
 add_executable(bench_recompute EXCLUDE_FROM_ALL bench/bench_recompute.cpp)
 target_link_libraries(bench_recompute PRIVATE strata_models strata_flags)
+# The same: ninja bench_bert && ./bench_bert ../input/models/bert-base-uncased.json 384 4
+add_executable(bench_bert EXCLUDE_FROM_ALL bench/bench_bert.cpp)
+target_link_libraries(bench_bert PRIVATE strata_models strata_flags)
