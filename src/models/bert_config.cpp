@@ -19,6 +19,14 @@ Gelu read_activation(const ConfigReader& config) {
   config.unsupported("hidden_act", "gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_fast");
 }
 
+// -1: none.
+std::int64_t read_pad(const ConfigReader& config, std::int64_t V) {
+  if (!config.has("pad_token_id")) return -1;
+  const nlohmann::json& value = config.at("pad_token_id");
+  if (!value.is_number_integer() || value < 0 || value >= V) config.wrong("pad_token_id", text("a token of the vocabulary of ", V));
+  return value.get<std::int64_t>();
+}
+
 void refuse_unsupported(const ConfigReader& config) {
   if (config.string("model_type", "bert") != "bert") config.unsupported("model_type", "bert");
   if (config.string("position_embedding_type", "absolute") != "absolute") config.unsupported("position_embedding_type", "absolute");
@@ -32,7 +40,7 @@ void check_size(const BertConfig& c, const std::string& origin) {
   const auto limit = [&](const char* what, std::int64_t found, std::int64_t allowed) {
     if (found > allowed) throw DataError(text(origin, ": ", what, " = ", found, ": expected at most ", allowed, "; is the file damaged?"));
   };
-  limit("num_hidden_layers", c.L, 10000);
+  limit("num_hidden_layers", c.L, 1000);
   limit("hidden_size", c.layer.H, 1 << 18);
   limit("intermediate_size", c.layer.F, 1 << 20);
   limit("num_attention_heads", c.layer.nh, 4095);
@@ -62,8 +70,7 @@ BertConfig parse_bert_config(const std::string& json, const std::string& origin)
   c.tables.V = config.positive("vocab_size");
   c.tables.positions = config.positive("max_position_embeddings");
   c.tables.types = config.positive("type_vocab_size", 2);
-  c.tables.pad = config.has("pad_token_id") ? static_cast<std::int64_t>(config.number("pad_token_id")) : -1;
-  if (c.tables.pad < -1 || c.tables.pad >= c.tables.V) config.wrong("pad_token_id", text("a token of the vocabulary of ", c.tables.V));
+  c.tables.pad = read_pad(config, c.tables.V);
   c.initializer_range = config.above_zero("initializer_range", 0.02);
   check_size(c, origin);
   return c;

@@ -62,6 +62,12 @@ BertForQuestionAnswering::BertForQuestionAnswering(const BertConfig& config) : c
   head_bias_ = set_.add("qa_outputs.bias", Shape{2}, Init::zeros);
 }
 
+std::string BertForQuestionAnswering::summary() const {
+  const BertConfig& c = config_;
+  return text(c.family, " for question answering, ", c.L, " layers, hidden size ", c.layer.H, ", vocabulary ", c.tables.V, ", ",
+              c.tables.positions, " positions");
+}
+
 Activations BertForQuestionAnswering::take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
                                                        ActivationPolicy policy) const {
   STRATA_ASSERT(!document_mask, "a BERT model sees whole sequences: data.mask_documents is for causal models");

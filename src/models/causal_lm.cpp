@@ -23,6 +23,12 @@ CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
   head_ = config.tied ? embedding_ : set_.add("lm_head.weight", Shape{config.V, config.H}, Init::normal);
 }
 
+std::string CausalLm::summary() const {
+  const CausalConfig& c = config_;
+  return text(c.family, ", ", c.L, " layers, hidden size ", c.H, ", vocabulary ", c.V, ", ", c.positions, " positions",
+              c.tied ? ", head tied to the embedding" : "");
+}
+
 void CausalLm::prepare(Activations& a) const {
   rope_tables(config_.rope, a.cos, a.sin);
   auto* position = a.positions.as<std::int32_t>();

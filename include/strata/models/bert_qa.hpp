@@ -16,6 +16,7 @@ class BertForQuestionAnswering final : public Model {
   const BertConfig& config() const { return config_; }
   const ParameterSet& parameters() const override { return set_; }
   const std::string& family() const override { return config_.family; }
+  std::string summary() const override;
   const std::string& json() const override { return config_.json; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }

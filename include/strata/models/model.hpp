@@ -19,6 +19,8 @@ class Model {
   virtual const ParameterSet& parameters() const = 0;
   /// config.json's model_type.
   virtual const std::string& family() const = 0;
+  /// Family and sizes in words: "qwen3, 28 layers, hidden size 1024, ...".
+  virtual std::string summary() const = 0;
   /// The configuration as it was read: what checkpoints record and exports begin from.
   virtual const std::string& json() const = 0;
   /// Throws DataError where a sequence of S tokens would need what the model does not have.
