@@ -72,6 +72,11 @@ TEST(BertConfig, LongSequencesAreRefused) {
               HasSubstr("a sequence of 65 tokens is longer than the model's max_position_embeddings = 64"));
 }
 
+TEST(Factory, BertBaseHasAsManyParametersAsHuggingFaceCounts) {
+  // BertModel's 109,482,240 without the pooler (768 x 769), with the head.
+  EXPECT_EQ(make_model(source_dir() / "input" / "models" / "bert-base-uncased.json")->parameters().elements(), 109482240 - 590592 + 1538);
+}
+
 TEST(Factory, MakesTheFamilyOfTheFile) {
   EXPECT_EQ(make_model(golden())->family(), "bert");
   EXPECT_EQ(make_model(data_file("models") / "qwen3-tied")->family(), "qwen3");
