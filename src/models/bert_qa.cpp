@@ -135,10 +135,6 @@ void BertForQuestionAnswering::forward(Context& context, Activations& a, const R
   span_cross_entropy_forward(context.stream, a.encoder.logits, pairs(a.labels, a.pass), pairs(a.row_loss, a.pass));
 }
 
-void BertForQuestionAnswering::forward_observed(Context& context, Activations& a, const ResultObserver& look) const {
-  forward(context, a, look);
-}
-
 // Over a.dx. What the last layer's forward has kept is still in its place.
 void BertForQuestionAnswering::layer_backward(Context& context, Activations& a, const EncoderInputs& at, std::size_t l) const {
   if (l > 0) a.bring_back(context.stream, l - 1);

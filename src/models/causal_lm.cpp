@@ -82,7 +82,11 @@ void CausalLm::forward(Context& context, Activations& a, const BlockObserver& lo
   linear_cross_entropy_forward(context.stream, normed, head_weight(context.weights), a.labels, a.row_loss);
 }
 
-void CausalLm::forward_observed(Context& context, Activations& a, const ResultObserver& look) const {
+void CausalLm::forward(Context& context, Activations& a, const ResultObserver& look) const {
+  if (!look) {
+    forward(context, a, BlockObserver());
+    return;
+  }
   forward(context, a, [&](std::size_t l, const View& x, const Block::Saved& saved, const View& y) {
     const std::string layer = text("layer ", l, ": ");
     if (l == 0) look("the output of the embedding", x);

@@ -170,7 +170,7 @@ TEST_P(Bert, ForwardAloneGivesTheSameLossBits) {
   fixture.model().forward_backward(context, fixture.activations(), 1.0);
   const Doubles both = values_of(fixture.activations().row_loss);
   std::vector<std::string> seen;
-  fixture.model().forward_observed(context, fixture.activations(), [&](const std::string& what, const View&) { seen.push_back(what); });
+  fixture.model().forward(context, fixture.activations(), [&](const std::string& what, const View&) { seen.push_back(what); });
   EXPECT_EQ(values_of(fixture.activations().row_loss), both);
   EXPECT_EQ(seen.size(), 1u + 2 * 6);
   EXPECT_EQ(seen.back(), "layer 1: the output");

@@ -25,11 +25,10 @@ class BertForQuestionAnswering final : public Model {
   Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
                                ActivationPolicy policy = {}) const override;
   void prepare(Activations& activations) const override;
-  void forward_observed(Context& context, Activations& activations, const ResultObserver& look) const override;
+  /// row_loss from inputs and labels, and the logits in activations.encoder.logits. Local.
+  void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const override;
   void forward_backward(Context& context, Activations& activations, double scale) const override;
 
-  /// row_loss from inputs and labels, and the logits in activations.encoder.logits. Local.
-  void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const;
   /// The logits alone; labels are not read. Local.
   void forward_logits(Context& context, Activations& activations, const ResultObserver& look = {}) const;
 
