@@ -21,14 +21,14 @@ fs::path tokenizer_files(const Session& session, const CheckpointReader& checkpo
 }
 
 int to_hugging_face(const Session& session, const WeightsSource& source, const fs::path& to) {
-  const CausalLm model(source.config);
+  const Model& model = *source.model;
   check_checkpoint_model(*source.checkpoint, model.parameters());
   const DType type = dtype_from_name(session.settings().convert.dtype);
   const auto values = [&](int p, std::int64_t first, std::span<float> to_values) {
     read_checkpoint_master(*source.checkpoint, model.parameters()[p].name, first, to_values);
   };
   const fs::path tokenizer = tokenizer_files(session, *source.checkpoint);
-  export_weights(to, source.config, model.parameters(), values, type, tokenizer);
+  export_weights(to, model.json(), model.weight_rules(), model.parameters(), values, type, tokenizer);
   log_info(text("Wrote ", to.string(), " from ", source.description, ": ", model.parameters().elements(), " parameters in ", name_of(type),
                 tokenizer.empty() ? ", without tokenizer files (tokenizer.path is not given)" : ""));
   return 0;
@@ -36,7 +36,7 @@ int to_hugging_face(const Session& session, const WeightsSource& source, const f
 
 // A checkpoint at step 0 with zero moments, as a run that begins from these weights has them.
 int to_checkpoint(Session& session, const WeightsSource& source, const fs::path& to) {
-  const CausalLm model(source.config);
+  const Model& model = *source.model;
   const DType compute = dtype_from_name(session.settings().convert.dtype);
   Arena plan;
   TrainState(plan, compute, StateLayout::whole(model.parameters()));
@@ -44,12 +44,12 @@ int to_checkpoint(Session& session, const WeightsSource& source, const fs::path&
   const TrainState state(arena, compute, StateLayout::whole(model.parameters()));
   ThreadPool pool(threads_of(session));
   Stream stream = Stream::cpu(pool);
-  load_into(stream, source, model.parameters(), state.weights());
+  load_into(stream, source, model.parameters(), state.weights(), session.settings().run.seed);
   RunRecord run;
   run.loss = run.validation_loss = run.best_metric = std::nan("");
   run.seed = session.settings().run.seed;
   run.deck = session.deck.record();
-  run.model_config = source.config.json;
+  run.model_config = model.json();
   run.compute = session.settings().convert.dtype;
   run.version = version();
   LaunchRecord launch;

@@ -53,14 +53,14 @@ int run_evaluate(Session& session) {
   guarded(session.comm, [&] {
     if (data_path.empty()) throw DeckError("evaluate.data is missing, and so is data.validation: expected a token file");
     source.emplace(find_weights(session, s.evaluate.checkpoint));
-    source->config.check_sequence(s.data.sequence);
+    const CausalConfig& config = source->causal("evaluate");
+    config.check_sequence(s.data.sequence);
     data.emplace(data_path);
-    if (data->info().vocabulary > source->config.V)
-      throw DataError(
-          text(data_path, " has token ids up to ", data->info().vocabulary - 1, ", the model's vocabulary holds ", source->config.V));
+    if (data->info().vocabulary > config.V)
+      throw DataError(text(data_path, " has token ids up to ", data->info().vocabulary - 1, ", the model's vocabulary holds ", config.V));
   });
   log_info(text("Evaluating ", source->description, " on ", data_path));
-  const CausalLm model(source->config);
+  const CausalLm model(source->causal("evaluate"));
   guarded(session.comm, [&] { require_fit(*source, model.parameters()); });
   const PassShape pass{s.batch.micro, s.data.sequence};
   const int threads = threads_of(session);
@@ -71,7 +71,7 @@ int run_evaluate(Session& session) {
   Buffers buffers(*arena, model, pass, compute_type(session), s.data.mask_documents);
   Stream stream = Stream::cpu(pool, *arena, workspace);
   model.prepare(buffers.activations);
-  guarded(session.comm, [&] { load_into(stream, *source, model.parameters(), buffers.store); });
+  guarded(session.comm, [&] { load_into(stream, *source, model.parameters(), buffers.store, s.run.seed); });
 
   DataConfig in_order = s.data;
   in_order.shuffle = false;

@@ -52,9 +52,10 @@ int run_generate(Session& session) {
   const Settings& s = session.settings();
   check_device(session);
   const WeightsSource source = find_weights(session, s.generate.checkpoint);
+  const CausalLm model(source.causal("generate"));
   const auto tokenizer = tokenizer_of(session);
-  if (tokenizer->vocabulary() > source.config.V)
-    throw DataError(text("the tokenizer has ", tokenizer->vocabulary(), " tokens, the model's vocabulary only ", source.config.V));
+  if (tokenizer->vocabulary() > model.config().V)
+    throw DataError(text("the tokenizer has ", tokenizer->vocabulary(), " tokens, the model's vocabulary only ", model.config().V));
   const std::vector<std::string> prompts = read_prompts(s.generate.prompts);
   std::vector<std::vector<TokenId>> ids;
   std::size_t longest = 0, tokens = 0;
@@ -63,13 +64,12 @@ int run_generate(Session& session) {
 
   log_info(text("Generating with ", source.description, ": ", prompts.size(), prompts.size() == 1 ? " prompt, " : " prompts, ",
                 s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
-  const CausalLm model(source.config);
   require_fit(source, model.parameters());
   ThreadPool pool(threads_of(session));
   GenerateConfig config = s.generate;
   config.batch = std::min<std::int64_t>(config.batch, static_cast<std::int64_t>(prompts.size()));
   Generator generator(pool, model, compute_type(session), config, static_cast<std::int64_t>(longest));
-  load_into(generator.stream(), source, model.parameters(), generator.weights());
+  load_into(generator.stream(), source, model.parameters(), generator.weights(), s.run.seed);
 
   const Stopwatch watch;
   const auto results = generator.run(ids, tokenizer.get(), s.run.seed);

@@ -69,20 +69,19 @@ std::vector<fs::path> files_of(const SafetensorsReader& file) {
 }
 
 /// config.json in words; an unsupported model is said, not refused: a person wants to know what the folder is.
-std::optional<CausalConfig> describe_config(const fs::path& folder, Inspected& found) {
+std::unique_ptr<Model> describe_config(const fs::path& folder, Inspected& found) {
   if (!fs::exists(folder / "config.json")) {
     found.text += padded("model") + "no config.json\n";
-    return std::nullopt;
+    return nullptr;
   }
   const std::string content = read_text(folder / "config.json", 1 << 24);
   const Json config = Json::parse(content, nullptr, false);
   found.json["config"] = config.is_discarded() ? Json(nullptr) : config;
   try {
-    const CausalConfig c = read_model_config(folder);
-    found.text += padded("model") + text(c.family, ", ", c.L, " layers, hidden size ", c.H, ", vocabulary ", c.V, ", ", c.positions,
-                                         " positions", c.tied ? ", head tied to the embedding" : "", "\n");
+    std::unique_ptr<Model> model = make_model(folder);
+    found.text += padded("model") + model->summary() + "\n";
     found.json["supported"] = true;
-    return c;
+    return model;
   } catch (const Error& e) {
     const std::string type = config.is_object() && config.contains("model_type") && config["model_type"].is_string()
                                  ? config["model_type"].get<std::string>()
@@ -90,20 +89,18 @@ std::optional<CausalConfig> describe_config(const fs::path& folder, Inspected& f
     found.text += padded("model") + type + ", not one Strata computes: " + e.what() + "\n";
     found.json["supported"] = false, found.json["problem"] = e.what();
   }
-  return std::nullopt;
+  return nullptr;
 }
 
-void verify_weights(const SafetensorsReader& file, const std::optional<CausalConfig>& config, Inspected& found) {
+void verify_weights(const SafetensorsReader& file, const Model* model, Inspected& found) {
   for (const fs::path& path : files_of(file)) {
     const std::string hash = xxh3_128_of_file(path);
     found.text += padded("XXH3-128") + hash + "  " + path.filename().string() + "\n";
     found.json["hashes"][path.filename().string()] = hash;
   }
-  if (config) {
-    const CausalLm model(*config);
-    for (const std::string& line : check_weights(file, *config, model.parameters())) found.damage.push_back(line);
-  }
-  found.sound = text(config ? "names, shapes and types are those of config.json" : "the headers are sound",
+  if (model)
+    for (const std::string& line : check_weights(file, model->weight_rules(), model->parameters())) found.damage.push_back(line);
+  found.sound = text(model ? "names, shapes and types are those of config.json" : "the headers are sound",
                      "; safetensors hold no checksums: compare the hashes with those of another copy");
 }
 
@@ -119,8 +116,8 @@ Inspected inspect_weights(const fs::path& path, bool verify) {
   const bool folder = fs::is_directory(path);
   found.json["kind"] = folder ? "hugging_face_folder" : "safetensors", found.json["path"] = path.string();
   found.text = padded(folder ? "Hugging Face folder" : "safetensors file") + path.string() + "\n";
-  std::optional<CausalConfig> config;
-  if (folder) config = describe_config(path, found);
+  std::unique_ptr<Model> model;
+  if (folder) model = describe_config(path, found);
   std::string tokenizer;
   for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "tokenizer_config.json"})
     if (folder && fs::exists(path / name))
@@ -133,7 +130,7 @@ Inspected inspect_weights(const fs::path& path, bool verify) {
   }
   const SafetensorsReader file(path);
   describe_tensors(file, found);
-  if (verify) verify_weights(file, config, found);
+  if (verify) verify_weights(file, model.get(), found);
   return found;
 }
 

@@ -33,7 +33,7 @@ namespace {
 WeightsSource from_checkpoint(const fs::path& path) {
   WeightsSource source;
   source.checkpoint.emplace(path);
-  source.config = parse_model_config(source.checkpoint->run().model_config, path.string() + ": /run model configuration");
+  source.model = parse_model(source.checkpoint->run().model_config, path.string() + ": /run model configuration");
   source.description = text("checkpoint ", path.string(), " of step ", source.checkpoint->run().step);
   return source;
 }
@@ -50,16 +50,24 @@ std::optional<WeightsSource> newest_in(const fs::path& path) {
 WeightsSource from_folder(const fs::path& folder, const std::string& config) {
   WeightsSource source;
   source.folder = folder.string();
-  source.config = read_model_config(config.empty() ? folder : fs::path(config));
+  source.model = make_model(config.empty() ? folder : fs::path(config));
   source.description = "weights of " + source.folder;
   return source;
 }
 
+// Of a folder with pickled weights only, the reader says what to do.
 bool holds_safetensors(const fs::path& folder) {
-  return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json");
+  return fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json") ||
+         fs::exists(folder / "pytorch_model.bin");
 }
 
 }  // namespace
+
+const CausalConfig& WeightsSource::causal(const char* command) const {
+  if (const auto* causal = dynamic_cast<const CausalLm*>(model.get())) return causal->config();
+  throw DataError(
+      text(command, " works with causal language models (qwen3, llama, mistral); ", description, " are of a ", model->family(), " model"));
+}
 
 WeightsSource find_weights(const Session& session, const std::string& path) {
   const Settings& s = session.settings();
@@ -91,14 +99,20 @@ void require_fit(const WeightsSource& source, const ParameterSet& set) {
   if (source.checkpoint)
     check_checkpoint_model(*source.checkpoint, set);
   else
-    require_weights(SafetensorsReader(source.folder), source.config, set);
+    require_weights(SafetensorsReader(source.folder), source.model->weight_rules(), set);
 }
 
-void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store) {
-  if (source.checkpoint)
+void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store, std::uint64_t seed) {
+  if (source.checkpoint) {
     load_checkpoint_weights(*source.checkpoint, set, store);
-  else
-    load_weights(stream, SafetensorsReader(source.folder), source.config, set, store);
+    return;
+  }
+  const SafetensorsReader file(source.folder);
+  const WeightRules rules = source.model->weight_rules();
+  load_weights(stream, file, rules, set, store, seed);
+  std::string fresh;
+  for (const std::string& name : fresh_parameters(file, rules, set)) fresh += (fresh.empty() ? "" : ", ") + name;
+  if (!fresh.empty()) log_info(text(source.folder, " has no ", fresh, ": begins at random (run.seed = ", seed, ")"));
 }
 
 bool has_tokenizer(const Session& session) {

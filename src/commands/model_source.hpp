@@ -25,8 +25,10 @@ void check_device(const Session& session);
 struct WeightsSource {
   std::optional<CheckpointReader> checkpoint;
   std::string folder;  // Hugging Face folder, if no checkpoint
-  CausalConfig config;
+  std::shared_ptr<const Model> model;
   std::string description;
+  /// The causal model's configuration. Throws DataError for another family, naming the command that needs one ("generate").
+  const CausalConfig& causal(const char* command) const;
 };
 /// `path` from evaluate.checkpoint or generate.checkpoint; empty: the newest checkpoint of run.folder if there is one, otherwise
 /// model.weights.
@@ -35,8 +37,8 @@ WeightsSource find_weights(const Session& session, const std::string& path);
 WeightsSource named_weights(const std::string& weights, const std::string& config);
 /// Throws DataError unless names, shapes and types fit the model, from headers alone: before anything is allocated.
 void require_fit(const WeightsSource& source, const ParameterSet& set);
-/// Loads them in the type of `store`.
-void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store);
+/// Loads them in the type of `store`. A head that the weights lack and may lack is drawn at random with `seed`, and said in the log.
+void load_into(Stream& stream, const WeightsSource& source, const ParameterSet& set, const WeightStore& store, std::uint64_t seed);
 
 /// Whether the deck names a tokenizer, or model.config is a folder that holds one.
 bool has_tokenizer(const Session& session);

@@ -23,7 +23,7 @@ void check_model(Preflight& p) {
   const std::string& config = p.s.model.config;
   p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
     if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));
-    p.config = config.empty() ? p.weights->config : read_model_config(config);
+    p.config = config.empty() ? p.weights->causal("train") : read_model_config(config);
   });
   if (p.config) {
     p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.config->check_sequence(p.s.data.sequence); });
@@ -113,9 +113,9 @@ void check_weights_source(Preflight& p) {
     const std::string remedy = "use the config.json that belongs to these weights";
     if (p.weights->checkpoint) return add_mismatches(p, compare_checkpoint_model(*p.weights->checkpoint, set), remedy);
     const SafetensorsReader file(p.weights->folder);
-    const auto lines = check_weights(file, p.weights->config, set);
+    const auto lines = check_weights(file, p.weights->model->weight_rules(), set);
     add_mismatches(p, lines, remedy);
-    if (lines.empty() && p.thorough) require_weights(file, p.weights->config, set);  // a tied head's copy, value by value
+    if (lines.empty() && p.thorough) require_weights(file, p.weights->model->weight_rules(), set);  // a tied head's copy, value by value
   });
 }
 

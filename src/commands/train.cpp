@@ -170,7 +170,7 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (run_.checkpoint) return;
       if (s_.model.weights == "random") return random_weights(*stream_, parameters(), run_.config->initializer_range, s_.run.seed, store);
-      load_into(*stream_, *run_.weights, parameters(), store);
+      load_into(*stream_, *run_.weights, parameters(), store, s_.run.seed);
     });
     const std::string from = run_.checkpoint                ? run_.checkpoint->path().string()
                              : s_.model.weights == "random" ? text("random numbers of seed ", s_.run.seed)

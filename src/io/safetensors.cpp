@@ -32,12 +32,22 @@ std::int64_t SafetensorsEntry::elements() const {
 SafetensorsReader::SafetensorsReader(const fs::path& path) {
   const fs::path single = path / "model.safetensors", index = path / "model.safetensors.index.json";
   std::error_code unknown;  // what cannot be looked at is opened, which says why it cannot be
+  const auto refuse_pickle = [&](const fs::path& file) {
+    throw DataError(text(file.string(),
+                         ": pickled PyTorch weights are not read, for reading a pickle runs what it says; convert them once: ",
+                         "python -c \"from transformers import AutoModelForPreTraining as M; M.from_pretrained('",
+                         file.parent_path().string(), "').save_pretrained('", file.parent_path().string(), "')\""));
+  };
+  if (const fs::path end = path.extension(); !fs::is_directory(path, unknown) && (end == ".bin" || end == ".pt" || end == ".pth"))
+    refuse_pickle(path);
   if (!fs::is_directory(path, unknown))
     add_file(path);
   else if (fs::exists(single, unknown))
     add_file(single);
   else if (fs::exists(index, unknown))
     add_folder(index);
+  else if (fs::exists(path / "pytorch_model.bin", unknown) || fs::exists(path / "pytorch_model.bin.index.json", unknown))
+    refuse_pickle(path / "pytorch_model.bin");
   else
     throw DataError(text(path.string(), ": expected a folder with model.safetensors or model.safetensors.index.json, found neither"));
 }

@@ -22,10 +22,10 @@ void Projection::forward(Context& context, ConstView x, ConstView residual, View
   linear_forward(context.stream, x, context.weights.fused(weight_, Shape{N_, K_}), bias, residual, y);
 }
 
-void Projection::backward(Context& context, ConstView dy, ConstView x, View dx) const {
+void Projection::backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx) const {
   const View dbias = bias_ < 0 ? View() : context.gradients->fused(bias_, Shape{N_});
   linear_backward_weight(context.stream, dy, x, context.gradients->fused(weight_, Shape{N_, K_}), dbias, Write::set);
-  linear_backward_input(context.stream, dy, context.weights.fused(weight_, Shape{N_, K_}), dx);
+  linear_backward_input(context.stream, dy, context.weights.fused(weight_, Shape{N_, K_}), dx, write_dx);
 }
 
 }  // namespace strata

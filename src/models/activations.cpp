@@ -36,7 +36,8 @@ void take_host(Arena& arena, Activations& a, const CausalConfig& config, DType t
   for (std::int64_t l = 0; l + 1 < config.L; ++l) {
     const std::string scope = text("host.activations.layer.", l);
     Activations::Stored stored{take(arena, scope + ".x", type, Shape{a.pass.R(), config.H}), {}};
-    if (a.policy.recompute != Recompute::full) stored.saved = Block::take_saved(arena, scope, config.block, a.pass, type, a.policy.keep());
+    if (a.policy.recompute != Recompute::full)
+      stored.saved = Block::take_saved(arena, scope, config.block, a.pass, type, a.policy.keep()).views();
     a.host.push_back(stored);
   }
 }
@@ -76,14 +77,14 @@ void Activations::store_input(Stream& stream, std::size_t l) const {
 
 void Activations::store_saved(Stream& stream, std::size_t l) {
   if (l >= host.size()) return;
-  const std::vector<View> to = host[l].saved.views(), from = to.empty() ? to : saved_at(l).views();
+  const std::vector<View>&to = host[l].saved, from = to.empty() ? to : kept_views(l);
   for (std::size_t i = 0; i < to.size(); ++i) copy_to_host(stream, from[i], to[i]);
 }
 
 void Activations::bring_back(Stream& stream, std::size_t l) {
   if (l >= host.size()) return;
   copy_to_device(stream, host[l].x, x_at(l));
-  const std::vector<View> from = host[l].saved.views(), to = from.empty() ? from : saved_at(l).views();
+  const std::vector<View>&from = host[l].saved, to = from.empty() ? from : kept_views(l);
   for (std::size_t i = 0; i < to.size(); ++i) copy_to_device(stream, from[i], to[i]);
 }
 

@@ -2,10 +2,8 @@
 #include "strata/models/causal_config.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "models/config_reader.hpp"
-#include "strata/io/file.hpp"
 
 namespace strata {
 namespace {
@@ -86,28 +84,6 @@ AttentionConfig read_attention(const ConfigReader& config, const std::string& fa
   return a;
 }
 
-// Nothing nested deeper than any configuration is, and no key twice: of two values, programs differ in which they take.
-Json parse_strict(const std::string& json, const std::string& origin) {
-  constexpr int deepest = 32;
-  std::vector<std::set<std::string>> keys;
-  std::string problem;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > deepest) problem = text("is nested deeper than ", deepest, " levels");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get_ref<const std::string&>()).second)
-      problem = text("has the key \"", parsed.get_ref<const std::string&>(), "\" twice");
-    return problem.empty();
-  };
-  try {
-    Json object = Json::parse(json, watch);
-    if (problem.empty()) return object;
-  } catch (const Json::exception& e) {
-    if (problem.empty()) throw DataError(text(origin, ": not a JSON file: ", e.what()));
-  }
-  throw DataError(text(origin, ": ", problem));
-}
-
 // Sizes that no machine holds are taken for damage before anything is computed from them: products of sizes then fit 63 bits.
 void check_size(const CausalConfig& c, const std::string& origin) {
   constexpr double most = 1e15;  // parameters
@@ -131,8 +107,7 @@ void check_size(const CausalConfig& c, const std::string& origin) {
 }  // namespace
 
 CausalConfig parse_model_config(const std::string& json, const std::string& origin) {
-  const Json object = parse_strict(json, origin);
-  if (!object.is_object()) throw DataError(text(origin, ": expected a JSON object, the configuration of a model"));
+  const Json object = parse_config(json, origin);
   const ConfigReader config(object, origin);
   CausalConfig c;
   c.json = json;
@@ -157,10 +132,8 @@ CausalConfig parse_model_config(const std::string& json, const std::string& orig
 }
 
 CausalConfig read_model_config(const std::filesystem::path& path) {
-  const auto file = std::filesystem::is_directory(path) ? path / "config.json" : path;
-  if (!std::filesystem::exists(file))
-    throw DataError(text("model.config: ", file.string(), " does not exist: expected a config.json or a folder that holds one"));
-  return parse_model_config(read_text(file, 16 << 20), file.string());
+  const ConfigText config = read_config(path);
+  return parse_model_config(config.json, config.origin);
 }
 
 void CausalConfig::check_sequence(std::int64_t S) const {
@@ -170,6 +143,17 @@ void CausalConfig::check_sequence(std::int64_t S) const {
   if (window > 0 && S > window)
     throw DataError(text("a sequence of ", S, " tokens is longer than the model's sliding_window = ", window,
                          ", which is not supported; lower data.sequence to ", window));
+}
+
+WeightRules CausalConfig::weight_rules() const {
+  WeightRules rules;
+  rules.family = family;
+  rules.architecture = family == "qwen3" ? "Qwen3ForCausalLM" : family == "llama" ? "LlamaForCausalLM" : "MistralForCausalLM";
+  rules.prefix = "model.";
+  rules.ignored_endings = {".inv_freq"};  // of older files; rotary frequencies follow from the configuration
+  rules.initializer_range = initializer_range;
+  if (tied) rules.tied_head = "lm_head.weight", rules.tied_to = "model.embed_tokens.weight";
+  return rules;
 }
 
 }  // namespace strata

@@ -23,6 +23,12 @@ CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
   head_ = config.tied ? embedding_ : set_.add("lm_head.weight", Shape{config.V, config.H}, Init::normal);
 }
 
+std::string CausalLm::summary() const {
+  const CausalConfig& c = config_;
+  return text(c.family, ", ", c.L, " layers, hidden size ", c.H, ", vocabulary ", c.V, ", ", c.positions, " positions",
+              c.tied ? ", head tied to the embedding" : "");
+}
+
 void CausalLm::prepare(Activations& a) const {
   rope_tables(config_.rope, a.cos, a.sin);
   auto* position = a.positions.as<std::int32_t>();
@@ -74,6 +80,22 @@ void CausalLm::forward(Context& context, Activations& a, const BlockObserver& lo
     if (look) look(l, a.x_at(l), a.saved_at(l), a.x_at(l + 1));
   });
   linear_cross_entropy_forward(context.stream, normed, head_weight(context.weights), a.labels, a.row_loss);
+}
+
+void CausalLm::forward(Context& context, Activations& a, const ResultObserver& look) const {
+  if (!look) {
+    forward(context, a, BlockObserver());
+    return;
+  }
+  forward(context, a, [&](std::size_t l, const View& x, const Block::Saved& saved, const View& y) {
+    const std::string layer = text("layer ", l, ": ");
+    if (l == 0) look("the output of the embedding", x);
+    look(layer + "queries, keys and values", saved.attention.qkv);
+    look(layer + "the output of the attention", saved.attention.o);
+    look(layer + "the residual stream after the attention", saved.x_mid);
+    look(layer + "gate and up of the MLP", saved.mlp.gate_up);
+    look(layer + "the residual stream after the MLP", y);
+  });
 }
 
 void CausalLm::forward_backward(Context& context, Activations& a, double scale) const {

@@ -2,6 +2,7 @@
 // Typed access to a config.json, with errors that name file, key, what was expected and what was found.
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <string>
 
 #include "strata/base/error.hpp"
@@ -66,5 +67,15 @@ class ConfigReader {
   const nlohmann::json& object_;
   std::string origin_, prefix_;
 };
+
+/// The object in a config.json: nothing nested deeper than any configuration is, and no key twice, for of two values, programs differ in
+/// which they take. Throws DataError.
+nlohmann::json parse_config(const std::string& json, const std::string& origin);
+
+/// The text of a config.json (or of the one in the folder `path`), and the name it goes by in messages. Throws DataError.
+struct ConfigText {
+  std::string json, origin;
+};
+ConfigText read_config(const std::filesystem::path& path);
 
 }  // namespace strata

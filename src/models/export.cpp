@@ -15,15 +15,12 @@ const char* torch_name(DType type) {
   return type == DType::bf16 ? "bfloat16" : "float32";
 }
 
-std::string config_text(const CausalConfig& config, DType type) {
-  auto json = nlohmann::ordered_json::parse(config.json);
+std::string config_text(const std::string& text, const WeightRules& rules, DType type) {
+  auto json = nlohmann::ordered_json::parse(text);
   // Both spellings are in use: torch_dtype before transformers 5, dtype since.
   json.erase("torch_dtype");
   json["dtype"] = torch_name(type);
-  if (!json.contains("architectures"))
-    json["architectures"] = {config.family == "qwen3"   ? "Qwen3ForCausalLM"
-                             : config.family == "llama" ? "LlamaForCausalLM"
-                                                        : "MistralForCausalLM"};
+  if (rules.set_architecture || !json.contains("architectures")) json["architectures"] = {rules.architecture};
   return json.dump(2) + "\n";
 }
 
@@ -49,8 +46,8 @@ constexpr const char* sentencepiece_settings = R"({
 // A tokenizer is a folder, or one file of it whose companions lie beside it.
 void copy_tokenizer(const fs::path& from, const fs::path& folder) {
   static const char* const names[] = {
-      "tokenizer.json",          "tokenizer_config.json",  "vocab.json",         "merges.txt", "tokenizer.model", "added_tokens.json",
-      "special_tokens_map.json", "generation_config.json", "chat_template.jinja"};
+      "tokenizer.json",          "tokenizer_config.json",  "vocab.json",          "merges.txt", "tokenizer.model", "added_tokens.json",
+      "special_tokens_map.json", "generation_config.json", "chat_template.jinja", "vocab.txt"};
   if (!fs::exists(from)) throw DataError(text("the tokenizer ", from.string(), " does not exist"));
   if (from.extension() == ".model") {
     copy_over(from, folder / "tokenizer.model");
@@ -67,8 +64,8 @@ void copy_tokenizer(const fs::path& from, const fs::path& folder) {
 
 }  // namespace
 
-void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type,
-                    const fs::path& tokenizer) {
+void export_weights(const fs::path& folder, const std::string& json, const WeightRules& rules, const ParameterSet& set,
+                    const WeightSource& source, DType type, const fs::path& tokenizer) {
   if (type != DType::f32 && type != DType::bf16)
     throw DeckError(text("convert.dtype = ", name_of(type), ": a Hugging Face folder is written in fp32 or bf16"));
   make_folders(folder);
@@ -92,8 +89,13 @@ void export_weights(const fs::path& folder, const CausalConfig& config, const Pa
       writer.fill(set.parameters()[p].name, first, static_cast<std::int64_t>(values.size()), data);
     }
   writer.commit();
-  write_text_atomically(folder / "config.json", config_text(config, type));
+  write_text_atomically(folder / "config.json", config_text(json, rules, type));
   if (!tokenizer.empty()) copy_tokenizer(tokenizer, folder);
+}
+
+void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type,
+                    const fs::path& tokenizer) {
+  export_weights(folder, config.json, config.weight_rules(), set, source, type, tokenizer);
 }
 
 }  // namespace strata

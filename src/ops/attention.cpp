@@ -1,8 +1,9 @@
-// Causal attention: checks, cost and dispatch.
+// Attention, causal and bidirectional: checks, cost and dispatch.
 #include "strata/ops/attention.hpp"
 
 #include "ops/check.hpp"
 #include "ops/cpu/attention.hpp"
+#include "ops/dropout_check.hpp"
 
 namespace strata {
 namespace {
@@ -12,14 +13,22 @@ double causal_pairs(const ConstView& q) {
   return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1) + 1) / 2;
 }
 
-void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale) {
+/// All pairs: padding does not count as less.
+double all_pairs(const ConstView& q) {
+  return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1));
+}
+
+void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const cpu::AttentionMask& mask, double scale) {
   expect_float(op, "q", q), expect_rank(op, "q", q, 4), expect_rank(op, "k", k, 4);
   const std::int64_t B = q.size(0), S = q.size(1), nkv = k.size(2);
   expect_shape(op, "k", k, Shape{B, S, nkv, q.size(3)}), expect_type(op, "k", k, q.type());
   expect_shape(op, "v", v, k.shape()), expect_type(op, "v", v, q.type());
   STRATA_ASSERT(nkv > 0 && q.size(2) % nkv == 0, op, ": ", q.size(2), " query heads do not divide into ", nkv, " groups");
   STRATA_ASSERT(scale > 0, op, ": scale is ", scale, ", expected a positive number");
-  if (first_key.given()) expect_shape(op, "first_key", first_key, Shape{B, S}), expect_type(op, "first_key", first_key, DType::i32);
+  const char* keys = mask.causal ? "first_key" : "lengths";
+  if (mask.keys.given())
+    expect_shape(op, keys, mask.keys, mask.causal ? Shape{B, S} : Shape{B}), expect_type(op, keys, mask.keys, DType::i32);
+  expect_dropout(op, mask.what, B * S, S, q.size(2));
 }
 
 void check_lse(const char* op, const ConstView& lse, const ConstView& q) {
@@ -32,36 +41,55 @@ OpSizes sizes_of(const ConstView& q) {
   return {q.type(), {q.size(0) * q.size(2), q.size(1), q.size(3)}};
 }
 
+void forward(Stream& stream, const char* op, const cpu::AttentionForward& p) {
+  const ConstView& q = p.q;
+  check(op, q, p.k, p.v, p.mask, p.scale);
+  expect_shape(op, "o", p.o, q.shape()), expect_type(op, "o", p.o, q.type());
+  if (p.lse.given()) check_lse(op, p.lse, q);
+  // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum; and a factor where something drops.
+  const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 4 * count_of(q.size(3)) + 4 + (p.mask.what.drops() ? 1 : 0);
+  const auto timed = stream.record(
+      op, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)), sizes_of(q));
+  if (!stream.planning()) cpu::attention_forward(stream, p);
+}
+
+void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
+  const ConstView &q = p.q, &k = p.k;
+  check(op, q, k, p.v, p.mask, p.scale), check_lse(op, p.lse, q);
+  expect_shape(op, "dout", p.dout, q.shape()), expect_type(op, "dout", p.dout, q.type());
+  expect_shape(op, "o", p.o, q.shape()), expect_type(op, "o", p.o, q.type());
+  expect_shape(op, "dq", p.dq, q.shape()), expect_type(op, "dq", p.dq, q.type());
+  expect_shape(op, "dk", p.dk, k.shape()), expect_type(op, "dk", p.dk, q.type());
+  expect_shape(op, "dv", p.dv, k.shape()), expect_type(op, "dv", p.dv, q.type());
+  // Per pair: five products over hd, then scale, subtract, exponential (counted as one), subtract and multiply, two factors where something
+  // drops; and D.
+  const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 10 * count_of(q.size(3)) + 5 + (p.mask.what.drops() ? 2 : 0);
+  const auto timed =
+      stream.record(op, pairs * each + 2 * count_of(q.elements()),
+                    count_of(2 * q.bytes() + 2 * k.bytes() + 2 * p.v.bytes() + p.dout.bytes() + p.o.bytes() + p.lse.bytes()), sizes_of(q));
+  void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
+  if (!stream.planning()) cpu::attention_backward(stream, p, workspace);
+}
+
 }  // namespace
 
 void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView first_key, double scale, View o, View lse) {
-  constexpr const char* op = "attention_forward";
-  check(op, q, k, v, first_key, scale);
-  expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
-  if (lse.given()) check_lse(op, lse, q);
-  // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum.
-  const auto timed = stream.record(op, causal_pairs(q) * (4 * count_of(q.size(3)) + 4),
-                                   count_of(q.bytes() + k.bytes() + v.bytes() + o.bytes() + (lse.given() ? lse.bytes() : 0)), sizes_of(q));
-  if (stream.planning()) return;
-  cpu::attention_forward(stream, q, k, v, first_key, scale, o, lse);
+  forward(stream, "attention_forward", {q, k, v, {true, first_key, {}}, scale, o, lse});
 }
 
 void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
                         ConstView first_key, double scale, View dq, View dk, View dv) {
-  constexpr const char* op = "attention_backward";
-  check(op, q, k, v, first_key, scale), check_lse(op, lse, q);
-  expect_shape(op, "dout", dout, q.shape()), expect_type(op, "dout", dout, q.type());
-  expect_shape(op, "o", o, q.shape()), expect_type(op, "o", o, q.type());
-  expect_shape(op, "dq", dq, q.shape()), expect_type(op, "dq", dq, q.type());
-  expect_shape(op, "dk", dk, k.shape()), expect_type(op, "dk", dk, q.type());
-  expect_shape(op, "dv", dv, k.shape()), expect_type(op, "dv", dv, q.type());
-  // Per pair: five products over hd, then scale, subtract, exponential (counted as one), subtract and multiply; and D.
-  const auto timed =
-      stream.record(op, causal_pairs(q) * (10 * count_of(q.size(3)) + 5) + 2 * count_of(q.elements()),
-                    count_of(2 * q.bytes() + 2 * k.bytes() + 2 * v.bytes() + dout.bytes() + o.bytes() + lse.bytes()), sizes_of(q));
-  void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
-  if (stream.planning()) return;
-  cpu::attention_backward(stream, {dout, q, k, v, o, lse, first_key, scale, dq, dk, dv}, workspace);
+  backward(stream, "attention_backward", {dout, q, k, v, o, lse, {true, first_key, {}}, scale, dq, dk, dv});
+}
+
+void bidirectional_attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView lengths, const Dropout& what,
+                                     double scale, View o, View lse) {
+  forward(stream, "bidirectional_attention_forward", {q, k, v, {false, lengths, what}, scale, o, lse});
+}
+
+void bidirectional_attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
+                                      ConstView lengths, const Dropout& what, double scale, View dq, View dk, View dv) {
+  backward(stream, "bidirectional_attention_backward", {dout, q, k, v, o, lse, {false, lengths, what}, scale, dq, dk, dv});
 }
 
 void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView v_cache, ConstView lengths, double scale, View o) {

@@ -18,6 +18,22 @@ void embedding_forward(Stream& stream, ConstView ids, ConstView weight, View y) 
   cpu::embedding_forward(stream, ids, weight, y);
 }
 
+void embedding_sum_forward(Stream& stream, ConstView ids, ConstView types, ConstView words, ConstView types_table, ConstView positions,
+                           std::int64_t S, View y) {
+  constexpr const char* op = "embedding_sum_forward";
+  const std::int64_t R = ids.size(0), H = words.size(1);
+  expect_shape(op, "ids", ids, Shape{R}), expect_type(op, "ids", ids, DType::i32);
+  expect_shape(op, "types", types, Shape{R}), expect_type(op, "types", types, DType::i32);
+  expect_shape(op, "y", y, Shape{R, H}), expect_float(op, "y", y), expect_contiguous(op, "y", y);
+  for (const auto& [what, table] : {std::pair{"words", words}, std::pair{"types_table", types_table}, std::pair{"positions", positions}})
+    expect_shape(op, what, table, Shape{table.size(0), H}), expect_type(op, what, table, y.type()), expect_contiguous(op, what, table);
+  STRATA_ASSERT(S > 0 && R % S == 0 && S <= positions.size(0), op, ": ", R, " rows in sequences of ", S, " with ", positions.size(0),
+                " positions");
+  const auto timed = stream.record(op, 2 * count_of(R * H), count_of(2 * ids.bytes() + 4 * y.bytes()), {y.type(), {R, H, words.size(0)}});
+  if (stream.planning()) return;
+  cpu::embedding_sum_forward(stream, ids, types, words, types_table, positions, S, y);
+}
+
 void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweight, Write write) {
   constexpr const char* op = "embedding_backward";
   const std::int64_t R = ids.size(0), V = dweight.size(0), H = dweight.size(1);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/run_fixture.hpp"
+#include "strata/base/error.hpp"
 
 namespace strata::test {
 namespace {
@@ -78,6 +79,32 @@ TEST(Convert, AModelSurvivesTheRoundTrip) {
   const CommandResult diff =
       run_command("h5diff '" + folder.checkpoint("trained", 30).string() + "' '" + (folder / "back.h5").string() + "' /model");
   EXPECT_EQ(diff.status, 0) << diff.out;
+}
+
+TEST(Convert, ABertModelSurvivesTheRoundTrip) {
+  const TemporaryFolder folder;
+  const fs::path bert = data_file("models") / "bert-qa";
+  write_file(folder / "c.in", "");
+  const auto convert = [&](const fs::path& from, const fs::path& to) {
+    return run_command(text("'", binary(), "' convert '", (folder / "c.in").string(),
+                            "' --convert.dtype=fp32 '--convert.from=", from.string(), "' '--convert.to=", to.string(), "'"));
+  };
+  const CommandResult in = convert(bert, folder / "ck/step_000000.h5");
+  ASSERT_EQ(in.status, 0) << in.err;
+  const CommandResult out = convert(folder / "ck", folder / "hf");
+  ASSERT_EQ(out.status, 0) << out.err;
+  EXPECT_EQ(read_file(folder / "hf/model.safetensors"), read_file(bert / "model.safetensors"));
+  const CommandResult inspected = run_command("'" + binary() + "' inspect '" + (folder / "hf").string() + "' --verify");
+  EXPECT_EQ(inspected.status, 0) << inspected.err;
+  EXPECT_NE(inspected.out.find("bert for question answering, 2 layers, hidden size 36"), std::string::npos) << inspected.out;
+
+  write_file(folder / "tokenizer.model", "");
+  const CommandResult refused = run_command(text("'", binary(), "' generate '", (folder / "c.in").string(),
+                                                 "' '--tokenizer.path=", (folder / "tokenizer.model").string(),
+                                                 "' --generate.prompts=x '--generate.checkpoint=", (folder / "hf").string(), "'"));
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_NE(refused.err.find("generate works with causal language models (qwen3, llama, mistral); weights of"), std::string::npos)
+      << refused.err;
 }
 
 TEST(Inspect, TellsWhatAFileIsAndFindsDamage) {

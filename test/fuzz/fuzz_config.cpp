@@ -1,13 +1,13 @@
 // Fuzz target: config.json, and the list of parameters of the model it describes.
 #include "fuzz/fuzz.hpp"
-#include "strata/models/causal_lm.hpp"
+#include "strata/models/model.hpp"
 #include "support/support.hpp"
 
 namespace strata::fuzz {
 
 Corpus corpus() {
   Corpus all;
-  for (const char* model : {"llama3-scaled", "qwen3-tied", "qwen3-untied-bias"})
+  for (const char* model : {"llama3-scaled", "qwen3-tied", "qwen3-untied-bias", "bert-qa"})
     all.seeds.push_back(test::read_file(test::data_file(std::string("models/") + model + "/config.json")));
   all.words = {"\"rope_parameters\": {",
                "\"rope_scaling\": {\"rope_type\": \"llama3\"",
@@ -18,6 +18,9 @@ Corpus corpus() {
                "null",
                "true",
                "\"mistral\"",
+               "\"bert\"",
+               "\"gelu_new\"",
+               "\"pad_token_id\"",
                "[[[[[[[[[[",
                "\xff",
                "1e308"};
@@ -29,10 +32,9 @@ Corpus corpus() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace strata;
   fuzz::only(ExitCode::data, [&] {
-    const CausalConfig config = parse_model_config(fuzz::as_text(bytes, size), "config.json");
-    config.check_sequence(1);
-    const CausalLm model(config);
-    STRATA_ASSERT(model.parameters().elements() > 0, "a model has parameters");
+    const std::unique_ptr<Model> model = parse_model(fuzz::as_text(bytes, size), "config.json");
+    model->check_sequence(1);
+    STRATA_ASSERT(model->parameters().elements() > 0, "a model has parameters");
   });
   return 0;
 }

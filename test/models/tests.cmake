@@ -2,9 +2,14 @@ add_library(strata_test_models STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/model_
 target_link_libraries(strata_test_models PUBLIC strata_models nlohmann_json::nlohmann_json)
 target_include_directories(strata_test_models PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 strata_add_test(FILE models/test_golden.cpp LABELS reference LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_bert.cpp LABELS reference TIMEOUT 120 LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_bert_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_config.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 # Benchmark, not in ctest: ninja bench_recompute && ./bench_recompute ../input/models/qwen3-0.6b.json 512 1
 add_executable(bench_recompute EXCLUDE_FROM_ALL bench/bench_recompute.cpp)
 target_link_libraries(bench_recompute PRIVATE strata_models strata_flags)
+# The same: ninja bench_bert && ./bench_bert ../input/models/bert-base-uncased.json 384 4
+add_executable(bench_bert EXCLUDE_FROM_ALL bench/bench_bert.cpp)
+target_link_libraries(bench_bert PRIVATE strata_models strata_flags)

@@ -1,14 +1,9 @@
 // Embedding: look-up, gradient against central differences and plain loops, repeated ids, bits.
-#include "ops/gradient_check.hpp"
+#include "ops/tolerance.hpp"
 #include "strata/ops/embedding.hpp"
 
 namespace strata::test {
 namespace {
-
-constexpr DType all_types[] = {DType::f32, DType::bf16, DType::f64};
-DType sum_type(DType type) {
-  return type == DType::f64 ? DType::f64 : DType::f32;
-}
 
 TEST(Embedding, ForwardCopiesRows) {
   ThreadPool pool(2);
@@ -105,6 +100,33 @@ TEST(Embedding, PlanRemembersTheWorkspace) {
                      View(nullptr, DType::f32, Shape{151936, 1024}), Write::add);
   EXPECT_GE(plan.largest_workspace(), 512 * 8);
   EXPECT_EQ(plan.costs().at("embedding_backward").flops, 512.0 * 1024);
+}
+
+TEST(Embedding, SumOfWordTypeAndPosition) {
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  constexpr std::int64_t B = 3, S = 21, V = 40, H = 67;
+  const std::vector<std::int32_t> id = random_ids(B * S, V, 1), kind = random_ids(B * S, 2, 2);
+  const ConstView ids(id.data(), DType::i32, Shape{B * S}), types(kind.data(), DType::i32, Shape{B * S});
+  for (const DType type : all_types) {
+    const TestTensor words(type, Shape{V, H}, random_values(V * H, 1)), table(type, Shape{2, H}, random_values(2 * H, 2)),
+        positions(type, Shape{S + 4, H}, random_values((S + 4) * H, 3));
+    TestTensor y(type, Shape{B * S, H});
+
+    embedding_sum_forward(stream, ids, types, words, table, positions, S, y);
+
+    const Doubles w = words.values(), t = table.values(), p = positions.values();
+    Doubles expected;
+    for (std::int64_t r = 0; r < B * S; ++r)
+      for (std::int64_t j = 0; j < H; ++j)
+        expected.push_back(w[static_cast<std::size_t>(id[static_cast<std::size_t>(r)] * H + j)] +
+                           t[static_cast<std::size_t>(kind[static_cast<std::size_t>(r)] * H + j)] +
+                           p[static_cast<std::size_t>(r % S * H + j)]);
+    EXPECT_LT(relative_difference(y.values(), expected), 2 * rounding_of(type)) << name_of(type);
+  }
+  TestTensor words(DType::f32, Shape{V, H}), short_table(DType::f32, Shape{S - 1, H}), y(DType::f32, Shape{B * S, H});
+  expect_internal_error("embedding_sum_forward: 63 rows in sequences of 21 with 20 positions",
+                        [&] { embedding_sum_forward(stream, ids, types, words, words, short_table, S, y); });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "strata/device/blas.hpp"
 #include "strata/layers/context.hpp"
 
 namespace strata {
@@ -19,8 +20,8 @@ class Projection {
   /// Registers "<part>.weight" for each part, then "<part>.bias" for each with `bias`.
   Projection(ParameterSet& set, const std::vector<ProjectionPart>& parts, std::int64_t K, bool bias);
   void forward(Context& context, ConstView x, ConstView residual, View y) const;
-  /// dW = dy^T x,  db = column sums of dy,  dx = dy W.
-  void backward(Context& context, ConstView dy, ConstView x, View dx) const;
+  /// dW = dy^T x,  db = column sums of dy,  dx (=|+=) dy W.
+  void backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx = Write::set) const;
   std::int64_t outputs() const { return N_; }
 
  private:

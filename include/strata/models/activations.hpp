@@ -1,9 +1,11 @@
 #pragma once
 // Activations: the buffers of a pass; which of them are kept from forward to backward, and where.
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "strata/layers/block.hpp"
+#include "strata/layers/encoder_embedding.hpp"
 #include "strata/parallel/config.hpp"
 
 namespace strata {
@@ -25,17 +27,33 @@ struct ActivationPolicy {
 /// parallel.recompute, and whether parallel.offload lists activations.
 ActivationPolicy activation_policy(const ParallelConfig& config);
 
-/// Buffers of a pass over B sequences of S tokens. The caller fills inputs and labels (and first_key, if taken) before each pass.
+/// What a pass through an encoder has besides. The caller fills the first three before each pass, and seed and step before one that drops.
+struct EncoderActivations {
+  View types;    // i32 [R] token_type_ids
+  View lengths;  // i32 [B] tokens that are no padding: the attention mask is 1 for so many, then 0
+  View samples;  // i32 [B] each sequence's number among those of the step: what dropout knows it by
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;  // of the optimizer
+  View logits;             // f32 (f64) [B,2,S] start and end, as the last pass left them; after a backward pass, their gradient
+  LayerNorm::Saved embedding;
+  std::vector<EncoderLayer::Saved> saved;  // as Activations::saved
+  EncoderLayer::Scratch scratch;
+};
+
+/// Buffers of a pass over B sequences of S tokens. The caller fills inputs and labels (and first_key, if taken; and those of the encoder)
+/// before each pass.
 struct Activations {
-  /// What a block keeps, in the host's memory; not given: nothing of it.
+  /// What a block keeps, in the host's memory; empty: nothing of it.
   struct Stored {
     View x;
-    Block::Saved saved;
+    std::vector<View> saved;
   };
 
   PassShape pass;
-  View inputs, labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see
-  View row_loss;                   // f64 [R], 0 where the label does not count
+  View inputs;             // i32 [R]
+  View labels, first_key;  // i32 [R]; labels < 0 do not count; first_key: index in the sequence of the first key a row may see. For
+                           // question answering labels are [2 B]: first and last token of each sequence's span, outside 0 .. S-1: none
+  View row_loss;           // f64, one per label, 0 where it does not count
   View cos, sin, positions;
   std::vector<View> x;              // residual stream before each block and after the last, [R,H]; two take turns in evaluate and offload
   std::vector<Block::Saved> saved;  // one per block; evaluate and recompute = full: one for all, offload: two that take turns
@@ -45,10 +63,14 @@ struct Activations {
   View dx;  // train only
   bool document_mask = false;
   ActivationPolicy policy;
+  EncoderActivations encoder;
 
   /// The residual stream before block l; l = L: after the last one.
   const View& x_at(std::size_t l) const { return x[l % x.size()]; }
   Block::Saved& saved_at(std::size_t l) { return saved[l % saved.size()]; }
+  EncoderLayer::Saved& encoder_at(std::size_t l) { return encoder.saved[l % encoder.saved.size()]; }
+  /// What layer l keeps on the device, in a fixed order, whatever the model.
+  std::vector<View> kept_views(std::size_t l) { return saved.empty() ? encoder_at(l).views() : saved_at(l).views(); }
 
   /// Copies block l's input to the host, where it is offloaded; once it is there to be read by forward. Local.
   void store_input(Stream& stream, std::size_t l) const;
@@ -61,5 +83,9 @@ struct Activations {
 
 /// Sees each block of a forward pass when it is done: its number, input, results on the way, output. Views are valid during the call.
 using BlockObserver = std::function<void(std::size_t, const View& x, const Block::Saved&, const View& y)>;
+
+/// Sees named results of a forward pass, in the order in which they are computed: "the output of the embedding", "layer 3: ...". Rows of
+/// the views are tokens, sequence by sequence. Views are valid during the call.
+using ResultObserver = std::function<void(const std::string& what, const View& result)>;
 
 }  // namespace strata

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "strata/layers/block.hpp"
+#include "strata/models/weight_rules.hpp"
 #include "strata/ops/rope.hpp"
 
 namespace strata {
@@ -24,6 +25,7 @@ struct CausalConfig {
 
   /// Throws DataError where a sequence of S tokens would need what is not supported (longer than the positions or than the window).
   void check_sequence(std::int64_t S) const;
+  WeightRules weight_rules() const;
 };
 
 /// Reads config.json (or the one in the folder `path`), in its older and newer form (semantics S8). Whatever it asks for that is not

@@ -7,13 +7,13 @@
 
 #include "strata/models/activations.hpp"
 #include "strata/models/causal_config.hpp"
+#include "strata/models/model.hpp"
 
 namespace strata {
 
-class CausalLm {
+class CausalLm final : public Model {
  public:
-  enum class PassKind { train, evaluate };
-
+  using PassKind = strata::PassKind;
   using Activations = strata::Activations;
   /// Keys, values and scratch for generating with up to B sequences of up to C tokens.
   struct Decoder {
@@ -26,18 +26,22 @@ class CausalLm {
 
   explicit CausalLm(const CausalConfig& config);
   const CausalConfig& config() const { return config_; }
-  const ParameterSet& parameters() const { return set_; }
+  const ParameterSet& parameters() const override { return set_; }
+  const std::string& family() const override { return config_.family; }
+  std::string summary() const override;
+  const std::string& json() const override { return config_.json; }
+  void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
+  WeightRules weight_rules() const override { return config_.weight_rules(); }
 
-  /// Memory of a pass. `policy` decides what a training pass keeps; an evaluating one keeps nothing.
   Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
-                               ActivationPolicy policy = {}) const;
+                               ActivationPolicy policy = {}) const override;
   /// Writes rotary tables and positions; once, after the arena is real.
-  void prepare(Activations& activations) const;
+  void prepare(Activations& activations) const override;
 
-  /// row_loss from inputs and labels; `look` sees each block's results. Local.
-  void forward(Context& context, Activations& activations, const BlockObserver& look = {}) const;
-  /// row_loss, and the gradient of scale * (sum of row losses) set in context.gradients. Local.
-  void forward_backward(Context& context, Activations& activations, double scale) const;
+  void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const override;
+  /// The same; `look` sees each block's results at once. Local.
+  void forward(Context& context, Activations& activations, const BlockObserver& look) const;
+  void forward_backward(Context& context, Activations& activations, double scale) const override;
   /// Logits of every row, f32 (f64) [R,V], of an evaluate or train pass. For comparisons and tools. Local.
   void forward_logits(Context& context, Activations& activations, View logits) const;
 

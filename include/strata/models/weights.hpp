@@ -8,6 +8,7 @@
 
 #include "strata/io/safetensors.hpp"
 #include "strata/models/causal_config.hpp"
+#include "strata/models/weight_rules.hpp"
 
 namespace strata {
 
@@ -32,18 +33,30 @@ struct WeightStore {
 void random_weights(Stream& stream, const ParameterSet& set, double range, std::uint64_t seed, const WeightStore& store);
 
 /// Compares names, shapes and types in the file with the model's, headers only; one line per finding, empty if the weights fit. A tied head
-/// may be absent or a copy; names may lack or have the "model." prefix, as base models' files do. Local.
-std::vector<std::string> check_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
+/// may be absent or a copy; names may lack or have the family's prefix ("model.", "bert."), as base models' files do; old endings and
+/// tensors that nobody reads are known by the rules. Local.
+std::vector<std::string> check_weights(const SafetensorsReader& file, const WeightRules& rules, const ParameterSet& set);
+/// Names of the parameters that the rules allow a file to lack and this one lacks: a new head. Local.
+std::vector<std::string> fresh_parameters(const SafetensorsReader& file, const WeightRules& rules, const ParameterSet& set);
 /// Throws DataError with what check_weights finds, or where a tied head's copy differs from the embedding. Local.
+void require_weights(const SafetensorsReader& file, const WeightRules& rules, const ParameterSet& set);
+/// Loads the weights after require_weights; fresh parameters are those of random_weights with `seed`. Throws DataError. Local.
+void load_weights(Stream& stream, const SafetensorsReader& file, const WeightRules& rules, const ParameterSet& set,
+                  const WeightStore& store, std::uint64_t seed);
+/// The same for a causal model.
+std::vector<std::string> check_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
 void require_weights(const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set);
-/// Loads the weights after require_weights. Throws DataError. Local.
 void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set,
                   const WeightStore& store);
 
 /// Source of a parameter's fp32 values for export.
 using WeightSource = std::function<void(int parameter, std::int64_t first, std::span<float> values)>;
-/// Writes config.json and model.safetensors (in `type`: f32, bf16) into `folder` (made if need be), as transformers' from_pretrained reads
-/// them; tokenizer files are copied from `tokenizer` when given. Nothing is left half-written. Local.
+/// Writes config.json (from `json`, with the architecture of the rules) and model.safetensors (in `type`: f32, bf16) into `folder` (made if
+/// need be), as transformers' from_pretrained reads them; tokenizer files are copied from `tokenizer` when given. Nothing is left
+/// half-written. Local.
+void export_weights(const std::filesystem::path& folder, const std::string& json, const WeightRules& rules, const ParameterSet& set,
+                    const WeightSource& source, DType type, const std::filesystem::path& tokenizer);
+/// The same for a causal model.
 void export_weights(const std::filesystem::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source,
                     DType type, const std::filesystem::path& tokenizer);
 

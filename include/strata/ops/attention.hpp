@@ -1,6 +1,8 @@
 #pragma once
-// Causal attention with grouped key/value heads, never storing the S x S scores (Dao et al. 2022; Dao 2023 for the backward pass).
+// Attention with grouped key/value heads, causal or bidirectional, never storing the S x S scores (Dao et al. 2022; Dao 2023 for the
+// backward pass).
 #include "strata/device/stream.hpp"
+#include "strata/ops/dropout.hpp"
 #include "strata/tensor/view.hpp"
 
 namespace strata {
@@ -18,6 +20,17 @@ void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, Co
 /// Local.
 void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
                         ConstView first_key, double scale, View dq, View dk, View dv);
+
+/// Bidirectional, as encoders use it:  o_i = sum_j factor_ij p_ij v_j,  p_i = softmax_j(scale q_i k_j) over the keys j < lengths[b], for
+/// every query of the sequence, padding or not. factor is 0 or 1 / (1 - p'): the dropout of probabilities (dropout.hpp), drawn for query
+/// head, row i and column j.  [in] lengths i32 [B], 0 .. S, or not given (S). Everything else as attention_forward. Local.
+void bidirectional_attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView lengths, const Dropout& what,
+                                     double scale, View o, View lse);
+
+/// With D_i = dout_i o_i and ds_ij = p_ij (factor_ij dout_i v_j - D_i):  dq_i = scale sum_j ds_ij k_j,  dk_j = scale sum_i ds_ij q_i,
+/// dv_j = sum_i factor_ij p_ij dout_i. The factors are drawn again. Everything else as attention_backward. Local.
+void bidirectional_attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
+                                      ConstView lengths, const Dropout& what, double scale, View dq, View dk, View dv);
 
 /// One new query per sequence against a cache:  o_b = sum_j p_bj v_bj over 0 <= j < lengths[b].
 /// [in] q [B,nh,hd]  [in] k_cache, v_cache [B,C,nkv,hd]  [in] lengths i32 [B], 1 .. C  [out] o [B,nh,hd]. Types as forward. Local.

@@ -1,16 +1,31 @@
 #pragma once
-// Causal attention on the host; shapes and types are checked by the front (ops/attention.cpp).
+// Attention on the host, causal and bidirectional; shapes and types are checked by the front (ops/attention.cpp).
 #include "strata/device/stream.hpp"
+#include "strata/ops/dropout.hpp"
 #include "strata/tensor/view.hpp"
 
 namespace strata::cpu {
 
-void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale,
-                       const View& o, const View& lse);
+/// Which pairs of query and key count, and what is dropped of their probabilities.
+struct AttentionMask {
+  bool causal = true;
+  ConstView keys;  // causal: first_key [B,S]; else lengths [B]; may be not given
+  Dropout what;
+};
 
-/// Inputs and outputs of the backward pass, named as in strata/ops/attention.hpp.
+/// Inputs and outputs of the forward pass, named as in strata/ops/attention.hpp.
+struct AttentionForward {
+  ConstView q, k, v;
+  AttentionMask mask;
+  double scale;
+  View o, lse;
+};
+void attention_forward(Stream& stream, const AttentionForward& pass);
+
+/// Of the backward pass.
 struct AttentionBackward {
-  ConstView dout, q, k, v, o, lse, first_key;
+  ConstView dout, q, k, v, o, lse;
+  AttentionMask mask;
   double scale;
   View dq, dk, dv;
 };

@@ -5,8 +5,12 @@
 // pair). Where there are several heads for each thread, a thread takes a whole head, so that it stays in the cache, and goes through its
 // pairs with c falling and p rising: each block of dq, dk and dv still collects its terms in the order of the phases, so the bits are the
 // same.
+//
+// Where queries see keys on both sides, the diagonals wrap around: phase p runs the pairs (c, (c + p) mod blocks), one for every block of
+// keys.
 #include "ops/cpu/attention.hpp"
 #include "ops/cpu/attention_blocks.hpp"
+#include "ops/cpu/dropout_factors.hpp"
 #include "ops/cpu/lanes.hpp"
 
 namespace strata::cpu {
@@ -23,7 +27,8 @@ struct Pass {
   Index B, S, nh, nkv, hd;
   Sum scale;
   Heads<const T> q, k, v, o, dout;
-  FirstKeys first_key;
+  Sight sight;
+  Dropout what;
   const Sum* lse;
   Sum* dots;                       // D [B,nh,S]
   Heads<Sum> sum_q, sum_k, sum_v;  // where dq, dk, dv are summed: the outputs, or f32 workspace for bf16
@@ -41,7 +46,8 @@ struct Pass {
         v(a.v),
         o(a.o),
         dout(a.dout),
-        first_key(a.first_key),
+        sight(a.mask.causal, S, a.mask.keys),
+        what(a.mask.what),
         lse(a.lse.as<const Sum>()),
         dots(static_cast<Sum*>(workspace)),
         dq(a.dq),
@@ -100,20 +106,28 @@ struct Pair {
   }
 };
 
-/// p = exp(scale s - lse), ds = p (dp - D) on the keys that row i sees, zero elsewhere.
-template <class T>
-void row_gradient(const Pass<T>& a, const Pair<T>& pair, Index h, Index r) {
+/// p = exp(scale s - lse), ds = p (dp - D) on the keys that row i sees, zero elsewhere. With `drops`, dp and the p that multiplies dout
+/// have the factors of the row, ds = p (factor dp - D).
+template <bool drops, class T>
+void row_gradient(const Pass<T>& a, const Pair<T>& pair, Index h, Index r, const DropoutFactors<SumOf<T>>& factors) {
   using Sum = SumOf<T>;
   const Index i = pair.query + r, at = (pair.b * a.nh + h) * a.S + i;
-  const Range range = visible(i, a.first_key.at(pair.b, i), pair.key, pair.keys);
+  const Range range = a.sight.visible(pair.b, i, pair.key, pair.keys);
   const Sum lse = a.lse[at], dot = a.dots[at], scale = a.scale;
   const Sum *s = pair.scores + r * block_rows, *dp = pair.dscores + r * block_rows;
   T *p = pair.p + r * block_rows, *ds = pair.ds + r * block_rows;
+  Sum factor[drops ? block_rows : 1];
+  if constexpr (drops) factors.row(i, pair.key, pair.keys, factor);
 #pragma GCC ivdep
   for (Index j = range.first; j < range.last; ++j) {
     const Sum e = exp_of(std::fma(scale, s[j], -lse)), d = dp[j];
-    p[j] = static_cast<T>(e);
-    ds[j] = static_cast<T>(e * (d - dot));
+    if constexpr (drops) {
+      p[j] = static_cast<T>(e * factor[j]);
+      ds[j] = static_cast<T>(e * (d * factor[j] - dot));
+    } else {
+      p[j] = static_cast<T>(e);
+      ds[j] = static_cast<T>(e * (d - dot));
+    }
   }
   std::fill_n(p, range.first, T{}), std::fill_n(ds, range.first, T{});
   std::fill_n(p + range.last, pair.keys - range.last, T{}), std::fill_n(ds + range.last, pair.keys - range.last, T{});
@@ -147,7 +161,10 @@ void pair_gradients(const Pass<T>& a, const Pair<T>& pair, Index h, bool first_p
   // S = Q K^T, dP = dO V^T
   multiply(pair.rows, pair.keys, a.hd, q, a.k.transposed(pair.b, pair.key, pair.kv), pair.scores, block_rows);
   multiply(pair.rows, pair.keys, a.hd, dout, a.v.transposed(pair.b, pair.key, pair.kv), pair.dscores, block_rows);
-  for (Index r = 0; r < pair.rows; ++r) row_gradient(a, pair, h, r);
+  static_assert(block_rows % DropoutFactors<Sum>::group == 0);
+  const auto factors = a.what.drops() ? DropoutFactors<Sum>(a.what, pair.b, h) : DropoutFactors<Sum>();
+  for (Index r = 0; r < pair.rows; ++r)
+    a.what.drops() ? row_gradient<true>(a, pair, h, r, factors) : row_gradient<false>(a, pair, h, r, factors);
   // dV += P^T dO
   const Write key_write = first_phase && first_head ? Write::set : Write::add;
   multiply(pair.keys, a.hd, pair.rows, {pair.p, block_rows, true}, dout, pair.product, a.hd);
@@ -171,22 +188,54 @@ void round_rows(const Heads<SumOf<T>>& sum, const Heads<T>& to, Index b, Index f
   }
 }
 
+/// Zeros where a pair that nobody sees would have set its terms: in the first phase only, for it sets.
+template <class T>
+void set_zero(const Pass<T>& a, const Pair<T>& pair, Index h, bool first_head) {
+  using Sum = SumOf<T>;
+  const auto clear = [&](Sum* sum, Index rows, Index stride) {
+    for (Index r = 0; r < rows; ++r) std::fill_n(sum + r * stride, a.hd, Sum{0});
+  };
+  clear(a.sum_q.at(pair.b, pair.query, h), pair.rows, a.sum_q.row);
+  if (!first_head) return;
+  clear(a.sum_k.at(pair.b, pair.key, pair.kv), pair.keys, a.sum_k.row);
+  clear(a.sum_v.at(pair.b, pair.key, pair.kv), pair.keys, a.sum_v.row);
+}
+
 /// All query heads of a pair's key/value head; then what has collected its last term is rounded. Key block `c`, query block `c + phase` of
-/// `blocks`.
+/// `blocks`, wrapped around.
 template <class T>
 void run_pair(Stream& stream, const Pass<T>& a, int worker, Index b, Index kv, Index c, Index phase, Index blocks) {
   const Index group = a.nh / a.nkv;
-  const Pair<T> pair(stream, worker, a, b, kv, c, c + phase);
-  const bool masked = phase > 0 && a.first_key.smallest(b, pair.query, pair.rows) >= pair.key + pair.keys;
-  if (!masked)
-    for (Index h = kv * group; h < (kv + 1) * group; ++h) pair_gradients(a, pair, h, phase == 0, h == kv * group);
+  const Pair<T> pair(stream, worker, a, b, kv, c, (c + phase) % blocks);
+  const bool masked =
+      a.sight.smallest(b, pair.query, pair.rows) >= pair.key + pair.keys || a.sight.last(b, pair.query + pair.rows) <= pair.key;
+  for (Index h = kv * group; h < (kv + 1) * group; ++h) {
+    if (!masked)
+      pair_gradients(a, pair, h, phase == 0, h == kv * group);
+    else if (phase == 0)
+      set_zero(a, pair, h, h == kv * group);
+  }
   if constexpr (!std::is_same_v<T, SumOf<T>>) {
-    if (c == 0)
+    const bool last_of_query = a.sight.causal ? c == 0 : phase == blocks - 1;
+    const bool last_of_key = a.sight.causal ? c + phase == blocks - 1 : phase == blocks - 1;
+    if (last_of_query)
       for (Index h = kv * group; h < (kv + 1) * group; ++h) round_rows(a.sum_q, a.dq, b, pair.query, pair.rows, h, a.hd);
-    if (c + phase == blocks - 1) {
+    if (last_of_key) {
       round_rows(a.sum_k, a.dk, b, pair.key, pair.keys, kv, a.hd);
       round_rows(a.sum_v, a.dv, b, pair.key, pair.keys, kv, a.hd);
     }
+  }
+}
+
+/// All pairs of a head, on one thread.
+template <class Run>
+void run_head(bool causal, Index blocks, Run&& run) {
+  if (causal) {
+    for (Index c = blocks - 1; c >= 0; --c)
+      for (Index phase = 0; phase < blocks - c; ++phase) run(c, phase);
+  } else {
+    for (Index phase = 0; phase < blocks; ++phase)
+      for (Index c = 0; c < blocks; ++c) run(c, phase);
   }
 }
 
@@ -209,13 +258,12 @@ void attention_backward(Stream& stream, const AttentionBackward& arguments, void
     };
     if (heads >= heads_per_thread * stream.pool().threads()) {
       stream.pool().run(heads, [&](Index head, int worker) {
-        for (Index c = blocks - 1; c >= 0; --c)
-          for (Index phase = 0; phase < blocks - c; ++phase) run(worker, head, c, phase);
+        run_head(pass.sight.causal, blocks, [&](Index c, Index phase) { run(worker, head, c, phase); });
       });
       return;
     }
     for (Index phase = 0; phase < blocks; ++phase) {
-      const Index pairs = blocks - phase;
+      const Index pairs = pass.sight.causal ? blocks - phase : blocks;
       stream.pool().run(heads * pairs, [&](Index task, int worker) { run(worker, task / pairs, task % pairs, phase); });
     }
   });

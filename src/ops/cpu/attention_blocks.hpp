@@ -53,29 +53,43 @@ class Scratch {
   std::int64_t left_;
 };
 
-/// first_key [B,S], or 0 everywhere where it is not given.
-struct FirstKeys {
-  const std::int32_t* data = nullptr;
-  std::int64_t batch = 0;
-
-  explicit FirstKeys(const ConstView& view) {
-    if (view.given()) data = view.as<const std::int32_t>(), batch = view.stride(0);
-  }
-  std::int64_t at(std::int64_t b, std::int64_t i) const { return data != nullptr ? std::max<std::int64_t>(0, data[b * batch + i]) : 0; }
-  std::int64_t smallest(std::int64_t b, std::int64_t first, std::int64_t count) const {
-    if (data == nullptr || count == 0) return 0;
-    return std::max<std::int64_t>(0, *std::min_element(data + b * batch + first, data + b * batch + first + count));
-  }
-};
-
-/// Columns [first, last) of a block of `keys` keys from `key` on that query i sees; first = last where none.
+/// Columns [first, last) of a block of keys that a query sees; first = last where none.
 struct Range {
   std::int64_t first, last;
 };
-inline Range visible(std::int64_t i, std::int64_t first_key, std::int64_t key, std::int64_t keys) {
-  const std::int64_t last = std::clamp<std::int64_t>(i + 1 - key, 0, keys);
-  return {std::clamp<std::int64_t>(first_key - key, 0, last), last};
-}
+
+/// Which keys a query sees: causal, those from first_key (0 where not given) up to itself; else those below its sequence's length (all
+/// where not given).
+struct Sight {
+  bool causal = true;
+  std::int64_t S = 0;
+  const std::int32_t *first_key = nullptr, *lengths = nullptr;
+  std::int64_t batch = 0;  // between sequences of first_key [elements]
+
+  Sight(bool is_causal, std::int64_t positions, const ConstView& mask) : causal(is_causal), S(positions) {
+    if (!mask.given()) return;
+    (causal ? first_key : lengths) = mask.as<const std::int32_t>();
+    batch = mask.stride(0);
+  }
+  std::int64_t first(std::int64_t b, std::int64_t i) const {
+    return first_key != nullptr ? std::max<std::int64_t>(0, first_key[b * batch + i]) : 0;
+  }
+  /// The smallest first key of `count` queries.
+  std::int64_t smallest(std::int64_t b, std::int64_t i, std::int64_t count) const {
+    if (first_key == nullptr || count == 0) return 0;
+    return std::max<std::int64_t>(0, *std::min_element(first_key + b * batch + i, first_key + b * batch + i + count));
+  }
+  /// The end of the keys that any query of sequence b before `end` sees.
+  std::int64_t last(std::int64_t b, std::int64_t end) const {
+    if (causal) return end;
+    return lengths != nullptr ? std::clamp<std::int64_t>(lengths[b * batch], 0, S) : S;
+  }
+  /// Of a block of `keys` keys from `key` on, what query i sees.
+  Range visible(std::int64_t b, std::int64_t i, std::int64_t key, std::int64_t keys) const {
+    const std::int64_t end = std::clamp<std::int64_t>(last(b, i + 1) - key, 0, keys);
+    return {std::clamp<std::int64_t>(first(b, i) - key, 0, end), end};
+  }
+};
 
 /// Runs work(head, part, worker) for every part of every key/value head. A head whole is one task where there are several for each thread,
 /// because its keys and values then stay in the cache; else each part is one. The parts of a head are independent, so this choice changes

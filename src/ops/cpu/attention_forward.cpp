@@ -3,6 +3,7 @@
 
 #include "ops/cpu/attention.hpp"
 #include "ops/cpu/attention_blocks.hpp"
+#include "ops/cpu/dropout_factors.hpp"
 
 namespace strata::cpu {
 namespace {
@@ -14,8 +15,9 @@ constexpr Index query_block = 128, key_block = 256;
 template <class T>
 struct Inputs {
   Heads<const T> q, k, v;
-  FirstKeys first_key;
+  Sight sight;
   SumOf<T> scale;
+  Dropout what;
 };
 
 /// One query head's block of queries, and what is known of its rows so far.
@@ -76,7 +78,21 @@ void add_product(const QueryBlock<T>& block) {
   }
 }
 
-/// S = Q K^T, P = exp(scale S - top), sum = sum shrink + P V for keys [key, key + keys).
+/// Zeros in place of the probabilities that are dropped; the sum of exponentials keeps them, and what stays grows in finish().
+template <class T>
+void drop(const Inputs<T>& in, const QueryBlock<T>& block, Index key, Index keys) {
+  static_assert(key_block % DropoutFactors<SumOf<T>>::group == 0);
+  const DropoutFactors<SumOf<T>> factors(in.what, block.b, block.h);
+  SumOf<T> factor[key_block];
+  for (Index r = 0; r < block.rows; ++r) {
+    factors.row(block.first + r, key, keys, factor);
+    T* p = block.p + r * key_block;
+#pragma GCC ivdep
+    for (Index j = 0; j < keys; ++j) p[j] = factor[j] == SumOf<T>{0} ? T{} : p[j];
+  }
+}
+
+/// S = Q K^T, P = exp(scale S - top), sum = sum shrink + dropped P V for keys [key, key + keys).
 template <class T>
 void attend(const Inputs<T>& in, const QueryBlock<T>& block, Index kv, Index key, Index keys) {
   constexpr DType type = dtype_of<T>::value, sums = dtype_of<SumOf<T>>::value;
@@ -86,19 +102,20 @@ void attend(const Inputs<T>& in, const QueryBlock<T>& block, Index kv, Index key
             block.scores, key_block, rest, rest_bytes);
   for (Index r = 0; r < block.rows; ++r) {
     const Index i = block.first + r;
-    softmax_row(block, r, visible(i, in.first_key.at(block.b, i), key, keys), keys, in.scale);
+    softmax_row(block, r, in.sight.visible(block.b, i, key, keys), keys, in.scale);
   }
+  if (in.what.drops()) drop(in, block, key, keys);
   gemm_tile(block.rows, block.hd, keys, 1.0F, type, {block.p, key_block, false}, in.v.matrix(block.b, key, kv), sums, block.product,
             block.hd, rest, rest_bytes);
   add_product(block);
 }
 
-/// o = sum / mass, lse = top + log(mass); a row that sees no key gives o = 0, lse = -inf.
+/// o = kept sum / mass, `kept` the factor of what is not dropped; lse = top + log(mass); a row that sees no key gives o = 0, lse = -inf.
 template <class T>
-void finish(const QueryBlock<T>& block, const Heads<T>& o, SumOf<T>* lse) {
+void finish(const QueryBlock<T>& block, SumOf<T> kept, const Heads<T>& o, SumOf<T>* lse) {
   using Sum = SumOf<T>;
   for (Index r = 0; r < block.rows; ++r) {
-    const Sum mass = block.mass[r], inverse = mass == Sum{0} ? Sum{0} : Sum{1} / mass;
+    const Sum mass = block.mass[r], inverse = mass == Sum{0} ? Sum{0} : kept / mass;
     const Sum* sum = block.sum + r * block.hd;
     T* to = o.at(block.b, block.first + r, block.h);
 #pragma GCC ivdep
@@ -109,26 +126,32 @@ void finish(const QueryBlock<T>& block, const Heads<T>& o, SumOf<T>* lse) {
 
 }  // namespace
 
-void attention_forward(Stream& stream, const ConstView& q, const ConstView& k, const ConstView& v, const ConstView& first_key, double scale,
-                       const View& o, const View& lse) {
+void attention_forward(Stream& stream, const AttentionForward& pass) {
+  const ConstView &q = pass.q, &k = pass.k;
   const Index B = q.size(0), S = q.size(1), nh = q.size(2), hd = q.size(3), group = nh / k.size(2),
               blocks = (S + query_block - 1) / query_block;
   with_float_type("attention_forward", q.type(), [&](auto element) {
     using T = decltype(element);
-    const Inputs<T> in{Heads<const T>(q), Heads<const T>(k), Heads<const T>(v), FirstKeys(first_key), static_cast<SumOf<T>>(scale)};
-    const Heads<T> to(o);
-    SumOf<T>* kept = lse.given() ? lse.as<SumOf<T>>() : nullptr;
+    const Inputs<T> in{Heads<const T>(q),
+                       Heads<const T>(k),
+                       Heads<const T>(pass.v),
+                       Sight(pass.mask.causal, S, pass.mask.keys),
+                       static_cast<SumOf<T>>(pass.scale),
+                       pass.mask.what};
+    const SumOf<T> grown = in.what.drops() ? DropoutFactors<SumOf<T>>(in.what, 0, 0).kept() : SumOf<T>{1};
+    const Heads<T> to(pass.o);
+    SumOf<T>* kept = pass.lse.given() ? pass.lse.as<SumOf<T>>() : nullptr;
     const auto run_block = [&](int worker, Index b, Index h, Index number) {
-      const Index first = number * query_block, rows = std::min(query_block, S - first);
+      const Index first = number * query_block, rows = std::min(query_block, S - first), last = in.sight.last(b, first + rows);
       QueryBlock<T> block(stream, worker, b, h, first, rows, hd);
       // Blocks of keys begin at fixed places, so that skipping masked ones changes no bit.
-      for (Index key = in.first_key.smallest(b, first, rows) / key_block * key_block; key < first + rows; key += key_block)
-        attend(in, block, h / group, key, std::min(key_block, first + rows - key));
-      finish(block, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
+      for (Index key = in.sight.smallest(b, first, rows) / key_block * key_block; key < last; key += key_block)
+        attend(in, block, h / group, key, std::min(key_block, last - key));
+      finish(block, grown, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
     };
     run_heads(stream, B * nh / group, group * blocks, [&](Index head, Index part, int worker) {
       run_block(worker, head * group / nh, head * group % nh + part % group,
-                blocks - 1 - part / group);  // late queries, which see most keys, first
+                blocks - 1 - part / group);  // late queries, which see most keys where causal, first
     });
   });
 }

@@ -81,6 +81,29 @@ void embedding_forward(Stream& stream, const ConstView& ids, const ConstView& we
   });
 }
 
+void embedding_sum_forward(Stream& stream, const ConstView& ids, const ConstView& types, const ConstView& words,
+                           const ConstView& types_table, const ConstView& positions, std::int64_t S, const View& y) {
+  const Index R = ids.elements(), H = y.size(1);
+  const auto *id = ids.as<const std::int32_t>(), *type = types.as<const std::int32_t>();
+  with_float_type("embedding_sum_forward", y.type(), [&](auto element) {
+    using T = decltype(element);
+    using Sum = SumOf<T>;
+    stream.pool().run((R + row_block - 1) / row_block, [&](Index task, int) {
+      for (Index r = task * row_block; r < std::min(R, (task + 1) * row_block); ++r) {
+        STRATA_ASSERT(id[r] >= 0 && id[r] < words.size(0), "embedding_sum_forward: row ", r, " has id ", id[r], " of a vocabulary of ",
+                      words.size(0));
+        STRATA_ASSERT(type[r] >= 0 && type[r] < types_table.size(0), "embedding_sum_forward: row ", r, " has type ", type[r], " of ",
+                      types_table.size(0));
+        const T *a = words.as<const T>() + id[r] * H, *b = types_table.as<const T>() + type[r] * H,
+                *c = positions.as<const T>() + r % S * H;
+        T* to = y.as<T>() + r * H;
+#pragma GCC ivdep
+        for (Index j = 0; j < H; ++j) to[j] = static_cast<T>(static_cast<Sum>(a[j]) + static_cast<Sum>(b[j]) + static_cast<Sum>(c[j]));
+      }
+    });
+  });
+}
+
 void embedding_backward(Stream& stream, const ConstView& dy, const ConstView& ids, const View& dweight, Write write, void* workspace) {
   const Groups groups = group_rows(ids.as<const std::int32_t>(), ids.elements(), dweight.size(0), workspace);
   const Index H = dweight.size(1), columns = (H + column_block - 1) / column_block;

@@ -6,6 +6,8 @@
 namespace strata::cpu {
 
 void embedding_forward(Stream& stream, const ConstView& ids, const ConstView& weight, const View& y);
+void embedding_sum_forward(Stream& stream, const ConstView& ids, const ConstView& types, const ConstView& words,
+                           const ConstView& types_table, const ConstView& positions, std::int64_t S, const View& y);
 
 /// Bytes of workspace for R rows: the rows in order of id, and where each id begins.
 std::int64_t embedding_workspace(std::int64_t R);

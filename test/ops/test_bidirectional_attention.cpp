@@ -1,0 +1,192 @@
+// Bidirectional attention: values and gradients against the plain formulas and central differences, padding, dropout, bits.
+#include "ops/plain_attention.hpp"
+#include "ops/tolerance.hpp"
+#include "strata/ops/attention.hpp"
+
+namespace strata::test {
+namespace {
+
+using Index = std::int64_t;
+
+/// The factor that the op draws: that of row i of head h, by its definition in dropout.hpp.
+double drawn_factor(const Dropout& what, std::int32_t sample, Index h, Index i, Index j) {
+  const auto threshold = static_cast<std::uint32_t>(std::lround(what.p * 65536));
+  const Index in_group = j % 128, half = in_group / 16, counter = j / 128 * 16 + in_group % 16;
+  const auto bits = random_bits(
+      what.seed, RandomPurpose::dropout, static_cast<std::uint64_t>(what.step) << 32 | static_cast<std::uint32_t>(sample),
+      static_cast<std::uint64_t>(what.site * 4096 + static_cast<std::uint32_t>(h)) << 32 | static_cast<std::uint64_t>(i << 16 | counter));
+  const std::uint32_t word = bits[static_cast<std::size_t>(half / 2)], piece = half % 2 ? word >> 16 : word & 0xffff;
+  return piece < threshold ? 0 : 65536.0 / (65536.0 - threshold);
+}
+
+/// All tensors of one attention; q, k and v (and their gradients) lie in one fused product as in the model.
+struct Case {
+  AttentionSize size;
+  DType type;
+  double scale;
+  TestTensor fused, dout, o, lse, dfused;
+  std::vector<std::int32_t> length, sample;  // [B]; length empty: not given
+  Dropout what;
+
+  Case(DType element, AttentionSize s, double p = 0)
+      : size(s),
+        type(element),
+        scale(1 / std::sqrt(static_cast<double>(s.hd))),
+        fused(element, fused_shape(), random_values(fused_shape().elements(), 1)),
+        dout(element, Shape{s.B, s.S, s.nh, s.hd}, random_values(s.B * s.S * s.nh * s.hd, 2), 2),
+        o(element, Shape{s.B, s.S, s.nh, s.hd}, 3),
+        lse(sum_type(element), Shape{s.B, s.nh, s.S}),
+        dfused(element, fused_shape()) {
+    for (Index b = 0; b < s.B; ++b) sample.push_back(static_cast<std::int32_t>(40 + 3 * b));
+    what = {p, 21, 8, 2, ConstView(sample.data(), DType::i32, Shape{s.B})};
+  }
+  Shape fused_shape() const { return Shape{size.B, size.S, (size.nh + 2 * size.nkv) * size.hd}; }
+  template <class T>
+  auto heads(T&& tensor, Index first_head, Index heads) const {
+    return tensor.view().columns(first_head * size.hd, heads * size.hd).split_last(heads, size.hd);
+  }
+  ConstView q() const { return heads(fused, 0, size.nh); }
+  ConstView k() const { return heads(fused, size.nh, size.nkv); }
+  ConstView v() const { return heads(fused, size.nh + size.nkv, size.nkv); }
+  View dq() { return heads(dfused, 0, size.nh); }
+  View dk() { return heads(dfused, size.nh, size.nkv); }
+  View dv() { return heads(dfused, size.nh + size.nkv, size.nkv); }
+  ConstView lengths() const { return length.empty() ? ConstView() : ConstView(length.data(), DType::i32, Shape{size.B}); }
+
+  void forward(Stream& stream) { bidirectional_attention_forward(stream, q(), k(), v(), lengths(), what, scale, o, lse); }
+  void backward(Stream& stream) {
+    bidirectional_attention_backward(stream, dout, q(), k(), v(), o, lse, lengths(), what, scale, dq(), dk(), dv());
+  }
+  PlainAttention plain() const {
+    PlainAttention p{size, doubles_of(q()), doubles_of(k()), doubles_of(v()), {}, scale, {}, {}, {}, {}, {}};
+    p.causal = false, p.lengths = length;
+    if (what.drops())
+      p.factor_of = [this](Index b, Index h, Index i, Index j) { return drawn_factor(what, sample[static_cast<std::size_t>(b)], h, i, j); };
+    return p;
+  }
+};
+
+void expect_plain_result(Case& c) {
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  PlainAttention plain = c.plain();
+  plain.forward(), plain.backward(c.dout.values());
+
+  c.forward(stream), c.backward(stream);
+
+  const std::string where = text(name_of(c.type), " B ", c.size.B, " S ", c.size.S, " nh ", c.size.nh, " hd ", c.size.hd, " p ", c.what.p);
+  const double forward = tolerance("attention_forward", c.type), backward = tolerance("attention_backward", c.type);
+  EXPECT_LT(relative_difference(c.o.values(), plain.o), forward) << where;
+  EXPECT_LT(relative_difference(c.lse.values(), plain.lse), tolerance("attention_forward", c.type, true)) << where;
+  EXPECT_LT(relative_difference(doubles_of(c.dv()), plain.dv), backward) << where;
+  if (c.size.S == 1) return;  // one key: p = 1 and ds = 0 up to rounding
+  EXPECT_LT(relative_difference(doubles_of(c.dq()), plain.dq), backward) << where;
+  EXPECT_LT(relative_difference(doubles_of(c.dk()), plain.dk), backward) << where;
+}
+
+TEST(BidirectionalAttention, GradientsEqualCentralDifferences) {
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  for (const double p : {0.0, 0.3}) {
+    Case c(DType::f64, {2, 5, 4, 2, 3}, p);
+    c.length = {5, 3};
+    c.forward(stream), c.backward(stream);
+    const Doubles gradient = c.dfused.values();
+
+    expect_gradient("q, k, v", c.fused, gradient, [&] {
+      c.forward(stream);
+      return dot(c.o.values(), c.dout.values());
+    });
+  }
+}
+
+TEST(BidirectionalAttention, ResultsEqualThePlainFormulas) {
+  const AttentionSize sizes[] = {{1, 1, 1, 1, 1},    {2, 3, 2, 1, 16},   {1, 17, 3, 3, 5},
+                                 {1, 129, 4, 1, 17}, {1, 300, 2, 2, 64}, {9, 130, 2, 2, 8}};
+  for (const DType type : all_types)
+    for (const double p : {0.0, 0.1})
+      for (const AttentionSize& size : sizes) {
+        Case c(type, size, p);
+        expect_plain_result(c);
+      }
+}
+
+TEST(BidirectionalAttention, PaddedKeysAreNotSeen) {
+  for (const DType type : all_types)
+    for (const double p : {0.0, 0.2}) {
+      Case c(type, {4, 300, 2, 1, 16}, p);  // whole blocks of padding, a cut block, few keys
+      c.length = {300, 97, 256, 5};
+      expect_plain_result(c);
+    }
+}
+
+TEST(BidirectionalAttention, MorePaddingChangesNoBit) {
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  constexpr Index S = 140, more = 400;
+  for (const DType type : all_types) {
+    Case narrow(type, {1, S, 2, 2, 16}, 0.1), wide(type, {1, more, 2, 2, 16}, 0.1);
+    narrow.length = wide.length = {100};
+    Doubles values = wide.fused.values(), douts(static_cast<std::size_t>(more * 32), 0.0);
+    const Doubles kept = narrow.fused.values(), dout = narrow.dout.values();
+    std::copy(kept.begin(), kept.end(), values.begin()), std::copy(dout.begin(), dout.end(), douts.begin());
+    wide.fused.set(values), wide.dout.set(douts);
+
+    narrow.forward(stream), narrow.backward(stream);
+    wide.forward(stream), wide.backward(stream);
+
+    const Doubles o = wide.o.values();
+    EXPECT_EQ(Doubles(o.begin(), o.begin() + S * 32), narrow.o.values()) << name_of(type);
+    // Rows without a gradient of their own add nothing to the keys they see.
+    const Doubles wide_gradient = doubles_of(wide.dfused.view().reshaped(Shape{more, 96}).rows(0, S));
+    EXPECT_EQ(wide_gradient, doubles_of(narrow.dfused.view().reshaped(Shape{S, 96}))) << name_of(type);
+  }
+}
+
+TEST(BidirectionalAttention, ASequenceWithoutKeysGivesZeros) {
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  for (const DType type : all_types) {
+    Case c(type, {2, 140, 1, 1, 4}, 0.1);
+    c.length = {0, 140};
+    c.dfused.set(Doubles(static_cast<std::size_t>(c.fused_shape().elements()), NAN));
+    c.forward(stream), c.backward(stream);
+    const Doubles o = c.o.values(), gradient = c.dfused.values();
+    for (std::size_t i = 0; i < o.size() / 2; ++i) EXPECT_EQ(o[i], 0);
+    for (std::size_t i = 0; i < gradient.size(); ++i) EXPECT_TRUE(i < gradient.size() / 2 ? gradient[i] == 0 : std::isfinite(gradient[i]));
+  }
+}
+
+TEST(BidirectionalAttention, BitsDoNotDependOnThreads) {
+  for (const DType type : all_types)
+    for (const Index B : {1, 12})  // pairs as tasks, heads as tasks
+      expect_same_bits_on_any_threads(name_of(type), [&](Stream& stream) {
+        Case c(type, {B, B == 1 ? 517 : 260, 2, 2, 24}, 0.1);
+        c.length.assign(static_cast<std::size_t>(B), 200);
+        c.forward(stream), c.backward(stream);
+        return Bytes{c.o.bytes(), c.lse.bytes(), c.dfused.bytes()};
+      });
+}
+
+TEST(BidirectionalAttention, PlanRecordsCost) {
+  Stream stream = Stream::plan();
+  const View q(nullptr, DType::bf16, Shape{2, 10, 4, 8}), k(nullptr, DType::bf16, Shape{2, 10, 2, 8}),
+      lse(nullptr, DType::f32, Shape{2, 4, 10});
+
+  bidirectional_attention_forward(stream, q, k, k, {}, {}, 1.0, q, lse);
+  bidirectional_attention_backward(stream, q, q, k, k, q, lse, {}, {}, 1.0, q, k, k);
+
+  const double pairs = 2 * 4 * 100;
+  EXPECT_EQ(stream.costs().at("bidirectional_attention_forward").flops, pairs * (4 * 8 + 4));
+  EXPECT_EQ(stream.costs().at("bidirectional_attention_backward").flops, pairs * (10 * 8 + 5) + 2 * 2 * 10 * 4 * 8);
+}
+
+TEST(BidirectionalAttention, WrongShapesAreNamed) {
+  Stream stream = Stream::plan();
+  const View q(nullptr, DType::f32, Shape{2, 4, 3, 2}), three(nullptr, DType::i32, Shape{3});
+  expect_internal_error("bidirectional_attention_forward: lengths has shape [3], expected [2]",
+                        [&] { bidirectional_attention_forward(stream, q, q, q, three, {}, 1.0, q, {}); });
+}
+
+}  // namespace
+}  // namespace strata::test
