@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <set>
 
 #include "checkpoint/records.hpp"
@@ -35,6 +36,17 @@ std::string named_by(const fs::path& pointer, std::vector<std::string>& notes) {
   return "";
 }
 
+/// NaN: the checkpoint was not validated by its answers.
+double f1_of(const h5::File& file) {
+  const bool there = file.has(extra_group) && file.has_attribute(extra_group, validation_f1_name);
+  return there ? std::strtod(file.string(extra_group, validation_f1_name).c_str(), nullptr) : std::nan("");
+}
+
+/// What keep_best goes by, the smallest first; NaN: the checkpoint was not validated.
+double badness(const CheckpointEntry& entry) {
+  return std::isnan(entry.validation_f1) ? entry.validation_loss : -entry.validation_f1;
+}
+
 /// All checkpoints that open, by step, then name; files that do not open give a note each.
 std::vector<CheckpointEntry> scan(const fs::path& folder, std::vector<std::string>& notes) {
   std::vector<CheckpointEntry> entries;
@@ -44,7 +56,7 @@ std::vector<CheckpointEntry> scan(const fs::path& folder, std::vector<std::strin
     try {
       const h5::File file(found.path());
       check_format(file);
-      entries.push_back({found.path(), file.integer(run_group, "step"), file.real(run_group, "validation_loss")});
+      entries.push_back({found.path(), file.integer(run_group, "step"), file.real(run_group, "validation_loss"), f1_of(file)});
     } catch (const DataError& error) {
       notes.push_back(text(found.path().string(), " is passed over: ", error.what()));
     }
@@ -77,19 +89,18 @@ bool is_unfinished(const std::string& name) {
   return std::any_of(std::begin(texts), std::end(texts), [&](const char* text) { return name.starts_with(text); });
 }
 
-/// The names that stay: the newest, the best so far, the last config.keep by step and the config.keep_best with the smallest loss.
+/// The names that stay: the newest, the best so far, the last config.keep by step and the config.keep_best that were validated best.
 std::set<std::string> protected_names(const std::vector<CheckpointEntry>& entries, const std::string& newest, const std::string& best,
                                       const CheckpointConfig& config) {
   std::set<std::string> names = {newest, best};
   const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(config.keep, 0));
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (keep == 0 || i + keep >= entries.size()) names.insert(entries[i].path.filename().string());
-  std::vector<CheckpointEntry> by_loss;
-  std::copy_if(entries.begin(), entries.end(), std::back_inserter(by_loss),
-               [](const auto& entry) { return !std::isnan(entry.validation_loss); });
-  std::stable_sort(by_loss.begin(), by_loss.end(), [](const auto& a, const auto& b) { return a.validation_loss < b.validation_loss; });
+  std::vector<CheckpointEntry> ranked;
+  std::copy_if(entries.begin(), entries.end(), std::back_inserter(ranked), [](const auto& entry) { return !std::isnan(badness(entry)); });
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return badness(a) < badness(b); });
   const auto keep_best = static_cast<std::size_t>(std::max<std::int64_t>(config.keep_best, 0));
-  for (std::size_t i = 0; i < std::min(keep_best, by_loss.size()); ++i) names.insert(by_loss[i].path.filename().string());
+  for (std::size_t i = 0; i < std::min(keep_best, ranked.size()); ++i) names.insert(ranked[i].path.filename().string());
   return names;
 }
 

@@ -19,18 +19,19 @@ std::string counted(std::size_t n, const char* what) {
   return text(n, " ", what, n == 1 ? "" : "s");
 }
 
-std::int64_t samples_of(const Preflight& p, const TokenFileReader& file) {
-  return file.info().tokens / p.s.data.sequence;
+std::int64_t samples_of(const Preflight& p, const TrainingFile& file) {
+  return file.samples(p.s.data.sequence);
 }
 
 std::string facts_lines(const Preflight& p) {
   std::string lines = text("launch      ", counted(static_cast<std::size_t>(p.launch.size()), "rank"), ", ", p.launch.local_size(),
                            " on a host, ", counted(static_cast<std::size_t>(p.threads), "thread"), " each\n");
   if (p.model)
-    lines += text("model       ", p.config->family, ", ", p.model->parameters().elements(), " parameters in ",
+    lines += text("model       ", p.model->family(), ", ", p.model->parameters().elements(), " parameters in ",
                   p.model->parameters().parameters().size(), " tensors, ", p.s.precision.compute, "\n");
   if (p.train_data)
     lines += text("data        ", samples_of(p, *p.train_data), " sequences of ", p.s.data.sequence, " tokens",
+                  p.train_data->holds_features() ? text(" from ", p.train_data->features().info().questions, " questions") : "",
                   p.validation_data ? text(", ", samples_of(p, *p.validation_data), " for validation") : "", "\n");
   if (p.steps)
     lines += text("steps       ", p.steps->total_steps(), ", ", p.steps->steps_per_epoch(), " per epoch, ", p.steps->sequences_at(0),
@@ -51,13 +52,17 @@ std::string facts_lines(const Preflight& p) {
   return lines;
 }
 
-Json data_json(const Preflight& p, const std::string& path, const TokenFileReader& file) {
-  return {{"path", path},
-          {"tokens", file.info().tokens},
-          {"sequences", samples_of(p, file)},
-          {"vocabulary", file.info().vocabulary},
-          {"tokenizer_hash", file.info().tokenizer_hash},
-          {"hash", file.hash()}};
+Json data_json(const Preflight& p, const std::string& path, const TrainingFile& file) {
+  Json json = {{"path", path}};
+  if (file.holds_features())
+    json["questions"] = file.features().info().questions;
+  else
+    json["tokens"] = file.tokens().info().tokens;
+  json["sequences"] = samples_of(p, file);
+  json["vocabulary"] = file.vocabulary();
+  json["tokenizer_hash"] = file.tokenizer_hash();
+  json["hash"] = file.hash();
+  return json;
 }
 
 Json memory_json(const Preflight& p) {
@@ -73,7 +78,7 @@ Json memory_json(const Preflight& p) {
 Json facts_json(const Preflight& p) {
   Json facts = {{"launch", {{"ranks", p.launch.size()}, {"ranks_per_host", p.launch.local_size()}, {"threads", p.threads}}}};
   if (p.model)
-    facts["model"] = {{"family", p.config->family},
+    facts["model"] = {{"family", p.model->family()},
                       {"parameters", p.model->parameters().elements()},
                       {"tensors", p.model->parameters().parameters().size()},
                       {"compute", p.s.precision.compute}};

@@ -20,11 +20,12 @@ Keys: strata keys prepare, strata keys tokenizer; doc/data.md, doc/squad.md
 )";
 constexpr const char* train_help = R"(strata train [deck ...] [--section.key=value ...]
 
-Trains the model of the deck. Continues by itself from the newest sound checkpoint in run.folder (run.resume), on any number of ranks, bit for bit.
+Trains the model of the deck: a causal language model on a token file, BERT for question answering on a feature file of SQuAD. Continues by itself from the newest sound checkpoint in run.folder (run.resume), on any number of ranks, bit for bit.
 SIGUSR1 or SIGTERM: drops the step at the next micro-batch, saves a checkpoint and exits with 75 (to mpirun send SIGUSR1: after SIGTERM it gives its ranks a second only).
 
   mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in
   mpirun -n 8 strata train input/qwen3-0.6b-wikitext.in --train.max_steps=2000 --optimizer.lr=1e-5
+  mpirun -n 4 strata train input/bert-base-squad.in
 
 Keys: strata keys
 )";
@@ -56,6 +57,10 @@ Loss and perplexity of a checkpoint (evaluate.checkpoint: a file, or a run's fol
 data.validation), exact over ranks.
 
   mpirun -n 2 strata evaluate input/quickstart.in --json
+
+BERT on a feature file: answers to its questions, EM and F1 with 95 % intervals; predictions.json and nbest_predictions.json lie beside evaluation.json.
+
+  mpirun -n 4 strata evaluate input/bert-base-squad.in --json
 
 Without a model: EM and F1 of SQuAD predictions ({"id": "answer", ...}), as the official scripts evaluate-v1.1 and evaluate-v2.0 compute them, with 95 % intervals.
 
@@ -136,7 +141,7 @@ const std::vector<Command>& commands() {
        run_check, true},
       {"plan", "memory, communication and time of a step on any number of ranks, before there are any", plan_help, true, false, false,
        run_plan, true},
-      {"evaluate", "validation loss and perplexity; SQuAD scores", evaluate_help, true, true, false, run_evaluate},
+      {"evaluate", "validation loss and perplexity; answers and SQuAD scores", evaluate_help, true, true, false, run_evaluate},
       {"generate", "batched generation with a key/value cache", generate_help, true, false, false, run_generate},
       {"convert", "Hugging Face folder <-> checkpoint", convert_help, true, false, false, run_convert},
       {"measure", "peaks of this machine: products, memory, disk, links, clock; writes a machine file", measure_help, true, true, false,

@@ -1,30 +1,34 @@
-// strata evaluate: loss and perplexity of a model on a token file, exact over ranks.
-#include <nlohmann/json.hpp>
-
+// strata evaluate: loss and perplexity of a model on a token file, or answers and their scores on a feature file; exact over ranks.
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "commands/model_source.hpp"
 #include "commands/score_predictions.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
+#include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
-#include "strata/train/data_leaves.hpp"
+#include "strata/train/training_file.hpp"
 #include "strata/train/validation.hpp"
 
 namespace strata {
 namespace {
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t interval_draws = 1000;
 
 struct Buffers {
   WeightStore store;
-  CausalLm::Activations activations;
-  Buffers(Arena& arena, const CausalLm& model, PassShape pass, DType compute, bool mask)
+  Activations activations;
+  Buffers(Arena& arena, const Model& model, PassShape pass, DType compute, bool mask)
       : store(WeightStore::take(arena, compute, model.parameters(), false)),
-        activations(model.take_activations(arena, pass, compute, CausalLm::PassKind::evaluate, mask)) {}
+        activations(model.take_activations(arena, pass, compute, PassKind::evaluate, mask)) {}
 };
 
 // Bytes of the arena, and of the largest workspace, without allocating either.
-std::pair<std::int64_t, std::int64_t> plan_evaluation(const CausalLm& model, PassShape pass, DType compute, bool mask, int threads) {
+std::pair<std::int64_t, std::int64_t> plan_evaluation(const Model& model, PassShape pass, DType compute, bool mask, int threads) {
   Arena arena;
   Stream stream = Stream::plan();
   Buffers buffers(arena, model, pass, compute, mask);
@@ -34,68 +38,133 @@ std::pair<std::int64_t, std::int64_t> plan_evaluation(const CausalLm& model, Pas
   return {arena.used(), stream.largest_workspace()};
 }
 
-std::string result_json(const ValidationResult& r, const std::string& data, const std::string& model) {
-  const nlohmann::ordered_json json{{"loss", r.loss},      {"perplexity", std::exp(r.loss)},
-                                    {"tokens", r.counted}, {"sequences", r.sequences},
-                                    {"data", data},        {"model", model}};
-  return json.dump(1) + "\n";
-}
+/// One evaluation, in the order of its members.
+class Evaluation {
+ public:
+  explicit Evaluation(Session& session)
+      : session_(session),
+        s_(session.settings()),
+        comm_(session.comm),
+        data_path_(s_.evaluate.data.empty() ? s_.data.validation : s_.evaluate.data) {}
+
+  int run() {
+    guarded(comm_, [&] { open(); });
+    log_info(text("Evaluating ", source_->description, " on ", data_path_));
+    compute();
+    report();
+    return 0;
+  }
+
+ private:
+  void open() {
+    if (data_path_.empty()) throw DeckError("evaluate.data is missing, and so is data.validation: expected a token or feature file");
+    source_.emplace(find_weights(session_, s_.evaluate.checkpoint));
+    const Model& model = *source_->model;
+    model.check_sequence(s_.data.sequence);
+    file_.emplace(data_path_);
+    require_kind(*file_, data_path_, model);
+    if (file_->vocabulary() > model.vocabulary())
+      throw DataError(
+          text(data_path_, " has token ids up to ", file_->vocabulary() - 1, ", the model's vocabulary holds ", model.vocabulary()));
+    require_fit(*source_, model.parameters());
+    DataConfig in_order = s_.data;
+    in_order.shuffle = false;
+    leaves_ = file_->leaves(in_order, s_.run.seed, s_.batch.micro);
+    if (!file_->holds_features()) return;
+    const FeatureFile& features = file_->features();
+    scoring_.emplace(comm_, features, answer_rules(s_.evaluate, features), leaves_->samples(), s_.batch.micro, s_.run.seed, interval_draws);
+  }
+
+  void compute() {
+    const Model& model = *source_->model;
+    const PassShape pass{s_.batch.micro, s_.data.sequence};
+    const DType type = compute_type(session_);
+    const int threads = threads_of(session_);
+    std::int64_t workspace = 0;
+    std::optional<Arena> arena;
+    guarded(comm_, [&] {
+      const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, threads);
+      workspace = largest;
+      arena.emplace(bytes);
+    });
+    ThreadPool pool(threads);
+    Buffers buffers(*arena, model, pass, type, s_.data.mask_documents);
+    Stream stream = Stream::cpu(pool, *arena, workspace);
+    model.prepare(buffers.activations);
+    guarded(comm_, [&] { load_into(stream, *source_, model.parameters(), buffers.store, s_.run.seed); });
+    const std::int64_t samples = leaves_->samples();
+    leaves_->begin(0, samples);
+    const Stopwatch watch;
+    result_ = validate(stream, comm_, model, buffers.store.weight, buffers.activations, *leaves_,
+                       (samples + s_.batch.micro - 1) / s_.batch.micro, nullptr, scoring_ ? &*scoring_ : nullptr);
+    result_.sequences = samples;
+    const std::string extent = text(result_.sequences, " sequences, ", duration_text(watch.seconds()), ")");
+    if (scoring_)
+      log_info(text("Loss ", result_.loss, "  (", result_.answers->questions, " questions in ", extent));
+    else
+      log_info(text("Loss ", result_.loss, "  perplexity ", std::exp(result_.loss), "  (", result_.counted, " tokens in ", extent));
+  }
+
+  Json result_json() const {
+    Json json;
+    if (scoring_) {
+      if (scoring_->scores()) json = Json::parse(scores_json(*scoring_->scores()));
+      json["loss"] = result_.loss;
+      json["questions"] = result_.answers->questions;
+    } else {
+      json = {{"loss", result_.loss}, {"perplexity", std::exp(result_.loss)}, {"tokens", result_.counted}};
+    }
+    json["sequences"] = result_.sequences, json["data"] = data_path_, json["model"] = source_->description;
+    return json;
+  }
+
+  // Predictions lie beside the evaluation. Rank 0 writes; the others learn how it went.
+  void report() const {
+    guarded(comm_, [&] {
+      if (comm_.rank() != 0) return;
+      const fs::path output = s_.evaluate.output.empty() ? fs::path(s_.run.folder) / "evaluation.json" : fs::path(s_.evaluate.output);
+      const fs::path folder = fs::absolute(output).parent_path();
+      make_folders(folder);
+      if (scoring_) {
+        write_answers(folder, scoring_->questions(), scoring_->answers(), answer_rules(s_.evaluate, file_->features()));
+        log_info(text("Answers written to ", (output.parent_path() / "predictions.json").string(), " and nbest_predictions.json"));
+      }
+      const std::string json = result_json().dump(1) + "\n";
+      write_text_atomically(output, json);
+      if (session_.line.json)
+        std::fputs(json.c_str(), stdout);
+      else
+        print();
+    });
+  }
+
+  void print() const {
+    std::printf("loss %.6f\n", result_.loss);
+    if (!scoring_)
+      std::printf("perplexity %.4f\n", std::exp(result_.loss));
+    else if (scoring_->scores())
+      std::fputs(scores_text(*scoring_->scores()).c_str(), stdout);
+    else
+      std::printf("no scores: some question of %s has no answer to compare with\n", data_path_.c_str());
+  }
+
+  Session& session_;
+  const Settings& s_;
+  Communicator& comm_;
+  std::string data_path_;
+  std::optional<WeightsSource> source_;
+  std::optional<TrainingFile> file_;
+  std::unique_ptr<FileLeaves> leaves_;
+  std::optional<AnswerScoring> scoring_;  // on a feature file
+  ValidationResult result_;
+};
 
 }  // namespace
 
 int run_evaluate(Session& session) {
-  const Settings& s = session.settings();
-  if (!s.evaluate.score.empty()) return score_predictions(session);
+  if (!session.settings().evaluate.score.empty()) return score_predictions(session);
   check_device(session);
-  std::optional<WeightsSource> source;
-  std::optional<TokenFileReader> data;
-  const std::string data_path = s.evaluate.data.empty() ? s.data.validation : s.evaluate.data;
-  guarded(session.comm, [&] {
-    if (data_path.empty()) throw DeckError("evaluate.data is missing, and so is data.validation: expected a token file");
-    source.emplace(find_weights(session, s.evaluate.checkpoint));
-    const CausalConfig& config = source->causal("evaluate");
-    config.check_sequence(s.data.sequence);
-    data.emplace(data_path);
-    if (data->info().vocabulary > config.V)
-      throw DataError(text(data_path, " has token ids up to ", data->info().vocabulary - 1, ", the model's vocabulary holds ", config.V));
-  });
-  log_info(text("Evaluating ", source->description, " on ", data_path));
-  const CausalLm model(source->causal("evaluate"));
-  guarded(session.comm, [&] { require_fit(*source, model.parameters()); });
-  const PassShape pass{s.batch.micro, s.data.sequence};
-  const int threads = threads_of(session);
-  const auto [bytes, workspace] = plan_evaluation(model, pass, compute_type(session), s.data.mask_documents, threads);
-  std::optional<Arena> arena;
-  guarded(session.comm, [&, size = bytes] { arena.emplace(size); });
-  ThreadPool pool(threads);
-  Buffers buffers(*arena, model, pass, compute_type(session), s.data.mask_documents);
-  Stream stream = Stream::cpu(pool, *arena, workspace);
-  model.prepare(buffers.activations);
-  guarded(session.comm, [&] { load_into(stream, *source, model.parameters(), buffers.store, s.run.seed); });
-
-  DataConfig in_order = s.data;
-  in_order.shuffle = false;
-  DataLeaves leaves(*data, in_order, s.run.seed, s.batch.micro);
-  if (leaves.samples() == 0)
-    throw_error(ExitCode::data, text(data_path, " does not hold one sequence of data.sequence = ", s.data.sequence, " tokens"), true);
-  leaves.begin(0, leaves.samples());
-  const Stopwatch watch;
-  ValidationResult result = validate(stream, session.comm, model, buffers.store.weight, buffers.activations, leaves,
-                                     (leaves.samples() + s.batch.micro - 1) / s.batch.micro);
-  result.sequences = leaves.samples();
-  log_info(text("Loss ", result.loss, "  perplexity ", std::exp(result.loss), "  (", result.counted, " tokens in ", result.sequences,
-                " sequences, ", duration_text(watch.seconds()), ")"));
-  if (session.comm.rank() != 0) return 0;
-  const std::string json = result_json(result, data_path, source->description);
-  const std::string output =
-      s.evaluate.output.empty() ? (std::filesystem::path(s.run.folder) / "evaluation.json").string() : s.evaluate.output;
-  make_folders(std::filesystem::absolute(output).parent_path());
-  write_text_atomically(output, json);
-  if (session.line.json)
-    std::fputs(json.c_str(), stdout);
-  else
-    std::printf("loss %.6f\nperplexity %.4f\n", result.loss, std::exp(result.loss));
-  return 0;
+  return Evaluation(session).run();
 }
 
 }  // namespace strata

@@ -89,9 +89,9 @@ class MeasureCommand {
   static std::vector<MeasuredOp> ops_of_deck(const Session& session) {
     const Settings& s = session.settings();
     if (s.model.config.empty() || (s.batch.global == 0 && s.batch.accumulation.empty())) return ops_to_measure(s.measure.seconds);
-    const CausalLm model(read_model_config(s.model.config));
+    const auto model = make_model(s.model.config);
     const auto ranks = make_plan_communicator(session.comm.size(), session.comm.local_size());
-    std::vector<MeasuredOp> ops = ops_of(plan_training(*ranks, model, train_shape(s, ranks->size()), threads_of(session)));
+    std::vector<MeasuredOp> ops = ops_of(plan_training(*ranks, *model, train_shape(s, ranks->size()), threads_of(session)));
     if (ops.size() > std::size(RankRates{}.ops)) ops.resize(std::size(RankRates{}.ops));
     return ops;
   }

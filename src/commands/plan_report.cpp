@@ -178,7 +178,7 @@ Json time_json(const StepTime& time) {
 std::string plan_text(const PlannedRun& run) {
   const Preflight& p = run.p;
   const TrainPlan& plan = *p.plan;
-  std::string out = text("model   ", p.config->family, ", ", p.model->parameters().elements(), " parameters, ", p.s.precision.compute,
+  std::string out = text("model   ", p.model->family(), ", ", p.model->parameters().elements(), " parameters, ", p.s.precision.compute,
                          "\nlaunch  ", p.launch.size(), p.launch.size() == 1 ? " rank, " : " ranks, ", p.launch.local_size(),
                          " on a host, ", p.threads, p.threads == 1 ? " thread" : " threads", " each\nbatch   ", plan.leaves,
                          " micro-batches of ", p.s.batch.micro, " x ", p.s.data.sequence, " tokens; a rank computes at most ",
@@ -196,7 +196,7 @@ std::string plan_text(const PlannedRun& run) {
 std::string plan_json(const PlannedRun& run) {
   const Preflight& p = run.p;
   Json all = {
-      {"model", {{"family", p.config->family}, {"parameters", p.model->parameters().elements()}, {"compute", p.s.precision.compute}}},
+      {"model", {{"family", p.model->family()}, {"parameters", p.model->parameters().elements()}, {"compute", p.s.precision.compute}}},
       {"launch", {{"ranks", p.launch.size()}, {"ranks_per_host", p.launch.local_size()}, {"threads", p.threads}}},
       {"batch",
        {{"micro", p.s.batch.micro}, {"sequence", p.s.data.sequence}, {"tokens", p.plan->leaves * p.s.batch.micro * p.s.data.sequence}}},

@@ -11,6 +11,7 @@
 #include "strata/data/loader.hpp"
 #include "strata/device/machine.hpp"
 #include "strata/train/loop.hpp"
+#include "strata/train/training_file.hpp"
 
 namespace strata {
 
@@ -30,10 +31,9 @@ struct Preflight {
   int threads;                 // of a rank
   Findings findings;
 
-  std::optional<CausalConfig> config;
-  std::optional<CausalLm> model;
+  std::shared_ptr<const Model> model;
   std::unique_ptr<Tokenizer> tokenizer;  // null: none is named
-  std::optional<TokenFileReader> train_data, validation_data;
+  std::optional<TrainingFile> train_data, validation_data;
   std::optional<StepPlan> steps;
   std::optional<CheckpointReader> checkpoint;  // to resume from
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
@@ -49,7 +49,7 @@ struct Preflight {
 
 /// Device, machine file, config.json, tokenizer.
 void check_model(Preflight& p);
-/// The token files, their vocabulary and tokenizer, and how many steps they give.
+/// The token or feature files, their vocabulary and tokenizer, and how many steps they give.
 void check_data(Preflight& p);
 /// Looks for the checkpoint that run.resume names: its path, or nothing. Reads all of it, so one rank looks for all.
 std::string find_checkpoint(Preflight& p);
@@ -78,6 +78,6 @@ struct RankPlan {
   std::int64_t bytes() const { return plan.bytes + snapshot_bytes; }
 };
 /// Throws DeckError where the ranks do not suit the strategy. Local.
-RankPlan plan_rank(const CausalLm& model, const Settings& s, const Communicator& launch, int threads);
+RankPlan plan_rank(const Model& model, const Settings& s, const Communicator& launch, int threads);
 
 }  // namespace strata

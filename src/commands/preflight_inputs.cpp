@@ -23,19 +23,23 @@ void check_model(Preflight& p) {
   const std::string& config = p.s.model.config;
   p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
     if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));
-    p.config = config.empty() ? p.weights->causal("train") : read_model_config(config);
+    p.model = config.empty() ? p.weights->model : std::shared_ptr<const Model>(make_model(config));
   });
-  if (p.config) {
-    p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.config->check_sequence(p.s.data.sequence); });
-    p.findings.attempt("model.config", "model.config", "", [&] { p.model.emplace(*p.config); });
+  if (p.model) {
+    p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.model->check_sequence(p.s.data.sequence); });
+    if (p.model->answers_questions() && p.s.data.mask_documents)
+      p.findings.error(ExitCode::usage, "model.mask", "data.mask_documents",
+                       text("data.mask_documents = true is for causal models; a ", p.model->family(), " model sees each sequence whole"),
+                       "leave the key out");
   }
   p.findings.attempt("tokenizer", "tokenizer.path", "", [&] {
     if (has_tokenizer(p.session)) p.tokenizer = tokenizer_of(p.session);
   });
-  if (p.tokenizer && p.config && p.tokenizer->vocabulary() > p.config->V)
-    p.findings.error(ExitCode::data, "tokenizer.vocabulary", "tokenizer.path",
-                     text("the tokenizer has ids up to ", p.tokenizer->vocabulary() - 1, ", the model's vocabulary holds ", p.config->V),
-                     "use the model's own tokenizer, or a config.json with a vocab_size that holds it");
+  if (p.tokenizer && p.model && p.tokenizer->vocabulary() > p.model->vocabulary())
+    p.findings.error(
+        ExitCode::data, "tokenizer.vocabulary", "tokenizer.path",
+        text("the tokenizer has ids up to ", p.tokenizer->vocabulary() - 1, ", the model's vocabulary holds ", p.model->vocabulary()),
+        "use the model's own tokenizer, or a config.json with a vocab_size that holds it");
 }
 
 namespace {
@@ -46,23 +50,27 @@ void check_pieces(Preflight& p, const char* key, const TokenFileReader& file) {
   for (const std::string& problem : file.verify_some(p.thorough ? 256 : 2)) p.findings.error(ExitCode::data, "data.damaged", key, problem);
 }
 
-void check_token_file(Preflight& p, const char* key, const std::string& path, std::optional<TokenFileReader>& file) {
+void check_training_file(Preflight& p, const char* key, const std::string& path, std::optional<TrainingFile>& file) {
   if (path.empty()) return;
   const std::string remake = "make it with strata prepare, or correct the path";
   if (!p.findings.attempt("data.unreadable", key, remake, [&] { file.emplace(path); })) return;
-  const TokenFileInfo& info = file->info();
-  if (p.config && info.vocabulary > p.config->V)
-    p.findings.error(ExitCode::data, "data.vocabulary", key,
-                     text(key, " = ", path, " has token ids up to ", info.vocabulary - 1, ", the model's vocabulary holds ", p.config->V),
-                     "prepare the text with the model's tokenizer");
-  if (p.tokenizer && !info.tokenizer_hash.empty() && info.tokenizer_hash != p.tokenizer->hash())
+  if (p.model && !p.findings.attempt("data.kind", key, "", [&] { require_kind(*file, path, *p.model); })) return;
+  if (p.model && file->vocabulary() > p.model->vocabulary())
+    p.findings.error(
+        ExitCode::data, "data.vocabulary", key,
+        text(key, " = ", path, " has token ids up to ", file->vocabulary() - 1, ", the model's vocabulary holds ", p.model->vocabulary()),
+        "prepare the text with the model's tokenizer");
+  if (p.tokenizer && !file->tokenizer_hash().empty() && file->tokenizer_hash() != p.tokenizer->hash())
     p.findings.error(ExitCode::data, "data.tokenizer", key,
-                     text(key, " = ", path, " was made with another tokenizer (", info.tokenizer_name, ", ", info.tokenizer_hash,
+                     text(key, " = ", path, " was made with another tokenizer (", file->tokenizer_name(), ", ", file->tokenizer_hash(),
                           ") than tokenizer.path = ", p.s.tokenizer.path, " (", p.tokenizer->hash(), ")"),
                      "prepare the text again with this tokenizer, or name the other one");
-  p.findings.attempt("data.too_short", key, "give it more text, or lower data.sequence",
-                     [&] { TokenSamples(*file, p.s.data.sequence, p.s.data.mask_documents); });
-  check_pieces(p, key, *file);
+  if (file->holds_features()) {  // opening it has read and checked all of it
+    p.findings.attempt("data.sequence", key, "", [&] { file->require(p.s.data); });
+    return;
+  }
+  p.findings.attempt("data.too_short", key, "give it more text, or lower data.sequence", [&] { file->require(p.s.data); });
+  check_pieces(p, key, file->tokens());
 }
 
 // A step takes `global` sequences; a set with fewer repeats itself within a step.
@@ -74,7 +82,12 @@ void check_amount(Preflight& p, std::int64_t samples) {
                             " of one step: a step takes sequences more than once"),
                        "lower batch.global or data.sequence, or prepare more text");
   if (!p.validation_data || p.s.train.validation_sequences == 0) return;
-  const std::int64_t there = p.validation_data->info().tokens / p.s.data.sequence;
+  const std::int64_t there = p.validation_data->samples(p.s.data.sequence);
+  if (p.validation_data->holds_features() && p.validation_data->features().features_of(0).second > p.s.train.validation_sequences)
+    p.findings.error(ExitCode::usage, "data.validation_few", "train.validation_sequences",
+                     text("train.validation_sequences = ", p.s.train.validation_sequences, ": the first question of data.validation has ",
+                          p.validation_data->features().features_of(0).second, " sequences, and whole questions are scored"),
+                     "take more, or 0 for all");
   if (p.s.train.validation_sequences > there)
     p.findings.note("data.validation_few", "train.validation_sequences",
                     text("train.validation_sequences = ", p.s.train.validation_sequences, ", data.validation holds ", there));
@@ -83,10 +96,10 @@ void check_amount(Preflight& p, std::int64_t samples) {
 }  // namespace
 
 void check_data(Preflight& p) {
-  check_token_file(p, "data.train", p.s.data.train, p.train_data);
-  check_token_file(p, "data.validation", p.s.data.validation, p.validation_data);
+  check_training_file(p, "data.train", p.s.data.train, p.train_data);
+  check_training_file(p, "data.validation", p.s.data.validation, p.validation_data);
   if (!p.train_data || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
-  const std::int64_t samples = p.train_data->info().tokens / p.s.data.sequence;
+  const std::int64_t samples = p.train_data->samples(p.s.data.sequence);
   if (samples == 0) return;
   p.steps.emplace(p.s.batch, p.s.train, samples, p.launch.size());
   if (p.launch.rank() == 0) check_amount(p, samples);

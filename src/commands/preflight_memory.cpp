@@ -17,6 +17,7 @@ TrainShape train_shape(const Settings& s, int ranks) {
   shape.pass = {s.batch.micro, s.data.sequence};
   shape.compute = dtype_from_name(s.precision.compute);
   shape.document_mask = s.data.mask_documents;
+  shape.seed = s.run.seed;
   shape.activations = activation_policy(s.parallel);
   TrainConfig one_step;  // the leaves of a step follow from the batch alone
   one_step.max_steps = 1;
@@ -34,7 +35,7 @@ TrainShape train_shape(const Settings& s, int ranks) {
   return shape;
 }
 
-RankPlan plan_rank(const CausalLm& model, const Settings& s, const Communicator& launch, int threads) {
+RankPlan plan_rank(const Model& model, const Settings& s, const Communicator& launch, int threads) {
   RankPlan rank{plan_training(launch, model, train_shape(s, launch.size()), threads), 0, 0};
   Arena counting;
   const auto ranks = make_plan_communicator(launch.size(), launch.local_size());
@@ -54,6 +55,7 @@ void make_plan(Preflight& p) {
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
 void check_memory(Preflight& p) {
   if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
+  if (p.model->answers_questions() && p.s.data.mask_documents) return;  // told with the model
   if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
   const std::int64_t one = p.plan->bytes + p.snapshot_bytes;
   p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();

@@ -53,7 +53,7 @@ void check_checkpoint(Preflight& p, const std::string& path) {
                      text("batch.global is not given, so the batch follows the number of ranks: ", before, " in the run of ", path, ", ",
                           p.launch.size(), " now"),
                      text("continue on ", before, ", or give batch.global from the start"));
-  if (p.config && run.model_config != p.config->json)
+  if (p.model && run.model_config != p.model->json())
     p.findings.error(ExitCode::data, "resume.model", "model.config",
                      text("model.config = ", p.s.model.config, " is not the configuration the run of ", path, " was trained with"), anew);
   if (p.train_data && run.dataset_hash != p.train_data->hash())

@@ -36,7 +36,7 @@ bool needs_tokenizer(const Settings& s) {
 PrepareConfig with_vocabulary(const Settings& s) {
   PrepareConfig config = s.prepare;
   if (config.format == "ids" && config.vocabulary == 0 && s.tokenizer.path.empty() && !s.model.config.empty())
-    config.vocabulary = read_model_config(s.model.config).V;
+    config.vocabulary = make_model(s.model.config)->vocabulary();
   return config;
 }
 

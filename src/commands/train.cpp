@@ -9,6 +9,7 @@
 #include "strata/base/version.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/comm/watchdog.hpp"
+#include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
 #include "strata/train/metrics.hpp"
 #include "strata/train/run_lock.hpp"
@@ -28,8 +29,21 @@ std::string guarantee_text(const std::string& reduction) {
   if (reduction == "fast")
     return "Sums of gradients: fast, in the order of the communication library. The last bits of the result depend on the number of ranks, "
            "the hosts and the strategy, and nothing promises that two runs agree (parallel.reduction = canonical does)";
-  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any strategy, "
+  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any "
+         "strategy, "
          "before and after a restart, with this build on processors of this kind";
+}
+
+// A question and what its row is labelled with.
+std::string sample_text(const FeatureFile& file, std::int64_t k) {
+  const Feature feature = file.feature(k);
+  const SquadQuestion& question = file.question(feature.question);
+  std::string answer = "none in this stretch of the context";
+  if (file.in_context(k, feature.label.start) && file.in_context(k, feature.label.end)) {
+    const std::int64_t first = file.range(k, feature.label.start).first, end = file.range(k, feature.label.end).end;
+    answer = Characters(file.context(question.context)).between(first, end);
+  }
+  return text(question.question, " -> ", answer, " (tokens ", feature.label.start, " to ", feature.label.end, " of ", feature.used, ")");
 }
 
 /// The run as it is put together, in the order of its members.
@@ -97,7 +111,7 @@ class TrainCommand {
     check_batch(run_);
     check_disk(run_);
     require_start(comm_, run_.findings);
-    log_info(text("Model: ", run_.config->family, ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
+    log_info(text("Model: ", run_.model->family(), ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
                   " tensors, ", name_of(compute_), " on cpu"));
     if (run_.checkpoint)
       log_info(text("Resuming from ", run_.checkpoint->path().string(), ", step ", run_.checkpoint->run().step, ", written by ",
@@ -169,7 +183,8 @@ class TrainCommand {
     if (run_.checkpoint) restore();
     guarded(comm_, [&] {
       if (run_.checkpoint) return;
-      if (s_.model.weights == "random") return random_weights(*stream_, parameters(), run_.config->initializer_range, s_.run.seed, store);
+      if (s_.model.weights == "random")
+        return random_weights(*stream_, parameters(), run_.model->weight_rules().initializer_range, s_.run.seed, store);
       load_into(*stream_, *run_.weights, parameters(), store, s_.run.seed);
     });
     const std::string from = run_.checkpoint                ? run_.checkpoint->path().string()
@@ -191,22 +206,33 @@ class TrainCommand {
   }
 
   void log_data() {
-    const TokenSamples samples(*run_.train_data, s_.data.sequence, s_.data.mask_documents);
-    log_info(text("Training data ", s_.data.train, "\n", facts_text(dataset_facts(samples, run_.steps->sequences_at(0)))));
-    if (run_.tokenizer)
-      log_info("First sample: " +
-               decoded_sample(samples, DataOrder(samples.samples(), s_.run.seed, s_.data.shuffle).sample_at(0), *run_.tokenizer, 64));
-    else
-      log_info("First sample: not shown, neither tokenizer.path nor model.config's folder names a tokenizer");
+    const std::int64_t first = DataOrder(run_.train_data->samples(s_.data.sequence), s_.run.seed, s_.data.shuffle).sample_at(0);
+    if (run_.train_data->holds_features()) {
+      const FeatureFile& file = run_.train_data->features();
+      log_info(text("Training data ", s_.data.train, "\n", describe_feature_file(file)));
+      log_info("First sample: " + sample_text(file, first));
+    } else {
+      log_tokens(first);
+    }
     if (run_.validation_data)
-      log_info(text("Validation: ", TokenSamples(*run_.validation_data, s_.data.sequence, s_.data.mask_documents).samples(),
-                    " sequences of ", s_.data.validation));
+      log_info(text("Validation: ", run_.validation_data->samples(s_.data.sequence), " sequences of ", s_.data.validation));
+    if (run_.validation_data && run_.validation_data->holds_features())
+      log_info(has_references(run_.validation_data->features())
+                   ? "Answers are searched and scored in each validation; the best checkpoint is the one with the highest F1"
+                   : "Some question of the validation has no answer to compare with: the loss alone says which checkpoint is best");
     const std::int64_t total = run_.steps->total_steps();
     log_info(text("Steps: ", total, " in all, ", run_.steps->steps_per_epoch(), " per epoch, ", run_.steps->sequences_at(0),
                   " sequences each in micro-batches of ", s_.batch.micro, "; learning rate: ", schedule().describe()));
     log_info(text("Writes: ", s_.run.folder, "/{log.txt,metrics.csv,effective.deck,plan.txt}, checkpoints of ",
                   bytes_text(static_cast<double>(run_.checkpoint_bytes)), " each, every ", s_.checkpoint.every, " steps, the newest ",
                   s_.checkpoint.keep, " and the best ", s_.checkpoint.keep_best, " kept, in ", s_.run.folder, "/checkpoints"));
+  }
+
+  void log_tokens(std::int64_t first) const {
+    const TokenSamples samples(run_.train_data->tokens(), s_.data.sequence, s_.data.mask_documents);
+    log_info(text("Training data ", s_.data.train, "\n", facts_text(dataset_facts(samples, run_.steps->sequences_at(0)))));
+    log_info("First sample: " + (run_.tokenizer ? decoded_sample(samples, first, *run_.tokenizer, 64)
+                                                : "not shown, neither tokenizer.path nor model.config's folder names a tokenizer"));
   }
 
   const ParameterSet& parameters() const { return run_.model->parameters(); }
@@ -226,7 +252,19 @@ class TrainCommand {
     return found;
   }
 
+  void open_leaves() {
+    leaves_ = run_.train_data->leaves(s_.data, s_.run.seed, s_.batch.micro);
+    if (!run_.validation_data) return;
+    DataConfig in_order = s_.data;
+    in_order.shuffle = false;
+    validation_ = run_.validation_data->leaves(in_order, s_.run.seed, s_.batch.micro);
+    if (!run_.validation_data->holds_features() || !has_references(run_.validation_data->features())) return;
+    const FeatureFile& file = run_.validation_data->features();
+    scoring_.emplace(comm_, file, answer_rules(s_.evaluate, file), validated_sequences(s_.train, validation_->samples()), s_.batch.micro);
+  }
+
   LoopParts loop_parts() {
+    guarded(comm_, [&] { open_leaves(); });
     RunRecord record;
     if (run_.checkpoint)
       record = run_.checkpoint->run();
@@ -234,12 +272,12 @@ class TrainCommand {
       record.validation_loss = record.best_metric = std::nan("");
     record.seed = s_.run.seed;
     record.deck = session_.deck.record();
-    record.model_config = run_.config->json;
+    record.model_config = run_.model->json();
     record.compute = s_.precision.compute;
     record.version = version();
     record.dataset_hash = run_.train_data->hash();
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
-    record.tokenizer_hash = run_.train_data->info().tokenizer_hash;
+    record.tokenizer_hash = run_.train_data->tokenizer_hash();
     LaunchRecord launch;
     launch.ranks = comm_.size(), launch.threads = threads_;
     launch.strategy = s_.parallel.strategy;
@@ -251,8 +289,9 @@ class TrainCommand {
                      *stream_,
                      *run_.model,
                      *setup_,
-                     *run_.train_data,
-                     run_.validation_data ? &*run_.validation_data : nullptr,
+                     *leaves_,
+                     validation_.get(),
+                     scoring_ ? &*scoring_ : nullptr,
                      s_.run,
                      s_.data,
                      s_.batch,
@@ -284,12 +323,16 @@ class TrainCommand {
       return;
     }
     std::string line = text("Finished at step ", r.step, ": loss ", r.loss);
-    if (!std::isnan(result.validation_loss))
-      line += text(", validation loss ", result.validation_loss, " (perplexity ", std::exp(result.validation_loss), ")");
+    if (!std::isnan(result.validation_loss)) line += text(", validation loss ", result.validation_loss);
+    if (result.answers)
+      line += text(", exact match ", result.answers->exact_match, ", F1 ", result.answers->f1);
+    else if (!std::isnan(result.validation_loss) && !run_.model->answers_questions())
+      line += text(" (perplexity ", std::exp(result.validation_loss), ")");
     if (!std::isnan(r.best_metric)) line += text(", best ", r.best_metric, " at step ", r.best_step);
     log_info(line + text(", peak memory ", bytes_text(static_cast<double>(peak_memory_bytes()))));
     if (comm_.rank() != 0) return;
     if (!std::isnan(result.validation_loss)) std::printf("validation loss %.6f\n", result.validation_loss);
+    if (result.answers) std::printf("exact_match %.4f\nf1 %.4f\n", result.answers->exact_match, result.answers->f1);
     std::printf("checkpoint %s\n", (result.checkpoint.empty() && run_.checkpoint ? run_.checkpoint->path() : result.checkpoint).c_str());
   }
 
@@ -305,6 +348,8 @@ class TrainCommand {
   std::optional<Mesh> mesh_;
   std::optional<TrainSetup> setup_;
   std::optional<Stream> stream_;
+  std::unique_ptr<FileLeaves> leaves_, validation_;
+  std::optional<AnswerScoring> scoring_;
   std::optional<RunLock> lock_;
   std::optional<Watchdog> watchdog_;
 };

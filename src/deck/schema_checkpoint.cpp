@@ -16,7 +16,8 @@ Section schema_checkpoint() {
   Table<C> table("checkpoint", "Saving the run, in run.folder/checkpoints.", &Settings::checkpoint);
   table.row("every", &C::every, Whole::at_least(0), "steps", "Steps between checkpoints; 0: only at the end.");
   table.row("keep", &C::keep, Whole::at_least(0), "", "Newest checkpoints to keep; 0: all.");
-  table.row("keep_best", &C::keep_best, Whole::at_least(0), "", "Checkpoints with the lowest validation loss to keep besides.");
+  table.row("keep_best", &C::keep_best, Whole::at_least(0), "",
+            "Checkpoints with the lowest validation loss, or where answers are scored the highest F1, to keep besides.");
   table.row("asynchronous", &C::asynchronous, Flag(), "", "Write from a snapshot while training goes on.");
   table.row("verify", &C::verify, Flag(), "", "Read back and compare hashes before the file gets its name.");
   table.row("name", &C::name,

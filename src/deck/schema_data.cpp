@@ -5,9 +5,10 @@ namespace strata::deck {
 
 Section schema_data() {
   using C = DataConfig;
-  Table<C> table("data", "The token files to learn from.", &Settings::data);
-  table.row("train", &C::train, Text(), "", "Token file to train on, as prepare writes it.").required({"train", "check"});
-  table.row("validation", &C::validation, Text(), "", "Token file to validate on; empty: no validation.");
+  Table<C> table("data", "The token or feature files to learn from.", &Settings::data);
+  table.row("train", &C::train, Text(), "", "Token file to train on, as prepare writes it; for question answering a feature file.")
+      .required({"train", "check"});
+  table.row("validation", &C::validation, Text(), "", "Token or feature file to validate on; empty: no validation.");
   table.row("sequence", &C::sequence, Whole::between(2, 1u << 24), "tokens", "Length of a sequence.").fixed();
   table.row("shuffle", &C::shuffle, Flag(), "", "A new order in every epoch; false: file order, for comparisons with other programs.")
       .fixed();

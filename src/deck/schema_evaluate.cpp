@@ -5,10 +5,10 @@ namespace strata::deck {
 
 Section schema_evaluate() {
   using C = EvaluateConfig;
-  Table<C> table("evaluate", "Validation loss and perplexity of a model, and SQuAD scores.", &Settings::evaluate);
+  Table<C> table("evaluate", "Validation loss and perplexity of a model, its answers to questions, and SQuAD scores.", &Settings::evaluate);
   table.row("checkpoint", &C::checkpoint, Text(), "", "A checkpoint or a folder of checkpoints; empty: model.weights.");
-  table.row("data", &C::data, Text(), "", "Token file; empty: data.validation.");
-  table.row("output", &C::output, Text(), "", "JSON file to write; empty: evaluation.json in run.folder.");
+  table.row("data", &C::data, Text(), "", "Token file, or for question answering a feature file; empty: data.validation.");
+  table.row("output", &C::output, Text(), "", "JSON file to write, answers beside it; empty: evaluation.json in run.folder.");
   table.row("score", &C::score, Text(), "",
             "SQuAD predictions, {\"id\": \"answer\", ...}, to be scored without a model against evaluate.references.");
   table.row("references", &C::references, Texts(), "", "The SQuAD JSON files that evaluate.score answers; globs, .gz and .zst too.");

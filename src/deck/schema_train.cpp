@@ -10,10 +10,11 @@ Section schema_train() {
   table.row("epochs", &C::epochs, Whole::at_least(0), "", "Passes over the data; 0: no limit.");
   table.row("validate_every", &C::validate_every, Whole::at_least(0), "steps", "Steps between validations; 0: only at the end.");
   table.row("validation_sequences", &C::validation_sequences, Whole::at_least(0), "sequences",
-            "Sequences of the validation file to use; 0: all.");
+            "Sequences of the validation file to use; 0: all. Of a feature file, whole questions among them are scored.");
   table.row("early_stopping", &C::early_stopping, Whole::at_least(0), "validations",
             "Stop after this many validations without improvement; 0: never.");
-  table.row("min_delta", &C::min_delta, Real::at_least(0), "1", "Fall of the validation loss that counts as improvement.");
+  table.row("min_delta", &C::min_delta, Real::at_least(0), "1",
+            "Fall of the validation loss, or rise of F1 in percent, that counts as improvement.");
   table.row("log_every", &C::log_every, Whole::at_least(1), "steps", "Steps between step lines in the log.");
   table.row("clip", &C::clip, Real::at_least(0), "1", "Largest global gradient norm; 0: no clipping.").fixed();
   table

@@ -92,7 +92,7 @@ void validate_evaluate(Validation& v) {
     v.missing(section + ".checkpoint", "a checkpoint or a folder of checkpoints; or give model.weights");
   }
   if (evaluates && s.evaluate.data.empty() && s.data.validation.empty())
-    v.missing("evaluate.data", "a token file; or give data.validation");
+    v.missing("evaluate.data", "a token or feature file; or give data.validation");
 }
 
 void validate_convert(Validation& v) {

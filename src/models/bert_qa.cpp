@@ -70,7 +70,7 @@ std::string BertForQuestionAnswering::summary() const {
 
 Activations BertForQuestionAnswering::take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
                                                        ActivationPolicy policy) const {
-  STRATA_ASSERT(!document_mask, "a BERT model sees whole sequences: data.mask_documents is for causal models");
+  if (document_mask) throw DeckError("data.mask_documents = true is for causal models; a BERT model sees each sequence whole");
   const bool train = kind == PassKind::train;
   const DType wide = type == DType::f64 ? DType::f64 : DType::f32;
   const Keep keep = train ? policy.keep() : Keep::costly;

@@ -5,7 +5,7 @@
 namespace strata {
 namespace {
 
-void copy_into(const TokenBatch& batch, CausalLm::Activations& activations) {
+void copy_into(const TokenBatch& batch, Activations& activations) {
   std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
   std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
   if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());
@@ -44,7 +44,7 @@ std::int64_t DataLeaves::counted(std::int64_t leaf) {
   return state_->loader.counted_labels(state_->position(leaf), state_->end);
 }
 
-void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
+void DataLeaves::fill(std::int64_t leaf, Activations& activations) {
   TokenBatch& batch = state_->batch;
   if (state_->ahead && !state_->ahead->next(batch)) state_->ahead.reset();  // it has come to its end
   if (!state_->ahead) state_->loader.fill(state_->position(leaf), state_->end, batch);
@@ -52,7 +52,7 @@ void DataLeaves::fill(std::int64_t leaf, CausalLm::Activations& activations) {
   copy_into(batch, activations);
 }
 
-void DataLeaves::fill_again(std::int64_t leaf, CausalLm::Activations& activations) {
+void DataLeaves::fill_again(std::int64_t leaf, Activations& activations) {
   TokenBatch batch;
   state_->loader.fill(state_->position(leaf), state_->end, batch);
   copy_into(batch, activations);

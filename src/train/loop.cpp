@@ -11,10 +11,8 @@
 #include "strata/base/log.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/train/checkpointing.hpp"
-#include "strata/train/data_leaves.hpp"
 #include "strata/train/run_metrics.hpp"
 #include "strata/train/signals.hpp"
-#include "strata/train/validation.hpp"
 
 namespace strata {
 namespace {
@@ -73,15 +71,10 @@ class Loop {
   explicit Loop(LoopParts& parts)
       : p_(parts),
         record_(parts.record),
-        leaves_(parts.train_data, parts.data, parts.run.seed, parts.batch.micro),
+        leaves_(parts.leaves),
         checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint),
         stop_(parts.comm) {
     leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.setup.mesh()), p_.plan.end());
-    if (p_.validation_data) {
-      DataConfig in_order = p_.data;
-      in_order.shuffle = false;
-      validation_.emplace(*p_.validation_data, in_order, p_.run.seed, p_.batch.micro);
-    }
     guarded(p_.comm, [&] {
       if (p_.comm.rank() == 0) metrics_.emplace(p_.run.folder, record_.step, p_.comm.host(), p_.launch.deck);
     });
@@ -110,7 +103,7 @@ class Loop {
       if ((result.interrupted = !step(sequences))) break;
       poll_checkpoint();
       const bool end = record_.step == last || p_.plan.sequences_at(record_.cursor) == 0;
-      const bool improved = validation_ && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
+      const bool improved = p_.validation && (due(p_.train.validate_every) || end) && validate_now(due(p_.train.validate_every));
       report();
       if (due(p_.checkpoint.every) || end || improved) save_checkpoint(improved);
       if (!end) show_early_profile();
@@ -126,7 +119,7 @@ class Loop {
     result.checkpoint = checkpointing_.newest();
     result.record = record_;
     result.steps = done_, result.step_seconds = median_step();
-    result.validation_loss = last_validation_;
+    result.validation_loss = last_validation_.loss, result.answers = last_validation_.answers;
     return result;
   }
 
@@ -180,6 +173,7 @@ class Loop {
     record_.epoch = p_.plan.epoch_at(record_.cursor);
     if (result.not_finite.empty()) record_.loss = result.loss;  // of the last step that was taken
     record_.validation_loss = none;                             // belongs to the steps that were validated
+    record_.extra.erase(validation_f1_name);
     count_skipped(result);
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
@@ -196,6 +190,7 @@ class Loop {
                     static_cast<double>(sequences) / seconds,
                     peak_memory_bytes(),
                     0};
+    metrics_now_.perplexity = !p_.model.answers_questions();
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
     return true;
   }
@@ -236,24 +231,59 @@ class Loop {
     const Stopwatch watch;
     Phase::enter("the validation");
     STRATA_FAULT("validation", record_.step);
-    const std::int64_t samples =
-        p_.train.validation_sequences > 0 ? std::min(p_.train.validation_sequences, validation_->samples()) : validation_->samples();
-    validation_->begin(0, samples);
-    const ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.weights(), p_.setup.activations(), *validation_,
-                                             p_.plan.leaves(samples), &p_.setup.traffic());
-    last_validation_ = result.loss;
-    if (counts) metrics_now_.validation_loss = record_.validation_loss = result.loss;
-    const bool improved = counts && (std::isnan(record_.best_metric) || result.loss + p_.train.min_delta < record_.best_metric);
-    if (improved)
-      record_.best_metric = result.loss, record_.best_step = record_.step, record_.bad_validations = 0;
-    else if (counts)
-      record_.bad_validations += 1;
-    char line[160];
-    std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)%s",
-                  static_cast<long long>(record_.step), result.loss, std::exp(result.loss), static_cast<long long>(result.counted),
-                  duration_text(watch.seconds()).c_str(), improved ? "  best so far" : "");
-    pending_line_ = line;
+    const std::int64_t samples = validated_sequences(p_.train, p_.validation->samples());
+    p_.validation->begin(0, samples);
+    ValidationResult result = validate(p_.stream, p_.comm, p_.model, p_.setup.weights(), p_.setup.activations(), *p_.validation,
+                                       p_.plan.leaves(samples), &p_.setup.traffic(), p_.scoring);
+    result.sequences = samples;
+    last_validation_ = result;
+    const bool improved = counts && improves(result);
+    if (counts) note(result, improved);
+    pending_line_ = validation_line(result, watch.seconds()) + (improved ? "  best so far" : "");
     return improved;
+  }
+
+  // By F1 where answers are scored, otherwise by loss.
+  bool improves(const ValidationResult& result) const {
+    if (std::isnan(record_.best_metric)) return true;
+    return result.answers ? result.answers->f1 - p_.train.min_delta > record_.best_metric
+                          : result.loss + p_.train.min_delta < record_.best_metric;
+  }
+
+  void note(const ValidationResult& result, bool improved) {
+    metrics_now_.validation_loss = record_.validation_loss = result.loss;
+    if (result.answers) {
+      metrics_now_.exact_match = result.answers->exact_match, metrics_now_.f1 = result.answers->f1;
+      record_.extra[validation_f1_name] = exact_text(result.answers->f1);
+    }
+    if (improved)
+      record_.best_metric = result.answers ? result.answers->f1 : result.loss, record_.best_step = record_.step,
+      record_.bad_validations = 0;
+    else
+      record_.bad_validations += 1;
+  }
+
+  static std::string exact_text(double value) {
+    char digits[40];
+    std::snprintf(digits, sizeof digits, "%.17g", value);
+    return digits;
+  }
+
+  std::string validation_line(const ValidationResult& result, double seconds) const {
+    char line[200];
+    const auto step = static_cast<long long>(record_.step), counted = static_cast<long long>(result.counted);
+    const std::string time = duration_text(seconds);
+    if (result.answers)
+      std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  exact match %.2f  F1 %.2f  (%lld questions, %s)", step,
+                    result.loss, result.answers->exact_match, result.answers->f1, static_cast<long long>(result.answers->questions),
+                    time.c_str());
+    else if (p_.model.answers_questions())
+      std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  (%lld sequences, %s)", step, result.loss,
+                    static_cast<long long>(result.sequences), time.c_str());
+    else
+      std::snprintf(line, sizeof line, "Validation at step %lld  Loss %.4f  perplexity %.2f  (%lld tokens, %s)", step, result.loss,
+                    std::exp(result.loss), counted, time.c_str());
+    return line;
   }
 
   void report() {
@@ -271,14 +301,13 @@ class Loop {
 
   LoopParts& p_;
   RunRecord record_;
-  DataLeaves leaves_;
-  std::optional<DataLeaves> validation_;
+  FileLeaves& leaves_;
   Checkpointing checkpointing_;
   StopAgreement stop_;
   std::optional<RunMetrics> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;
-  double last_validation_ = none;
+  ValidationResult last_validation_{none, 0, 0, std::nullopt};
   double busy_ = 0;
   std::vector<double> step_seconds_;  // of the first steps of this launch
   std::int64_t done_ = 0, unprofiled_ = 0;

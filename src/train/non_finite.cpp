@@ -48,7 +48,7 @@ std::string at_row(const std::string& what, const ConstView& view, std::int64_t 
 // Looks at each unit's gradient when it is complete, rather than sending it.
 class GradientLook final : public UnitHooks {
  public:
-  GradientLook(StepParts& parts, const CausalLm& model, const FlatBuffer& gradient) : parts_(parts), model_(model), gradient_(gradient) {}
+  GradientLook(StepParts& parts, const Model& model, const FlatBuffer& gradient) : parts_(parts), model_(model), gradient_(gradient) {}
   void use(int unit) override { parts_.traffic.use(unit); }
   void open_gradient(int unit) override { parts_.reduction.open(unit); }
   void close_gradient(int unit) override {
@@ -59,17 +59,17 @@ class GradientLook final : public UnitHooks {
 
  private:
   StepParts& parts_;
-  const CausalLm& model_;
+  const Model& model_;
   const FlatBuffer& gradient_;
 };
 
 // What one leaf shows when it is computed again. leaf < 0: this rank has none in the round, and only goes through the motions.
-std::string finding_of_leaf(StepParts& p, const CausalLm& model, const FlatBuffer& gradient, double scale, std::int64_t t,
-                            std::int64_t leaf) {
+std::string finding_of_leaf(StepParts& p, const Model& model, const FlatBuffer& gradient, double scale, std::int64_t t, std::int64_t leaf) {
   Stream idle = Stream::plan();
   Stream& stream = leaf < 0 ? idle : p.stream;
   p.traffic.begin_evaluation_pass(p.stream);
   Context forward{stream, p.weights, nullptr, &p.traffic};
+  p.activations.encoder.step = static_cast<std::uint32_t>(t);
   std::string found;
   if (leaf < 0) {
     model.forward(forward, p.activations);
@@ -95,7 +95,7 @@ std::pair<std::string, std::int64_t> lowest(Communicator& comm, const std::strin
 }
 
 // Number and description of the first parameter that is not finite, of what is here; the number of parameters: none.
-std::pair<std::int64_t, std::string> first_parameter(const CausalLm& model, const FlatBuffer& weights) {
+std::pair<std::int64_t, std::string> first_parameter(const Model& model, const FlatBuffer& weights) {
   const auto parameters = static_cast<int>(model.parameters().parameters().size());
   for (int p = 0; p < parameters; ++p) {
     const Range held = weights.held(p);
@@ -122,32 +122,27 @@ std::int64_t first_not_finite(const ConstView& view) {
   }
 }
 
-std::string not_finite_parameter(const CausalLm& model, const FlatBuffer& weights) {
+std::string not_finite_parameter(const Model& model, const FlatBuffer& weights) {
   return first_parameter(model, weights).second;
 }
 
-std::string not_finite_activation(Context& context, const CausalLm& model, CausalLm::Activations& a) {
+std::string not_finite_activation(Context& context, const Model& model, Activations& a) {
   std::string found;
-  model.forward(context, a, [&](std::size_t l, const View& x, const Block::Saved& saved, const View& y) {
-    const std::string layer = text("layer ", l, ": ");
-    const auto look = [&](const char* what, const View& view) {
-      if (found.empty()) found = at_row(layer + what, view, a.pass.S);
-    };
-    if (l == 0) found = at_row("the output of the embedding", x, a.pass.S);
-    look("queries, keys and values", saved.attention.qkv);
-    look("the output of the attention", saved.attention.o);
-    look("the residual stream after the attention", saved.x_mid);
-    look("gate and up of the MLP", saved.mlp.gate_up);
-    look("the residual stream after the MLP", y);
+  model.forward(context, a, [&](const std::string& what, const View& view) {
+    if (found.empty()) found = at_row(what, view, a.pass.S);
   });
   return found;
 }
 
-std::string not_finite_loss(const CausalLm::Activations& a) {
-  return at_row("the loss", a.row_loss, a.pass.S);
+std::string not_finite_loss(const Activations& a) {
+  if (a.row_loss.elements() == a.pass.R()) return at_row("the loss", a.row_loss, a.pass.S);
+  const std::int64_t i = first_not_finite(a.row_loss);  // of a span's two ends
+  return i < 0 ? ""
+               : text("the loss (sequence ", i / 2, ", ", i % 2 == 0 ? "first" : "last",
+                      " token of the answer: ", element_text(a.row_loss, i), ")");
 }
 
-std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradient, int unit) {
+std::string not_finite_gradient(const Model& model, const FlatBuffer& gradient, int unit) {
   const Unit& of = model.parameters().units()[static_cast<std::size_t>(unit)];
   for (int p = of.first + of.count; p-- > of.first;) {
     const ConstView view = gradient.parameter(p);
@@ -157,7 +152,7 @@ std::string not_finite_gradient(const CausalLm& model, const FlatBuffer& gradien
   return "";
 }
 
-std::string locate_not_finite(StepParts& p, const CausalLm& model, const FlatBuffer& kept, LeafSource& source, std::int64_t leaves,
+std::string locate_not_finite(StepParts& p, const Model& model, const FlatBuffer& kept, LeafSource& source, std::int64_t leaves,
                               const std::vector<double>& scales, std::int64_t t) {
   Phase::enter("the search for the first number that is not finite");
   p.traffic.settle_weights();

@@ -33,8 +33,9 @@ void RunMetrics::append(const StepMetrics& m) {
                                          {"memory/peak_bytes", static_cast<double>(m.memory_bytes)}};
   if (!std::isnan(m.validation_loss)) {
     scalars.push_back({"validation/loss", m.validation_loss});
-    scalars.push_back({"validation/perplexity", std::exp(m.validation_loss)});
+    if (m.perplexity) scalars.push_back({"validation/perplexity", std::exp(m.validation_loss)});
   }
+  if (!std::isnan(m.f1)) scalars.push_back({"validation/exact_match", m.exact_match}), scalars.push_back({"validation/f1", m.f1});
   events_.scalars(m.step, scalars);
 }
 

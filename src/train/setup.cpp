@@ -12,7 +12,7 @@ namespace strata {
 namespace {
 
 // Units in the order in which passes use them, found by going through the motions of a leaf on `stream`.
-UnitUses record_uses(Stream& stream, const CausalLm& model, CausalLm::Activations& activations, DType compute) {
+UnitUses record_uses(Stream& stream, const Model& model, Activations& activations, DType compute) {
   const ParameterSet& set = model.parameters();
   FlatBuffer nothing(set);
   for (std::size_t u = 0; u < set.units().size(); ++u)
@@ -29,7 +29,7 @@ UnitUses record_uses(Stream& stream, const CausalLm& model, CausalLm::Activation
   return {train.uses, evaluate.uses};
 }
 
-UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, DType compute) {
+UnitUses record_uses(const Model& model, Activations& activations, DType compute) {
   Stream stream = Stream::plan();
   return record_uses(stream, model, activations, compute);
 }
@@ -38,7 +38,7 @@ UnitUses record_uses(const CausalLm& model, CausalLm::Activations& activations, 
 class NoData final : public LeafSource {
  public:
   std::int64_t counted(std::int64_t) override { return 1; }
-  void fill(std::int64_t, CausalLm::Activations&) override {}
+  void fill(std::int64_t, Activations&) override {}
 };
 
 std::int64_t most_rounds(const LeafRounds& rounds, int replicas) {
@@ -49,7 +49,7 @@ std::int64_t most_rounds(const LeafRounds& rounds, int replicas) {
 
 }  // namespace
 
-TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, const TrainShape& shape)
+TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const Model& model, const TrainShape& shape)
     : mesh_(mesh),
       state_(arena, shape.compute, StateLayout::of(model.parameters(), mesh, shape.offload_parameters, shape.offload_optimizer)),
       gather_(mesh.parameters().size() > 1 || shape.offload_parameters
@@ -57,10 +57,11 @@ TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, co
                                                    shape.compute, mesh.parameters(), shape.prefetch + 1)
                   : std::nullopt),
       reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, mesh, shape.reduction),
-      activations_(
-          model.take_activations(arena, shape.pass, shape.compute, CausalLm::PassKind::train, shape.document_mask, shape.activations)),
+      activations_(model.take_activations(arena, shape.pass, shape.compute, PassKind::train, shape.document_mask, shape.activations)),
       traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute), shape.reduction.overlap),
-      step_(arena, model, state_, mesh, shape.step) {}
+      step_(arena, model, state_, mesh, shape.step) {
+  activations_.encoder.seed = shape.seed;
+}
 
 double TrainPlan::leaf_flops() const {
   double flops = 0;
@@ -68,7 +69,7 @@ double TrainPlan::leaf_flops() const {
   return flops;
 }
 
-TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const TrainShape& shape, int threads) {
+TrainPlan plan_training(const Communicator& comm, const Model& model, const TrainShape& shape, int threads) {
   Arena arena;
   Stream stream = Stream::plan();
   const auto ranks = make_plan_communicator(comm.size(), comm.local_size());

@@ -60,7 +60,7 @@ void gather_leaves(Communicator& comm, std::vector<double>& values, const LeafRo
   for (std::size_t leaf = 0; leaf < values.size(); ++leaf) values[leaf] = by_rank[place(leaf)];
 }
 
-TrainStep::TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings)
+TrainStep::TrainStep(Arena& arena, const Model& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings)
     : model_(model),
       state_(state),
       settings_(settings),
@@ -99,6 +99,7 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
   STRATA_FAULT("leaf", t);
   p.traffic.begin_training_pass(p.stream);
   const FlatBuffer& gradient = p.reduction.begin_round(round);
+  p.activations.encoder.step = static_cast<std::uint32_t>(t);
   if (leaf < 0) {
     Context motions{idle_, p.weights, &gradient, &p.traffic};
     model_.forward_backward(motions, p.activations, 1.0);

@@ -45,10 +45,11 @@ TEST(CheckpointFileName, RefusesWhatIsNoFileName) {
 
 class Catalogue : public ::testing::Test {
  protected:
-  std::string save(std::int64_t step, double validation_loss = nan_value) {
+  std::string save(std::int64_t step, double validation_loss = nan_value, const std::string& f1 = "") {
     const std::string name = checkpoint_file_name("step_{step:06d}", step, 0, 0);
     RunRecord run = sample_run(step);
     run.validation_loss = validation_loss;
+    if (!f1.empty()) run.extra[validation_f1_name] = f1;
     Sample sample(0, 1);
     write_checkpoint(*make_self_communicator(), folder_ / name, sample.tensors(), run, sample_launch(), false);
     return name;
@@ -164,6 +165,16 @@ TEST_F(Catalogue, KeepsTheNewestAndTheBest) {
   EXPECT_THAT(names(), ElementsAre("best", "latest", "step_000020.h5", "step_000040.h5", "step_000050.h5"));
   EXPECT_EQ(read_file(folder_ / "latest"), "step_000050.h5\n");
   EXPECT_EQ(read_file(folder_ / "best"), "step_000020.h5\n");
+}
+
+// Where answers are scored the loss does not decide.
+TEST_F(Catalogue, KeepsTheHighestF1) {
+  CheckpointConfig config;
+  config.keep = 1, config.keep_best = 1;
+  save(10, 1.5, "80.25"), save(20, 1.0, "79.5"), save(30, 2.0, "9.5");
+  update_catalogue(folder_.path(), save(40), false, config);
+  EXPECT_EQ(list_checkpoints(folder_.path())[0].validation_f1, 80.25);
+  EXPECT_THAT(names(), ElementsAre("latest", "step_000010.h5", "step_000040.h5"));
 }
 
 TEST_F(Catalogue, KeepZeroKeepsAllAndBestIsNeverDeleted) {

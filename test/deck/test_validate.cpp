@@ -29,7 +29,7 @@ TEST(Validate, OnlyWhatACommandNeedsIsDemanded) {
   EXPECT_EQ(empty("inspect"), "no error");
   EXPECT_EQ(
       empty("train"),
-      "strata train: data.train is missing: Token file to train on, as prepare writes it.\n"
+      "strata train: data.train is missing: Token file to train on, as prepare writes it; for question answering a feature file.\n"
       "strata train: model.config is missing: random weights need a config.json, or the folder that holds one\n"
       "strata train: batch.global is missing: sequences per optimizer step; or give batch.accumulation, and it is micro * "
       "accumulation * ranks\n"

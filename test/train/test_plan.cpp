@@ -1,6 +1,7 @@
 // A plan against the run it foresees: bytes of memory, bytes and messages of communication, operations, for every strategy.
 #include <gtest/gtest.h>
 
+#include "strata/models/causal_lm.hpp"
 #include "strata/train/setup.hpp"
 #include "support/support.hpp"
 

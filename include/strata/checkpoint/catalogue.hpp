@@ -15,6 +15,7 @@ struct CheckpointEntry {
   std::filesystem::path path;
   std::int64_t step = 0;
   double validation_loss = 0;  // NaN: none
+  double validation_f1 = 0;    // [percent] NaN: none
 };
 
 /// File name for config.name = "step_{step:06d}" and the like ({step}, {epoch}, {loss}, with printf-like widths after a colon), with ".h5".

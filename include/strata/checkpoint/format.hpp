@@ -26,6 +26,8 @@ constexpr std::int64_t checksum_blocks(std::int64_t elements) {
 inline constexpr const char* checkpoint_format_name = "strata checkpoint";
 inline constexpr const char* run_group = "/run";
 inline constexpr const char* extra_group = "/run/extra";
+/// The text in RunRecord::extra that holds F1 [percent], where answers were validated after the step.
+inline constexpr const char* validation_f1_name = "validation_f1";
 inline constexpr const char* launch_group = "/run/launch";
 inline constexpr const char* checksum_group = "/checksums";
 /// What a checkpoint is called while it is being written: its name and this.

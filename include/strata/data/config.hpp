@@ -7,8 +7,8 @@
 namespace strata {
 
 struct DataConfig {
-  std::string train;            // token file
-  std::string validation;       // token file; empty: no validation
+  std::string train;            // token file, or feature file
+  std::string validation;       // the same; empty: no validation
   std::int64_t sequence = 512;  // [tokens]
   bool shuffle = true;          // false: file order
   bool mask_documents = false;  // true: no attention across documents in a sequence

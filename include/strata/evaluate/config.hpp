@@ -8,7 +8,7 @@ namespace strata {
 
 struct EvaluateConfig {
   std::string checkpoint;               // checkpoint, folder of checkpoints, or empty: model.weights
-  std::string data;                     // token file; empty: data.validation
+  std::string data;                     // token or feature file; empty: data.validation
   std::string output;                   // evaluation.json; empty: in run.folder
   std::string score;                    // predictions in the official SQuAD form, to be scored without a model
   std::vector<std::string> references;  // the SQuAD JSON files that they answer

@@ -18,10 +18,12 @@ class BertForQuestionAnswering final : public Model {
   const std::string& family() const override { return config_.family; }
   std::string summary() const override;
   const std::string& json() const override { return config_.json; }
+  std::int64_t vocabulary() const override { return config_.tables.V; }
+  bool answers_questions() const override { return true; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }
 
-  /// `document_mask` must be false: an encoder sees whole sequences.
+  /// Throws DeckError with `document_mask`: an encoder sees whole sequences.
   Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,
                                ActivationPolicy policy = {}) const override;
   void prepare(Activations& activations) const override;

@@ -30,6 +30,7 @@ class CausalLm final : public Model {
   const std::string& family() const override { return config_.family; }
   std::string summary() const override;
   const std::string& json() const override { return config_.json; }
+  std::int64_t vocabulary() const override { return config_.V; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }
 

@@ -23,6 +23,10 @@ class Model {
   virtual std::string summary() const = 0;
   /// The configuration as it was read: what checkpoints record and exports begin from.
   virtual const std::string& json() const = 0;
+  /// Every token id is below.
+  virtual std::int64_t vocabulary() const = 0;
+  /// Whether it answers questions: it learns from the rows of a feature file, their types, lengths and spans; otherwise from a token file.
+  virtual bool answers_questions() const { return false; }
   /// Throws DataError where a sequence of S tokens would need what the model does not have.
   virtual void check_sequence(std::int64_t S) const = 0;
   /// How its weights are named in files, and how they begin.

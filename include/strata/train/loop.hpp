@@ -1,5 +1,6 @@
 #pragma once
 // The training loop: steps, validation, checkpoints, early stopping, until the deck's end.
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -9,11 +10,12 @@
 #include "strata/checkpoint/config.hpp"
 #include "strata/data/config.hpp"
 #include "strata/data/order.hpp"
-#include "strata/data/token_file.hpp"
 #include "strata/optim/schedule.hpp"
 #include "strata/train/config.hpp"
+#include "strata/train/file_leaves.hpp"
 #include "strata/train/profile.hpp"
 #include "strata/train/setup.hpp"
+#include "strata/train/validation.hpp"
 
 namespace strata {
 
@@ -42,14 +44,20 @@ class StepPlan {
   std::int64_t total_steps_ = 0;
 };
 
+/// Sequences that a validation takes of those that are there.
+inline std::int64_t validated_sequences(const TrainConfig& train, std::int64_t there) {
+  return train.validation_sequences > 0 ? std::min(train.validation_sequences, there) : there;
+}
+
 /// Everything the loop works with; made by the train command.
 struct LoopParts {
   Communicator& comm;
   Stream& stream;
-  const CausalLm& model;
+  const Model& model;
   TrainSetup& setup;
-  const TokenFileReader& train_data;
-  const TokenFileReader* validation_data;  // null: none
+  FileLeaves& leaves;
+  FileLeaves* validation;      // in file order; null: none
+  ValidationScoring* scoring;  // null: the loss decides what is best
   RunConfig run;
   DataConfig data;
   BatchConfig batch;
@@ -67,7 +75,8 @@ struct LoopResult {
   RunRecord record;
   std::filesystem::path checkpoint;  // the last one written; empty if none
   double validation_loss = 0;        // the last one of this launch; NaN: none
-  bool interrupted = false;          // stopped by a signal, with a checkpoint
+  std::optional<AnswerQuality> answers;
+  bool interrupted = false;  // stopped by a signal, with a checkpoint
   bool stopped_early = false;
   Profile profile;          // with run.profile
   std::int64_t steps = 0;   // taken by this launch

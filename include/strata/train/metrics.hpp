@@ -2,6 +2,7 @@
 // metrics.csv and the step line: what a run says of each step.
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 
 namespace strata {
@@ -15,6 +16,9 @@ struct StepMetrics {
   double tokens_per_s = 0, sequences_per_s = 0;
   std::int64_t memory_bytes = 0;
   double eta = 0;  // [s]
+  // For TensorBoard only; metrics.csv has its columns.
+  bool perplexity = true;                                                           // of the validation loss; false: it means nothing
+  double exact_match = std::numeric_limits<double>::quiet_NaN(), f1 = exact_match;  // [percent] NaN: not scored after this step
 };
 
 /// "Step 120/1000  Loss 3.4121  norm 0.84  lr 4.98e-05  8123 tok/s  15.9 seq/s  2.31 GB  eta 12:05"

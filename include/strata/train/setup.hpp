@@ -4,7 +4,7 @@
 #include <string>
 
 #include "strata/device/config.hpp"
-#include "strata/models/causal_lm.hpp"
+#include "strata/models/model.hpp"
 #include "strata/parallel/config.hpp"
 #include "strata/train/config.hpp"
 #include "strata/train/step.hpp"
@@ -16,6 +16,7 @@ struct TrainShape {
   PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
+  std::uint64_t seed = 0;  // of what the model drops
   ActivationPolicy activations;
   ReductionSettings reduction;
   std::string strategy = "ddp";
@@ -30,14 +31,14 @@ struct TrainShape {
 class TrainSetup {
  public:
   /// Takes all memory of the run from `arena`, in a fixed order. `mesh` must outlive it.
-  TrainSetup(Arena& arena, const Mesh& mesh, const CausalLm& model, const TrainShape& shape);
+  TrainSetup(Arena& arena, const Mesh& mesh, const Model& model, const TrainShape& shape);
   TrainSetup(const TrainSetup&) = delete;
   TrainSetup& operator=(const TrainSetup&) = delete;
   const Mesh& mesh() const { return mesh_; }
   TrainState& state() { return state_; }
   GradientReduction& reduction() { return reduction_; }
   UnitTraffic& traffic() { return traffic_; }
-  CausalLm::Activations& activations() { return activations_; }
+  Activations& activations() { return activations_; }
   TrainStep& step() { return step_; }
   /// Weights as the model reads them: whole, or where units are gathered.
   const FlatBuffer& weights() const { return gather_ ? gather_->weights() : state_.weights().weight; }
@@ -48,7 +49,7 @@ class TrainSetup {
   TrainState state_;
   std::optional<ParameterGather> gather_;
   GradientReduction reduction_;
-  CausalLm::Activations activations_;
+  Activations activations_;
   UnitTraffic traffic_;
   TrainStep step_;
 };
@@ -73,7 +74,7 @@ struct TrainPlan {
 
 /// Runs the set-up and a step on the plan device, as rank 0 of comm.size() ranks, with the code that trains: nothing is allocated or sent.
 /// Local.
-TrainPlan plan_training(const Communicator& comm, const CausalLm& model, const TrainShape& shape, int threads);
+TrainPlan plan_training(const Communicator& comm, const Model& model, const TrainShape& shape, int threads);
 /// The memory table for the log and plan.txt.
 std::string memory_table(const TrainPlan& plan);
 

@@ -6,7 +6,7 @@
 
 #include "strata/comm/communicator.hpp"
 #include "strata/comm/stop_agreement.hpp"
-#include "strata/models/causal_lm.hpp"
+#include "strata/models/model.hpp"
 #include "strata/ops/adamw.hpp"
 #include "strata/optim/config.hpp"
 #include "strata/parallel/unit_traffic.hpp"
@@ -20,10 +20,11 @@ class LeafSource {
   virtual ~LeafSource() = default;
   /// Labels that count in leaf `leaf` of the step, from the data alone. Local.
   virtual std::int64_t counted(std::int64_t leaf) = 0;
-  /// Writes inputs, labels (and first_key) of leaf `leaf`. Leaves are asked for in rising order. Local.
-  virtual void fill(std::int64_t leaf, CausalLm::Activations& activations) = 0;
+  /// Writes inputs, labels (and first_key, or an encoder's types, lengths and samples) of leaf `leaf`. Leaves are asked for in rising
+  /// order. Local.
+  virtual void fill(std::int64_t leaf, Activations& activations) = 0;
   /// The same once more, in any order, for a leaf that fill() has given already. Local.
-  virtual void fill_again(std::int64_t leaf, CausalLm::Activations& activations) { fill(leaf, activations); }
+  virtual void fill_again(std::int64_t leaf, Activations& activations) { fill(leaf, activations); }
 };
 
 struct StepSettings {
@@ -34,9 +35,9 @@ struct StepSettings {
 };
 
 struct StepResult {
-  double loss = 0;           // mean over the step's counted tokens
+  double loss = 0;           // mean over the step's labels that count
   double grad_norm = 0;      // before clipping
-  std::int64_t counted = 0;  // [tokens] in the loss
+  std::int64_t counted = 0;  // labels in the loss: tokens, or ends of answers
   std::string not_finite;    // the first tensor that is not finite, for which the update was skipped; empty: it was made
   int stopped_by = 0;        // the signal for which the step was dropped before its update; 0: it was taken
 };
@@ -48,14 +49,14 @@ struct StepParts {
   const FlatBuffer& weights;  // as the model reads them
   GradientReduction& reduction;
   UnitTraffic& traffic;
-  CausalLm::Activations& activations;
+  Activations& activations;
   std::function<void()> before_update = {};  // called before parameters and moments change; may be empty
 };
 
 class TrainStep {
  public:
   /// Takes "workspace.norm", and a stage for state in host memory.
-  TrainStep(Arena& arena, const CausalLm& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings);
+  TrainStep(Arena& arena, const Model& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings);
   /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
   /// gradient that is not finite, naming the first tensor; with skip_non_finite it does not throw, and parameters and moments stay). With
   /// `stop`, a signal on any rank ends the step at the next leaf of each: all drop it, and nothing has changed. Collective over the world
@@ -70,7 +71,7 @@ class TrainStep {
   void update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step);
   void update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int unit) const;
 
-  const CausalLm& model_;
+  const Model& model_;
   const TrainState& state_;
   StepSettings settings_;
   StateStage stage_;
