@@ -276,13 +276,11 @@ TEST(Check, AReadOnlyDisk) {
 TEST(Check, TheArithmeticOfRanks) {
   const auto said = [](const std::string& options, const std::string& code) {
     const auto finding = check(options).first(code);
-    return finding.is_null() ? std::string("nothing")
-                             : finding.at("message").get<std::string>() + " -> " + finding.at("remedy").get<std::string>();
+    return finding.is_null() ? std::string("nothing") : finding.at("message").get<std::string>() + " -> " + finding.at("remedy").get<std::string>();
   };
-  EXPECT_EQ(
-      said("--check.ranks=8 --device.threads=1", "batch.idle"),
-      "a step has 6 micro-batches for 8 ranks, which are busy 75% of its computing: rank 0 idles all of a step, rank 4 idles all of a "
-      "step -> on 6 ranks nobody idles; or make more of batch.global / batch.micro / batch.block");
+  EXPECT_EQ(said("--check.ranks=8 --device.threads=1", "batch.idle"),
+            "a step has 6 micro-batches for 8 ranks, which are busy 75% of its computing: rank 0 idles all of a step, rank 4 idles all of a "
+            "step -> on 6 ranks nobody idles; or make more of batch.global / batch.micro / batch.block");
   EXPECT_EQ(said("--check.ranks=5", "batch.uneven"),
             "a step has 6 micro-batches for 5 ranks, which are busy 60% of its computing: ranks 0 to 3 idle 50% of a step -> on 3 or 6 "
             "ranks nobody idles");

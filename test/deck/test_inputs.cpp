@@ -32,7 +32,9 @@ TEST(Inputs, EveryDeckServesTheWholeChain) {
     EXPECT_TRUE(deck.warnings().empty());
     for (const auto* command : {"prepare", "train", "check", "evaluate"}) EXPECT_NO_THROW(validate(deck, command)) << command;
     const bool writes = deck.settings().prepare.format != "squad";  // who answers questions continues no prompts
-    if (writes) EXPECT_NO_THROW(validate(deck, "generate"));
+    if (writes) {
+      EXPECT_NO_THROW(validate(deck, "generate"));
+    }
   }
 }
 
