@@ -58,7 +58,7 @@ SaveJob::SaveJob(Communicator& comm, const fs::path& path, const std::vector<Che
 }
 
 void SaveJob::reserve_snapshot(SnapshotBuffer& buffer) {
-  snapshot_ = buffer.reserve(static_cast<std::size_t>(times_.bytes));
+  snapshot_ = buffer.reserve(times_.bytes);
 }
 
 void SaveJob::copy_to_snapshot() noexcept {
