@@ -78,6 +78,7 @@ class SaveJob {
 
   std::filesystem::path path_, temporary_;
   std::int64_t step_ = 0;
+  int in_flight_;  // transfers at once; the ranks of a host share its disk
   std::vector<Piece> pieces_;
   std::byte* snapshot_ = nullptr;
   std::vector<std::vector<unsigned char>> hashes_;  // of each piece
