@@ -15,7 +15,7 @@ namespace strata {
 struct AsyncCheckpointWriter::State {
   std::optional<SaveJob> job;
   SnapshotBuffer snapshot;
-  std::thread thread;
+  std::thread thread, toucher;
   std::atomic<bool> done{false};
   std::mutex mutex;
   std::condition_variable copied_changed;
@@ -23,6 +23,10 @@ struct AsyncCheckpointWriter::State {
   SaveTimes times;
   std::exception_ptr error;  // of the thread; read after it was joined
   bool first_rank = false;
+
+  void join_toucher() {
+    if (toucher.joinable()) toucher.join();
+  }
 
   void set_copied(bool value) {
     const std::lock_guard lock(mutex);
@@ -45,14 +49,24 @@ struct AsyncCheckpointWriter::State {
 AsyncCheckpointWriter::AsyncCheckpointWriter() : state_(std::make_unique<State>()) {}
 
 AsyncCheckpointWriter::~AsyncCheckpointWriter() {
+  state_->join_toucher();
   if (!active()) return;
   if (state_->thread.joinable()) state_->thread.join();
   if (state_->first_rank) state_->job->discard();
 }
 
+void AsyncCheckpointWriter::prepare(std::int64_t bytes) {
+  std::byte* const memory = state_->snapshot.reserve(bytes);
+  constexpr std::int64_t page = 4096;
+  state_->toucher = std::thread([memory, bytes] {
+    for (std::int64_t at = 0; at < bytes; at += page) memory[at] = std::byte{0};
+  });
+}
+
 void AsyncCheckpointWriter::begin(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors,
                                   const RunRecord& run, const LaunchRecord& launch, bool verify) {
   STRATA_ASSERT(!active(), "a save was begun before the last one was finished");
+  state_->join_toucher();
   state_->first_rank = comm.rank() == 0;
   state_->done = false;
   state_->error = nullptr;

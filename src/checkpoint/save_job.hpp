@@ -4,30 +4,34 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "strata/checkpoint/format.hpp"
 #include "strata/comm/communicator.hpp"
+#include "strata/device/arena.hpp"
 
 namespace strata {
 
-/// Memory a snapshot is taken in; it only grows, and is not cleared first (that would touch every page twice).
+/// Memory a snapshot is taken in; it only grows. An arena's large pages are touched for the first time ten times as fast as small ones.
 class SnapshotBuffer {
  public:
   /// At least `bytes` bytes; their content is not defined.
-  std::byte* reserve(std::size_t bytes) {
+  std::byte* reserve(std::int64_t bytes) {
     if (bytes > bytes_) {
       memory_.reset(), bytes_ = 0;  // the old one first: both together may not fit, and the new one may not either
-      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+      memory_.emplace(bytes + Arena::alignment);
+      at_ = static_cast<std::byte*>(memory_->take("snapshot", bytes));
       bytes_ = bytes;
     }
-    return memory_.get();
+    return at_;
   }
 
  private:
-  std::unique_ptr<std::byte[]> memory_;
-  std::size_t bytes_ = 0;
+  std::optional<Arena> memory_;
+  std::byte* at_ = nullptr;
+  std::int64_t bytes_ = 0;
 };
 
 class SaveJob {
@@ -74,6 +78,7 @@ class SaveJob {
 
   std::filesystem::path path_, temporary_;
   std::int64_t step_ = 0;
+  int in_flight_;  // transfers at once; the ranks of a host share its disk
   std::vector<Piece> pieces_;
   std::byte* snapshot_ = nullptr;
   std::vector<std::vector<unsigned char>> hashes_;  // of each piece

@@ -11,6 +11,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
       line.json = true;
     else if (a == "--verify")
       line.verify = true;
+    else if (a == "--compare")
+      line.overrides.push_back("--plan.compare=true");
     else if (a == "--help" || a == "-h")
       line.help = true;
     else if (a == "--version")
@@ -20,7 +22,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     else if (a.rfind("--", 0) == 0 && a.find('.') != std::string::npos)
       line.overrides.push_back(a);
     else if (a.rfind("-", 0) == 0 && a.size() > 1)
-      throw DeckError(text("unknown option ", a, ": expected --section.key=value, --json, --verify, --help or --version"));
+      throw DeckError(text("unknown option ", a, ": expected --section.key=value, --json, --verify, --compare, --help or --version"));
     else if (line.command.empty())
       line.command = a;
     else

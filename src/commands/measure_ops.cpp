@@ -20,6 +20,9 @@
 namespace strata {
 namespace {
 
+// What all operands that take turns have: more than third caches hold.
+constexpr std::int64_t turn_bytes = std::int64_t{256} << 20;
+
 using OpRun = std::function<void(Stream&)>;
 
 DType wide(DType type) {
@@ -218,7 +221,7 @@ std::vector<MeasuredOp> ops_of(const TrainPlan& plan) {
 }
 
 std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
-  std::int64_t most = Arena::alignment;
+  std::int64_t most = turn_bytes;
   for (const MeasuredOp& op : ops) most = std::max(most, planned(op).bytes);
   return most;
 }
@@ -242,7 +245,6 @@ void OpRates::refill(std::int64_t bytes) {
 
 double OpRates::rate(const MeasuredOp& op, double seconds) {
   const Planned work = planned(op);
-  constexpr std::int64_t turn_bytes = std::int64_t{64} << 20;  // what all operands that take turns have
   if (work.bytes > bytes_) return 0;
   const std::int64_t sets = std::clamp<std::int64_t>(std::min(bytes_, turn_bytes) / work.bytes, 1, 64);
   refill(sets * work.bytes);

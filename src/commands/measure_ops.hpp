@@ -23,9 +23,9 @@ class OpRates {
   /// Takes `bytes` of memory, which every op finds filled with numbers as they occur.
   OpRates(Stream& stream, std::int64_t bytes);
   /// What the op records (operations or bytes, counts_flops) per second: the mean of calls on operands that take turns, so that they come
-  /// from beyond the second cache as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
+  /// from beyond the caches as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
   double rate(const MeasuredOp& op, double seconds);
-  /// Memory that holds the operands of each.
+  /// Memory that holds the operands of each, and 256 MiB at least.
   static std::int64_t memory_for(const std::vector<MeasuredOp>& ops);
 
  private:

@@ -48,7 +48,7 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
         GradientScatter::Settings{settings.bucket, settings.windows, settings.block, settings.fast},
         [this](const GradientScatter::Arrival& arrival) { fold_arrival(arrival); },
         [this](std::int64_t round, int unit) {
-          if (round + 1 == round_count() && settings_.overlap) complete(unit);
+          if (round + 1 == round_count() && exchanges_early()) complete(unit);
         });
   if (groups && !fast())
     exchange_ = std::make_unique<ReplicaExchange>(
@@ -150,7 +150,7 @@ void GradientReduction::fold_leaf(int unit) {
     LeafCounter counter = at_round_.back();
     counter.push(leaf_buffer_, add);
   }
-  if (round_ + 1 == round_count() && settings_.overlap) complete(unit);
+  if (round_ + 1 == round_count() && exchanges_early()) complete(unit);
 }
 
 // All leaves of this rank's group are in the sum of the unit.

@@ -20,7 +20,9 @@ Checkpointing::Checkpointing(Communicator& comm, const TrainState& state, const 
     remove_unfinished(folder_);
     remove_unfinished(run.folder);
   });
-  if (config.asynchronous) writing_ = std::make_unique<AsyncCheckpointWriter>();
+  if (!config.asynchronous) return;
+  writing_ = std::make_unique<AsyncCheckpointWriter>();
+  guarded(comm, [&] { writing_->prepare(AsyncCheckpointWriter::snapshot_bytes(state.checkpoint_tensors())); });
 }
 
 Checkpointing::~Checkpointing() = default;
@@ -32,13 +34,15 @@ void Checkpointing::save(const RunRecord& record, const LaunchRecord& launch, bo
   const auto path = folder_ / checkpoint_file_name(config_.name, record.step, record.epoch, record.loss);
   saved_step_ = record.step;
   pending_path_ = path, pending_best_ = best;
+  const Stopwatch watch;
   if (writing_) {
     writing_->begin(comm_, path, tensors, record, launch, config_.verify);
+    waited_ = watch.seconds();
     return;
   }
-  const Stopwatch watch;
   const SaveTimes times = write_checkpoint(comm_, path, tensors, record, launch, config_.verify);
-  committed(watch.seconds(), times);
+  waited_ = watch.seconds();
+  committed(times);
 }
 
 void Checkpointing::save_if_new(const RunRecord& record, const LaunchRecord& launch) {
@@ -46,7 +50,10 @@ void Checkpointing::save_if_new(const RunRecord& record, const LaunchRecord& lau
 }
 
 void Checkpointing::settle() {
-  if (writing_) writing_->settle();
+  if (!writing_ || !writing_->active()) return;
+  const Stopwatch watch;
+  writing_->settle();
+  waited_ += watch.seconds();
 }
 
 void Checkpointing::poll() {
@@ -58,24 +65,25 @@ void Checkpointing::finish() {
   const Stopwatch watch;
   Phase::enter("the end of the save in the background");
   writing_->finish(comm_);
-  committed(watch.seconds(), writing_->times());
+  waited_ += watch.seconds();
+  committed(writing_->times());
 }
 
 // The file is whole under its name: now `latest` may point at it. What is said is the time of the rank that took longest.
-void Checkpointing::committed(double waited, const SaveTimes& own) {
+void Checkpointing::committed(const SaveTimes& own) {
   guarded(comm_, [&] {
     if (comm_.rank() == 0) update_catalogue(folder_, pending_path_.filename().string(), pending_best_, config_);
   });
   STRATA_FAULT("save.done", saved_step_);
   newest_ = pending_path_;
   const auto longest = [&](double seconds) { return static_cast<double>(comm_.all_max(std::llround(seconds * 1e6))) * 1e-6; };
-  const double write = longest(own.write), read_back = longest(own.read_back);
+  const double write = longest(own.write), read_back = longest(own.read_back), waited = longest(waited_);
   char line[160];
   std::snprintf(line, sizeof line, ": %.3f GB in %.3f s", static_cast<double>(checkpoint_bytes(state_.checkpoint_tensors())) * 1e-9, write);
   std::string rest = line;
   if (config_.verify) std::snprintf(line, sizeof line, ", read back in %.3f s", read_back), rest += line;
-  log_info(text("Checkpoint ", newest_.string(), " written", rest, pending_best_ ? ", best so far" : "",
-                waited > 0.1 ? text(" (waited ", duration_text(waited), ")") : ""));
+  if (writing_) std::snprintf(line, sizeof line, "; training waited %.3f s", waited), rest += line;
+  log_info(text("Checkpoint ", newest_.string(), " written", rest, pending_best_ ? ", best so far" : ""));
 }
 
 }  // namespace strata

@@ -58,7 +58,8 @@ TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const Model& model, const
                   : std::nullopt),
       reduction_(arena, model.parameters(), shape.compute == DType::f64 ? DType::f64 : DType::f32, mesh, shape.reduction),
       activations_(model.take_activations(arena, shape.pass, shape.compute, PassKind::train, shape.document_mask, shape.activations)),
-      traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute), shape.reduction.overlap),
+      traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute),
+               shape.reduction.overlap && mesh.hides(mesh.optimizer())),
       step_(arena, model, state_, mesh, shape.step) {
   activations_.encoder.seed = shape.seed;
 }

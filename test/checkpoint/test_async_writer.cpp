@@ -35,6 +35,7 @@ class AsyncWriter : public ::testing::Test {
 
 TEST_F(AsyncWriter, WritesWhatTheTensorsHeldUntilTheySettled) {
   AsyncCheckpointWriter writer;
+  writer.prepare(AsyncCheckpointWriter::snapshot_bytes(Sample(comm_->rank(), comm_->size(), false, 0u).tensors()));
   EXPECT_FALSE(writer.active());
   for (const unsigned salt : {0u, 1u}) {  // the second save reuses the snapshot's memory
     Sample sample(comm_->rank(), comm_->size(), false, salt);

@@ -113,6 +113,7 @@ TEST(Compare, FastestFirstAndTheSameEveryTime) {
     other_bits = other_bits || runs[i].at("micro") != "2";
   }
   EXPECT_TRUE(other_bits);
+  EXPECT_EQ(first, plan_json("--compare --plan.ranks=4 --plan.ranks_per_host=2 --plan.machine=machine.in"));  // the short form
   const CommandResult table = plan(options);
   EXPECT_EQ(table.status, 0);
   EXPECT_THAT(table.out, HasSubstr("[parallel]\nstrategy"));

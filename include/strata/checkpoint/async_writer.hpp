@@ -19,6 +19,9 @@ class AsyncCheckpointWriter {
   AsyncCheckpointWriter(const AsyncCheckpointWriter&) = delete;
   AsyncCheckpointWriter& operator=(const AsyncCheckpointWriter&) = delete;
 
+  /// Takes the memory for snapshots of `bytes` bytes and has a thread touch it, so that the first save does not have to. Throws
+  /// CapacityError. Local.
+  void prepare(std::int64_t bytes);
   /// Creates the file and starts copying this rank's pieces, then writing. The tensors may be read, but not changed before settle().
   /// Calls HDF5 on rank 0. The snapshot's memory is kept for the next save. Throws as write_checkpoint() does. Collective over `comm`.
   void begin(Communicator& comm, const std::filesystem::path& path, const std::vector<CheckpointTensor>& tensors, const RunRecord& run,

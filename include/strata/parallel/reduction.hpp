@@ -56,6 +56,8 @@ class GradientReduction {
   bool fast() const { return settings_.fast; }
   /// Whether every group gets all of its sum back, rather than its part of the optimizer's.
   bool returns() const { return !mesh_.strategy().shards_optimizer || mesh_.strategy().scatters_gradients; }
+  /// Whether units are exchanged between groups as soon as their sum is complete, rather than all at the step's end.
+  bool exchanges_early() const { return settings_.overlap && mesh_.hides(mesh_.replicas()); }
   void take_buffers(Arena& arena, DType type);
   LeafRound leaf_round(std::int64_t round) const;
   void count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const;

@@ -42,6 +42,9 @@ class Mesh {
   Communicator& optimizer() const;
   /// Those who reduce with one another (shards() where there is one group, otherwise replicas()) by host; null: all alike.
   const HostGrid* hosts() const { return hosts_.get(); }
+  /// Whether what `group` exchanges once a step is worth hiding behind computation: between ranks of one host, messages are copies that the
+  /// cores make which compute.
+  bool hides(const Communicator& group) const { return hosts_ || group.local_size() < group.size(); }
 
  private:
   Strategy strategy_;

@@ -29,7 +29,7 @@ class Checkpointing {
   const std::filesystem::path& newest() const { return newest_; }
 
  private:
-  void committed(double waited, const SaveTimes& own);
+  void committed(const SaveTimes& own);
   Communicator& comm_;
   const TrainState& state_;
   CheckpointConfig config_;
@@ -37,6 +37,7 @@ class Checkpointing {
   std::unique_ptr<AsyncCheckpointWriter> writing_;
   bool pending_best_ = false;
   std::int64_t saved_step_ = -1;
+  double waited_ = 0;  // [s] that training has waited for the save under way
 };
 
 }  // namespace strata
