@@ -116,9 +116,9 @@ void SaveJob::each_in_flight(const std::vector<Transfer>& transfers,
   });
 }
 
-// Several transfers are under way at once on a host, so that hashing hides behind the disk. (Where ranks share it, one each: two ranks with two
-// or four at once took 3.0 - 3.9 s for 3.4 GB, with one each 2.0 - 2.3 s, as long as one rank with four.) Past the page cache the disk gets them as they are, twice
-// as fast here as when the kernel writes pages back.
+// Several transfers are under way at once on a host, so that hashing hides behind the disk. (Where ranks share it, one each: two ranks with
+// two or four at once took 3.0 - 3.9 s for 3.4 GB, with one each 2.0 - 2.3 s, as long as one rank with four.) Past the page cache the disk
+// gets them as they are, twice as fast here as when the kernel writes pages back.
 void SaveJob::write_pieces(const std::vector<Transfer>& transfers) {
   const DirectFile file(temporary_, FileHandle::Mode::write_existing);
   each_in_flight(transfers, [&](const Transfer& transfer, const Span& to, std::byte* data) {

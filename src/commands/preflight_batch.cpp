@@ -40,18 +40,19 @@ void check_shares(Preflight& p, const Dealing& dealing) {
   if (shares.even()) return;
   const auto idle = std::count(shares.of_rank.begin(), shares.of_rank.end(), 0);
   const auto busy = static_cast<std::int64_t>(100 * shares.busy());
-  const std::string step = text("a step has ", dealing.leaves, dealing.leaves == 1 ? " micro-batch" : " micro-batches",
-                                dealing.block > 1 && !(dealing.scatters && dealing.group == 0) ? text(" in blocks of ", dealing.block) : "");
+  const std::string step =
+      text("a step has ", dealing.leaves, dealing.leaves == 1 ? " micro-batch" : " micro-batches",
+           dealing.block > 1 && !(dealing.scatters && dealing.group == 0) ? text(" in blocks of ", dealing.block) : "");
   const EvenRanks even = even_ranks(dealing, ranks);
-  const std::string counts = text(even.below > 0 ? text(even.below) : "", even.below > 0 && even.above > 0 ? " or " : "",
-                                  even.above > 0 ? text(even.above) : "");
+  const std::string counts =
+      text(even.below > 0 ? text(even.below) : "", even.below > 0 && even.above > 0 ? " or " : "", even.above > 0 ? text(even.above) : "");
   const char* key = p.s.batch.global > 0 ? "batch.global" : "batch.accumulation";
   const Severity severity = idle > 0 || busy < 90 ? Severity::warning : Severity::note;
-  p.findings.add({severity, ExitCode::done, idle > 0 ? "batch.idle" : "batch.uneven", key, p.session.deck.where(key),
-                  text(step, " for ", ranks, " ranks, which are busy ", busy, "% of its computing: ", idle_text(shares)),
-                  text(counts.empty() ? "" : text("on ", counts, counts == "1" ? " rank" : " ranks", " nobody idles"),
-                       counts.empty() || idle == 0 ? "" : "; or ",
-                       idle > 0 ? "make more of batch.global / batch.micro / batch.block" : "")});
+  p.findings.add(
+      {severity, ExitCode::done, idle > 0 ? "batch.idle" : "batch.uneven", key, p.session.deck.where(key),
+       text(step, " for ", ranks, " ranks, which are busy ", busy, "% of its computing: ", idle_text(shares)),
+       text(counts.empty() ? "" : text("on ", counts, counts == "1" ? " rank" : " ranks", " nobody idles"),
+            counts.empty() || idle == 0 ? "" : "; or ", idle > 0 ? "make more of batch.global / batch.micro / batch.block" : "")});
 }
 
 void check_reduction(Preflight& p, std::int64_t blocks) {
@@ -63,6 +64,14 @@ void check_reduction(Preflight& p, std::int64_t blocks) {
     p.findings.note("batch.ranks", "",
                     text(ranks, " ranks are no power of two: they exchange ", pieces, " partial gradients of ", bytes_text(gradient),
                          " per step where a power of two exchanges one per rank; the result is the same"));
+}
+
+void check_node(Preflight& p) {
+  const std::int64_t node = p.s.parallel.node, ranks = p.launch.size();
+  if (node > 1 && ranks % node != 0)
+    p.findings.warning("batch.node", "parallel.node",
+                       text(ranks, " ranks do not divide into hosts of ", node, ": every gradient leaves alone, for the same result"),
+                       "name a divisor of the number of ranks, or leave parallel.node = 0");
 }
 
 void check_threads(Preflight& p) {
@@ -86,6 +95,7 @@ void check_threads(Preflight& p) {
 void check_batch(Preflight& p) {
   if (p.launch.rank() != 0) return;
   check_threads(p);
+  check_node(p);
   if (!p.steps || p.s.batch.micro < 1 || p.s.batch.block < 1) return;
   const std::int64_t leaves = p.steps->leaves(p.steps->sequences_at(0)), blocks = (leaves + p.s.batch.block - 1) / p.s.batch.block;
   const Dealing dealing = dealing_of(p, leaves);

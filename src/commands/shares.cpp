@@ -50,8 +50,9 @@ std::string idle_text(const Shares& shares) {
     while (last + 1 < ranks && shares.of_rank[static_cast<std::size_t>(last + 1)] == leaves) ++last;
     if (leaves < shares.most && ++stretches > most_stretches) return words + ", and others";
     if (leaves < shares.most)
-      words += text(words.empty() ? "" : ", ", first == last ? text("rank ", first, " idles ") : text("ranks ", first, " to ", last, " idle "),
-                    part_text(1 - static_cast<double>(leaves) / static_cast<double>(shares.most)));
+      words +=
+          text(words.empty() ? "" : ", ", first == last ? text("rank ", first, " idles ") : text("ranks ", first, " to ", last, " idle "),
+               part_text(1 - static_cast<double>(leaves) / static_cast<double>(shares.most)));
     first = last + 1;
   }
   return words;

@@ -77,7 +77,10 @@ void GradientScatter::close(int unit) {
 void GradientScatter::add_by_library(int unit, View window) {
   if (group_.rank() >= round_.present) fill(*stream_, window, 0.0);
   library_->begin(
-      unit, window, [this, unit, round = round_](View shard) { fold_({round.number, unit, 0, {shard}}); },
+      unit, window,
+      [this, unit, round = round_](View shard) {
+        fold_({round.number, unit, 0, {shard}});
+      },
       [this, unit, round = round_] { retire(unit, round); });
 }
 

@@ -91,8 +91,8 @@ ReplicaExchange::ReplicaExchange(Arena& arena, DType type, Communicator& replica
   std::int64_t longest = 1;
   for (int u = 0; u < static_cast<int>(here.set().units().size()); ++u)
     for (int part = 0; part < (settings.returns ? here.parts() : owned.parts()); ++part)
-      longest = std::max(longest, settings.returns ? here.elements(u, part).count() / replicas.size() + 2 * alignment
-                                                   : owned.elements(u, part).count());
+      longest = std::max(
+          longest, settings.returns ? here.elements(u, part).count() / replicas.size() + 2 * alignment : owned.elements(u, part).count());
   const auto exchange_of = [&](Communicator& ranks, std::int64_t pieces) {
     return std::make_unique<PieceExchange>(arena, "workspace.exchange", type, ranks, Channel::sums, pieces,
                                            shared_bucket(settings.bucket, pieces, longest));

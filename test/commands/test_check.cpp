@@ -273,26 +273,6 @@ TEST(Check, AReadOnlyDisk) {
   expect_error(report, "folder.unwritable", 3, "Read-only file system");
 }
 
-TEST(Check, TheArithmeticOfRanks) {
-  const auto said = [](const std::string& options, const std::string& code) {
-    const auto finding = check(options).first(code);
-    return finding.is_null() ? std::string("nothing") : finding.at("message").get<std::string>() + " -> " + finding.at("remedy").get<std::string>();
-  };
-  EXPECT_EQ(said("--check.ranks=8 --device.threads=1", "batch.idle"),
-            "a step has 6 micro-batches for 8 ranks, which are busy 75% of its computing: rank 0 idles all of a step, rank 4 idles all of a "
-            "step -> on 6 ranks nobody idles; or make more of batch.global / batch.micro / batch.block");
-  EXPECT_EQ(said("--check.ranks=5", "batch.uneven"),
-            "a step has 6 micro-batches for 5 ranks, which are busy 60% of its computing: ranks 0 to 3 idle 50% of a step -> on 3 or 6 "
-            "ranks nobody idles");
-  EXPECT_TRUE(check("--check.ranks=2").first("batch.ranks").is_null());
-  // Where every micro-batch's gradient is scattered, ranks take micro-batches, not blocks.
-  const std::string blocks = "--check.ranks=6 --batch.block=2 --parallel.strategy=";
-  EXPECT_THAT(said(blocks + "ddp", "batch.idle"), HasSubstr("6 micro-batches in blocks of 2 for 6 ranks, which are busy 50%"));
-  EXPECT_TRUE(check(blocks + "fsdp").first("batch.idle").is_null());
-  EXPECT_EQ(check("--check.ranks=3 --batch.global=28").first("batch.ranks").at("severity"), "note");
-  expect_error(check("--check.ranks=4 --batch.accumulation=2"), "deck.contradiction", 2, "on 4 ranks make 16");
-}
-
 TEST(Check, TheCheckpointItWouldGoOnFrom) {
   const RunFolder& folder = RunFolder::get();
   ASSERT_EQ(folder.strata(1, "train", "--run.folder=going --train.max_steps=5 --checkpoint.every=2").status, 0);

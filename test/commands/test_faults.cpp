@@ -60,6 +60,17 @@ TEST(Signal, EndsAStepInWhichRanksNeedOneAnother) {
   expect_same_end("signal-fsdp", 3, "signal-none-2", many_leaves, 3);
 }
 
+// One rank drops the step while others may be exchanging theirs.
+TEST(Signal, EndsAStepWhoseSumsAreUnderWayBetweenHosts) {
+  if (!fault_injection) GTEST_SKIP() << "this build has no fault injection";
+  run_undisturbed("signal-none-3", many_leaves);
+  const std::string one = "$(echo " + ranks_of("signal-hosts") + " | tr ' ' '\\n' | tail -n 1)";
+  const Interrupted i = interrupt("signal-hosts", 4, one, "ddp --parallel.node=2");
+
+  EXPECT_EQ(i.result.status, 75) << i.result.err;
+  expect_same_end("signal-hosts", 3, "signal-none-3", many_leaves, 3);
+}
+
 TEST(Signal, ToOneRankOnlyIsHeardByTheOthersAtTheirNextMicroBatch) {
   if (!fault_injection) GTEST_SKIP() << "this build has no fault injection";
   const Interrupted i = interrupt("signal-one-rank", 2, "$(echo " + ranks_of("signal-one-rank") + " | tr ' ' '\\n' | tail -n 1)");

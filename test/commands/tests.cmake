@@ -1,6 +1,6 @@
 add_library(strata_test_commands STATIC ${CMAKE_CURRENT_SOURCE_DIR}/commands/run_fixture.cpp ${CMAKE_CURRENT_SOURCE_DIR}/commands/disturb.cpp)
 target_link_libraries(strata_test_commands PUBLIC strata_test_main)
-foreach(file train squad_train strategies recompute faults failures other_commands check tools bad_files plan)
+foreach(file train squad_train strategies recompute faults failures other_commands check check_ranks tools bad_files plan)
   strata_add_test(FILE commands/test_${file}.cpp LABELS train restart TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
   add_dependencies(test_commands_${file} strata)
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)

@@ -106,7 +106,8 @@ void expect_canonical(const Row& row, std::int64_t leaves, std::int64_t block, s
         const float expected = tree(set.units()[static_cast<std::size_t>(u)].offset + e, leaves, block, 0, blocks),
                     found = sum.unit(u).as<float>()[e - here.first];
         ASSERT_EQ(0, std::memcmp(&expected, &found, sizeof found))
-            << row.strategy << " in groups of " << row.group << ", hosts of " << row.node << ", leaves " << leaves << " block " << block << " unit " << u << " element " << e;
+            << row.strategy << " in groups of " << row.group << ", hosts of " << row.node << ", leaves " << leaves << " block " << block
+            << " unit " << u << " element " << e;
       }
     }
   }
@@ -128,8 +129,7 @@ TEST(Reduction, EqualsTheExpressionForAnyLeavesRanksAndStrategy) {
 
 TEST(Reduction, EqualsTheExpressionForBlocksOfSeveralLeaves) {
   for (const Row& row : rows())
-    for (std::int64_t leaves : {4, 6, 7, 12})
-      expect_canonical(row, leaves, 2), expect_canonical(row, leaves, 3);
+    for (std::int64_t leaves : {4, 6, 7, 12}) expect_canonical(row, leaves, 2), expect_canonical(row, leaves, 3);
 }
 
 TEST(Reduction, EqualsTheExpressionInSmallMessages) {
@@ -203,7 +203,8 @@ TEST(Reduction, AStepThatIsDroppedLeavesNothingBehind) {
     reduction.drop();
     // One group has computed all of its leaves, and exchanges them, the others have not begun.
     reduction.begin(ready.stream, 16);
-    for (std::int64_t round = 0; ready.mesh.replicas().rank() == 0 && round < reduction.round_count(); ++round) give_leaf(reduction, set, round);
+    for (std::int64_t round = 0; ready.mesh.replicas().rank() == 0 && round < reduction.round_count(); ++round)
+      give_leaf(reduction, set, round);
     reduction.drop();
     reduction.begin(ready.stream, 3);
     for (std::int64_t round = 0; round < reduction.round_count(); ++round) give_leaf(reduction, set, round);

@@ -28,7 +28,7 @@ class GradientScatter {
   struct Arrival {
     std::int64_t round;
     int unit;
-    std::int64_t first;               // [elements] in the own shard
+    std::int64_t first;        // [elements] in the own shard
     std::vector<View> slices;  // one per slice of slices_of(present)
   };
   struct Settings {
@@ -78,7 +78,7 @@ class GradientScatter {
   Done done_;
   UnitSlots windows_;
   FlatBuffer leaf_;
-  std::vector<int> under_way_;                // by unit
+  std::vector<int> under_way_;                      // by unit
   std::unique_ptr<LibraryScatter> library_;         // among all by the library, or
   std::unique_ptr<PieceExchange> direct_;           // among all, or
   std::unique_ptr<PieceExchange> inside_, across_;  // among the ranks of a host, then between hosts

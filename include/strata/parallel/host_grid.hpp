@@ -9,8 +9,8 @@ namespace strata {
 /// Rank h * per_host() + l of the group is rank l of host h.
 class HostGrid {
  public:
-  /// `per_host`: so many consecutive ranks count as a host; 0: those that are on one. Null unless there are several hosts with several ranks
-  /// each, equally many, numbered host by host. Collective over `group`.
+  /// `per_host`: so many consecutive ranks count as a host; 0: those that are on one. Null unless there are several hosts with several
+  /// ranks each, equally many, numbered host by host. Collective over `group`.
   static std::unique_ptr<HostGrid> of(Communicator& group, int per_host = 0);
   int hosts() const { return across_->size(); }
   int per_host() const { return inside_->size(); }

@@ -18,8 +18,8 @@ class LibraryScatter {
  public:
   /// Takes "workspace.scatter": two shards. `group` must outlive it.
   LibraryScatter(Arena& arena, const Partition& partition, DType type, Communicator& group);
-  /// Begins the sum of every rank's `values` of a unit; `fold` gets the own shard of it, then `done` is called. Local; every rank begins the
-  /// same units in the same order.
+  /// Begins the sum of every rank's `values` of a unit; `fold` gets the own shard of it, then `done` is called. Local; every rank begins
+  /// the same units in the same order.
   void begin(int unit, View values, std::function<void(View)> fold, std::function<void()> done);
   /// Makes one move; false: none can be made now. Local.
   bool advance();

@@ -1,5 +1,6 @@
 #pragma once
-// Piece exchange: pieces of a stretch of values, from several ranks, come to the stretch's owner, who folds them, while others are under way.
+// Piece exchange: pieces of a stretch of values, from several ranks, come to the stretch's owner, who folds them, while others are under
+// way.
 #include <deque>
 #include <functional>
 #include <memory>
@@ -18,11 +19,11 @@ class PieceExchange {
  public:
   /// Every rank brings so many pieces of the whole, [elements] each; every element has one owner, who gets it of every piece.
   struct Task {
-    std::function<std::vector<Range>(int owner)> owned;        // stretches of the whole that a rank folds
-    std::vector<int> pieces;                                   // that each rank brings
-    std::vector<View> own;                                     // this rank's; to be left alone until done()
+    std::function<std::vector<Range>(int owner)> owned;         // stretches of the whole that a rank folds
+    std::vector<int> pieces;                                    // that each rank brings
+    std::vector<View> own;                                      // this rank's; to be left alone until done()
     std::function<void(Range, const std::vector<View>&)> fold;  // what all pieces hold there, by rank, then piece; may be overwritten
-    std::function<void()> done;                                // all has come, been folded, and left
+    std::function<void()> done;                                 // all has come, been folded, and left
   };
 
   /// Takes `name` from the arena: room for two times `bucket` elements of `most_pieces` pieces of others. `group` must outlive it.
@@ -30,7 +31,8 @@ class PieceExchange {
                 std::int64_t bucket);
   /// Local; every rank of the group begins the same tasks in the same order.
   void begin(Task task);
-  /// Makes one move: begins to receive a part, folds the oldest if it has come, or ends the oldest task. False: none can be made now. Local.
+  /// Makes one move: begins to receive a part, folds the oldest if it has come, or ends the oldest task. False: none can be made now.
+  /// Local.
   bool advance();
   bool idle() const { return under_way_.empty(); }
 

@@ -68,7 +68,7 @@ class ReplicaExchange {
   std::vector<LeafCounter::Entry> entries_;
   std::int64_t blocks_ = 0;
   std::size_t result_ = 0;
-  bool hosts_first_ = false;                // in this step
+  bool hosts_first_ = false;                 // in this step
   Nodes by_rank_, on_host_, between_hosts_;  // that each rank brings, in this step
 };
 
