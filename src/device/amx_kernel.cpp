@@ -76,34 +76,49 @@ void pack(const PanelOperand& a, Index outers, Index depth, void* panel) {
   }
 }
 
-// The intrinsics do not name the memory they read and write: this is called through a pointer, which orders it.
-void multiply(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate) {
+// The intrinsics do not name the memory they read and write: this is called through a pointer, which orders it. A panel of at most 16 rows
+// leaves the lower two tiles out.
+void multiply(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate, Index rows) {
   constexpr Index row_bytes = sums_stride * static_cast<Index>(sizeof(float));
   const auto *left = static_cast<const std::uint16_t*>(left_panel), *right = static_cast<const std::uint16_t*>(right_panel);
   float *corner = sums, *below = sums + 16 * sums_stride;
+  const bool both = rows > 16;
   if (accumulate) {
     _tile_loadd(0, corner, row_bytes);
     _tile_loadd(1, corner + 16, row_bytes);
-    _tile_loadd(2, below, row_bytes);
-    _tile_loadd(3, below + 16, row_bytes);
+    if (both) {
+      _tile_loadd(2, below, row_bytes);
+      _tile_loadd(3, below + 16, row_bytes);
+    }
   } else {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   }
-  for (Index d = 0; d < depth; d += unit, left += 2 * tile_elements, right += 2 * tile_elements) {
-    _tile_loadd(4, left, 64);
-    _tile_loadd(6, right, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, right + tile_elements, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, left + tile_elements, 64);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+  if (both) {
+    for (Index d = 0; d < depth; d += unit, left += 2 * tile_elements, right += 2 * tile_elements) {
+      _tile_loadd(4, left, 64);
+      _tile_loadd(6, right, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, right + tile_elements, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, left + tile_elements, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  } else {
+    for (Index d = 0; d < depth; d += unit, left += 2 * tile_elements, right += 2 * tile_elements) {
+      _tile_loadd(4, left, 64);
+      _tile_loadd(6, right, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, right + tile_elements, 64);
+      _tile_dpbf16ps(1, 4, 7);
+    }
   }
   _tile_stored(0, corner, row_bytes);
   _tile_stored(1, corner + 16, row_bytes);
+  if (!both) return;
   _tile_stored(2, below, row_bytes);
   _tile_stored(3, below + 16, row_bytes);
 }

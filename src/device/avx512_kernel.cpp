@@ -84,8 +84,8 @@ struct Bf16 {
   static Index units(Index depth) { return (depth + 1) / 2; }
 };
 
-template <class Step>
-void multiply(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate) {
+template <class Step, Index rows>
+void multiply_rows(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate) {
   const auto *left = static_cast<const std::uint32_t*>(left_panel), *right = static_cast<const std::uint32_t*>(right_panel);
   __m512 low[rows], high[rows];
 #pragma GCC unroll 14
@@ -106,6 +106,19 @@ void multiply(const void* left_panel, const void* right_panel, Index depth, floa
     _mm512_storeu_ps(sums + i * sums_stride, low[i]);
     _mm512_storeu_ps(sums + i * sums_stride + 16, high[i]);
   }
+}
+
+/// A panel at the edge of a matrix takes the time of its rows.
+template <class Step>
+void multiply(const void* left, const void* right, Index depth, float* sums, bool accumulate, Index wanted) {
+  if (wanted > 10)
+    multiply_rows<Step, rows>(left, right, depth, sums, accumulate);
+  else if (wanted > 6)
+    multiply_rows<Step, 10>(left, right, depth, sums, accumulate);
+  else if (wanted > 2)
+    multiply_rows<Step, 6>(left, right, depth, sums, accumulate);
+  else
+    multiply_rows<Step, 2>(left, right, depth, sums, accumulate);
 }
 
 void begin() {}
@@ -174,6 +187,21 @@ void avx512_store(const float* sums, Index row_count, Index columns, float* c, I
   }
 }
 
+void avx512_scale(const float* sums, Index row_count, Index columns, float factor, bool add, float* c, Index ldc) {
+  const __mmask16 low = first_of_16(columns), high = first_of_16(columns - 16);
+  const __m512 f = _mm512_set1_ps(factor);
+  for (Index i = 0; i < row_count; ++i, sums += sums_stride, c += ldc) {
+    const __m512 first = _mm512_loadu_ps(sums), second = _mm512_loadu_ps(sums + 16);
+    if (add) {
+      _mm512_mask_storeu_ps(c, low, _mm512_fmadd_ps(f, first, _mm512_maskz_loadu_ps(low, c)));
+      _mm512_mask_storeu_ps(c + 16, high, _mm512_fmadd_ps(f, second, _mm512_maskz_loadu_ps(high, c + 16)));
+    } else {
+      _mm512_mask_storeu_ps(c, low, _mm512_mul_ps(f, first));
+      _mm512_mask_storeu_ps(c + 16, high, _mm512_mul_ps(f, second));
+    }
+  }
+}
+
 void avx512_store_rounded(const float* sums, Index row_count, Index columns, const std::uint16_t* old, Index ld_old, std::uint16_t* c,
                           Index ldc) {
   const __mmask32 wanted = first_of_32(columns);
@@ -201,6 +229,7 @@ const PanelKernel* avx512_bf16_kernel() {
   return nullptr;
 }
 void avx512_store(const float*, std::int64_t, std::int64_t, float*, std::int64_t, bool) {}
+void avx512_scale(const float*, std::int64_t, std::int64_t, float, bool, float*, std::int64_t) {}
 void avx512_store_rounded(const float*, std::int64_t, std::int64_t, const std::uint16_t*, std::int64_t, std::uint16_t*, std::int64_t) {}
 }  // namespace strata
 

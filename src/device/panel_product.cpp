@@ -111,10 +111,11 @@ class PanelProduct {
         return p_.k > deepest ? kept(shared, j, (mine.first - block.first) / streamed_.width + i)
                               : reinterpret_cast<float*>(scratch) + i * block_sums;
       };
+      const auto rows = [&](Index i) { return (streams_a_ ? streamed_.panel(mine, i) : shared_.panel(shared, j)).size(); };
       for (Index d = 0; d < depth.size(); d += stretch)
         for (Index i = 0; i < count; ++i)
           multiply(packed + i * panel_bytes + streamed_.offset(d), packed_shared(j, depth) + shared_.offset(d),
-                   std::min(stretch, depth.size() - d), sums(i), depth.first + d > 0);
+                   std::min(stretch, depth.size() - d), sums(i), depth.first + d > 0, rows(i));
       if (depth.last < p_.k) continue;
       for (Index i = 0; i < count; ++i) finish(sums(i), shared_.panel(shared, j), streamed_.panel(mine, i));
     }
@@ -127,8 +128,8 @@ class PanelProduct {
     return all + (streamed_panel * shared_.panels(shared.size()) + shared_panel) * block_sums;
   }
 
-  void multiply(const void* streamed, const void* shared, Index depth, float* sums, bool accumulate) const {
-    kernel_.multiply(streams_a_ ? streamed : shared, streams_a_ ? shared : streamed, depth, sums, accumulate);
+  void multiply(const void* streamed, const void* shared, Index depth, float* sums, bool accumulate, Index rows) const {
+    kernel_.multiply(streams_a_ ? streamed : shared, streams_a_ ? shared : streamed, depth, sums, accumulate, rows);
   }
 
   void finish(const float* sums, Range shared, Range streamed) const {
@@ -185,11 +186,9 @@ void panel_tile(const PanelKernel& kernel, Index m, Index n, Index k, float alph
   kernel.begin();
   for (Index j = 0; j < right.panels(n); ++j)
     for (Index i = 0; i < left.panels(m); ++i) {
-      kernel.multiply(left_packed + i * left.panel_bytes(k), right_packed + j * right.panel_bytes(k), k, sums, false);
       const Range r = left.panel(rows, i), s = right.panel(columns, j);
-      for (Index row = 0; row < r.size(); ++row)
-        for (Index column = 0; column < s.size(); ++column)
-          c[(r.first + row) * ldc + s.first + column] = alpha * sums[row * sums_stride + column];
+      kernel.multiply(left_packed + i * left.panel_bytes(k), right_packed + j * right.panel_bytes(k), k, sums, false, r.size());
+      avx512_scale(sums, r.size(), s.size(), alpha, false, c + r.first * ldc + s.first, ldc);
     }
   kernel.end();
 }

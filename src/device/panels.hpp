@@ -29,8 +29,8 @@ struct PanelKernel {
   void (*pack_left)(const PanelOperand& operand, std::int64_t outers, std::int64_t depth, void* panel);
   void (*pack_right)(const PanelOperand& operand, std::int64_t outers, std::int64_t depth, void* panel);
   /// sums[i * sums_stride + j] (=|+=) left_i . right_j over `depth`, in f32. Each element is one sum in the order of depth, so that cutting
-  /// the depth at multiples of depth_unit and accumulating changes nothing.
-  void (*multiply)(const void* left, const void* right, std::int64_t depth, float* sums, bool accumulate);
+  /// the depth at multiples of depth_unit and accumulating changes nothing. Rows beyond the first `rows` of the panel may be left out.
+  void (*multiply)(const void* left, const void* right, std::int64_t depth, float* sums, bool accumulate, std::int64_t rows);
   /// Before the first and after the last multiply of a stretch of work on a thread.
   void (*begin)();
   void (*end)();
@@ -45,6 +45,8 @@ const PanelKernel* avx512_f32_kernel();   // AVX-512
 /// C = sums for `rows` x `columns` of a block, past the caches where `streamed` (outputs far larger than they are; visible to other threads
 /// after end()). For processors with any of these kernels.
 void avx512_store(const float* sums, std::int64_t rows, std::int64_t columns, float* c, std::int64_t ldc, bool streamed);
+/// C (=|+=) factor * sums for `rows` x `columns` of a block, one rounding (a fused multiply-add where it adds).
+void avx512_scale(const float* sums, std::int64_t rows, std::int64_t columns, float factor, bool add, float* c, std::int64_t ldc);
 /// C = bf16(sums + old), rounded as BFloat16 is; no old where null.
 void avx512_store_rounded(const float* sums, std::int64_t rows, std::int64_t columns, const std::uint16_t* old, std::int64_t ld_old,
                           std::uint16_t* c, std::int64_t ldc);
