@@ -79,43 +79,97 @@ void compute_dots(Stream& stream, const Pass<T>& a) {
   });
 }
 
-/// A pair of blocks for one key/value head, with its scratch.
+/// A worker's scratch while it works on one key/value head: packed blocks of keys and values, of queries and dout, and what a pair needs.
 template <class T>
-struct Pair {
+struct Work {
   using Sum = SumOf<T>;
-  Index b, kv, key, keys, query, rows;
+  static constexpr DType type = dtype_of<T>::value;
+  using Side = BlockOperand::Side;
+  Index hd, S, group;
   Scratch scratch;
-  Sum *scores, *dscores;  // [rows, keys] each with stride block_rows: S then P; dP then dS
-  T *p, *ds;              // P and dS as operands: the same memory where T is Sum
-  Sum* product;           // [block_rows, hd]
+  Sum *scores, *dscores;                // [rows, keys] each with stride block_rows: S then P; dP then dS
+  T *p, *ds;                            // P and dS as operands: the same memory where T is Sum
+  Range *keys_of_rows, *rows_of_keys;   // what of a block each row sees, and the rows that may see each key
+  unsigned char* packed_scores;         // P or dS as the left operand
+  Slots keys, queries;
 
-  Pair(Stream& stream, int worker, const Pass<T>& a, Index batch, Index kv_head, Index key_block, Index query_block)
-      : b(batch),
-        kv(kv_head),
-        key(key_block * block_rows),
-        keys(std::min(block_rows, a.S - key)),
-        query(query_block * block_rows),
-        rows(std::min(block_rows, a.S - query)),
-        scratch(stream, worker) {
-    scores = scratch.take<Sum>(block_rows * block_rows), dscores = scratch.take<Sum>(block_rows * block_rows);
-    product = scratch.take<Sum>(block_rows * a.hd);
-    if constexpr (std::is_same_v<T, Sum>)
-      p = scores, ds = dscores;
-    else
-      p = scratch.take<T>(block_rows * block_rows), ds = scratch.take<T>(block_rows * block_rows);
+  Work(Stream& stream, int worker, const Pass<T>& a)
+      : hd(a.hd),
+        S(a.S),
+        group(a.nh / a.nkv),
+        scratch(stream, worker),
+        scores(scratch.take<Sum>(block_rows * block_rows)),
+        dscores(scratch.take<Sum>(block_rows * block_rows)),
+        p(std::is_same_v<T, Sum> ? reinterpret_cast<T*>(scores) : scratch.take<T>(block_rows * block_rows)),
+        ds(std::is_same_v<T, Sum> ? reinterpret_cast<T*>(dscores) : scratch.take<T>(block_rows * block_rows)),
+        keys_of_rows(scratch.take<Range>(block_rows)),
+        rows_of_keys(scratch.take<Range>(block_rows)),
+        packed_scores(scratch.take_or_null(left(block_rows, block_rows))),
+        // Where causal, one block of keys after the other meets all its queries.
+        keys(scratch, a.sight.causal ? 1 : blocks(), 2 * across() + along(), room() / 3),
+        queries(scratch, blocks() * group, 2 * left(block_rows, hd) + 2 * along(), room()) {}
+
+  Index blocks() const { return (S + block_rows - 1) / block_rows; }
+  static Index left(Index outers, Index depth) { return BlockOperand::bytes(Side::left, type, outers, depth); }
+  Index across() const { return BlockOperand::bytes(Side::right, type, block_rows, hd); }  // rows of a block are columns of B
+  Index along() const { return BlockOperand::bytes(Side::right, type, hd, block_rows); }   // rows of a block are its depth
+  /// For packed blocks, beside the sums of a product where nothing is packed.
+  Index room() const { return scratch.rest_bytes() - block_rows * std::max(hd, block_rows) * static_cast<Index>(sizeof(Sum)) - 4096; }
+};
+
+/// A block of keys and values, packed.
+template <class T>
+struct Keys {
+  Index b, kv, first, count;
+  BlockOperand k_across, v_across, k_along;
+
+  Keys(Work<T>& work, const Pass<T>& a, Index batch, Index head, Index block)
+      : b(batch), kv(head), first(block * block_rows), count(std::min(block_rows, a.S - first)) {
+    constexpr auto right = BlockOperand::Side::right;
+    const auto [memory, fresh] = work.keys.of(block);
+    const Index bytes = memory ? work.across() : 0;
+    k_across = BlockOperand(right, work.type, a.k.transposed(b, first, kv), count, a.hd, memory);
+    v_across = BlockOperand(right, work.type, a.v.transposed(b, first, kv), count, a.hd, memory + bytes);
+    k_along = BlockOperand(right, work.type, a.k.matrix(b, first, kv), a.hd, count, memory + 2 * bytes);
+    if (fresh) k_across.pack(), v_across.pack(), k_along.pack();
   }
+};
+
+/// A block of queries and dout of a query head, packed.
+template <class T>
+struct Queries {
+  Index first, rows;
+  BlockOperand q, dout, q_along, dout_along;
+
+  Queries(Work<T>& work, const Pass<T>& a, Index b, Index h, Index block)
+      : first(block * block_rows), rows(std::min(block_rows, a.S - first)) {
+    constexpr auto left = BlockOperand::Side::left, right = BlockOperand::Side::right;
+    // The last blocks, which meet most keys where causal, are those that stay.
+    const auto [memory, fresh] = work.queries.of((work.blocks() - 1 - block) * work.group + h % work.group);
+    const Index left_bytes = memory ? work.left(block_rows, a.hd) : 0, right_bytes = memory ? work.along() : 0;
+    q = BlockOperand(left, work.type, a.q.matrix(b, first, h), rows, a.hd, memory);
+    dout = BlockOperand(left, work.type, a.dout.matrix(b, first, h), rows, a.hd, memory + left_bytes);
+    q_along = BlockOperand(right, work.type, a.q.matrix(b, first, h), a.hd, rows, memory + 2 * left_bytes);
+    dout_along = BlockOperand(right, work.type, a.dout.matrix(b, first, h), a.hd, rows, memory + 2 * left_bytes + right_bytes);
+    if (fresh) q.pack(), dout.pack(), q_along.pack(), dout_along.pack();
+  }
+};
+
+/// A pair of blocks for one key/value head.
+struct Pair {
+  Index b, kv, key, keys, query, rows;
 };
 
 /// p = exp(scale s - lse), ds = p (dp - D) on the keys that row i sees, zero elsewhere. With `drops`, dp and the p that multiplies dout
 /// have the factors of the row, ds = p (factor dp - D).
 template <bool drops, class T>
-void row_gradient(const Pass<T>& a, const Pair<T>& pair, Index h, Index r, const DropoutFactors<SumOf<T>>& factors) {
+void row_gradient(const Pass<T>& a, const Work<T>& work, const Pair& pair, Index h, Index r, const DropoutFactors<SumOf<T>>& factors) {
   using Sum = SumOf<T>;
   const Index i = pair.query + r, at = (pair.b * a.nh + h) * a.S + i;
-  const Range range = a.sight.visible(pair.b, i, pair.key, pair.keys);
+  const Range range = work.keys_of_rows[r];
   const Sum lse = a.lse[at], dot = a.dots[at], scale = a.scale;
-  const Sum *s = pair.scores + r * block_rows, *dp = pair.dscores + r * block_rows;
-  T *p = pair.p + r * block_rows, *ds = pair.ds + r * block_rows;
+  const Sum *s = work.scores + r * block_rows, *dp = work.dscores + r * block_rows;
+  T *p = work.p + r * block_rows, *ds = work.ds + r * block_rows;
   Sum factor[drops ? block_rows : 1];
   if constexpr (drops) factors.row(i, pair.key, pair.keys, factor);
 #pragma GCC ivdep
@@ -133,48 +187,50 @@ void row_gradient(const Pass<T>& a, const Pair<T>& pair, Index h, Index r, const
   std::fill_n(p + range.last, pair.keys - range.last, T{}), std::fill_n(ds + range.last, pair.keys - range.last, T{});
 }
 
-/// sum (=|+=) factor * product, `rows` rows of hd elements.
-template <class Sum>
-void add_rows(const Sum* product, Index rows, Index hd, Sum factor, Write write, Sum* sum, Index stride) {
-  for (Index r = 0; r < rows; ++r) {
-    const Sum* from = product + r * hd;
-    Sum* to = sum + r * stride;
-    if (write == Write::set) {
-#pragma GCC ivdep
-      for (Index d = 0; d < hd; ++d) to[d] = factor * from[d];
-    } else {
-#pragma GCC ivdep
-      for (Index d = 0; d < hd; ++d) to[d] = std::fma(factor, from[d], to[d]);
-    }
+/// What each row of a pair sees, and which rows may see each key.
+template <class T>
+void find_ranges(const Pass<T>& a, const Work<T>& work, const Pair& pair) {
+  for (Index r = 0; r < pair.rows; ++r) work.keys_of_rows[r] = a.sight.visible(pair.b, pair.query + r, pair.key, pair.keys);
+  const Index end = a.sight.last(pair.b, pair.query + pair.rows) - pair.key;  // of the keys that any row sees
+  for (Index j = 0; j < pair.keys; ++j) {
+    const Index first = a.sight.causal ? std::clamp<Index>(pair.key + j - pair.query, 0, pair.rows) : 0;
+    work.rows_of_keys[j] = j < end ? Range{first, pair.rows} : Range{0, 0};
   }
 }
 
 /// The five products of a pair for query head h.
 template <class T>
-void pair_gradients(const Pass<T>& a, const Pair<T>& pair, Index h, bool first_phase, bool first_head) {
+void pair_gradients(const Pass<T>& a, Work<T>& work, const Pair& pair, const Keys<T>& keys, Index h, bool first_phase, bool first_head) {
   using Sum = SumOf<T>;
-  constexpr DType type = dtype_of<T>::value, sums = dtype_of<Sum>::value;
-  const auto multiply = [&](Index m, Index n, Index k, MatrixRef left, MatrixRef right, Sum* to, Index stride) {
-    gemm_tile(m, n, k, 1.0F, type, left, right, sums, to, stride, pair.scratch.rest(), pair.scratch.rest_bytes());
+  constexpr auto left = BlockOperand::Side::left;
+  const Queries<T> queries(work, a, pair.b, h, pair.query / block_rows);
+  const auto multiply = [&](const BlockOperand& a_side, const BlockOperand& b_side, const BlockWork& what, Sum* to, Index stride) {
+    multiply_blocks(a_side, b_side, what, to, stride, work.scratch.rest(), work.scratch.rest_bytes());
   };
-  const MatrixRef q = a.q.matrix(pair.b, pair.query, h), dout = a.dout.matrix(pair.b, pair.query, h);
   // S = Q K^T, dP = dO V^T
-  multiply(pair.rows, pair.keys, a.hd, q, a.k.transposed(pair.b, pair.key, pair.kv), pair.scores, block_rows);
-  multiply(pair.rows, pair.keys, a.hd, dout, a.v.transposed(pair.b, pair.key, pair.kv), pair.dscores, block_rows);
+  const BlockWork seen{.n = pair.keys, .columns = work.keys_of_rows};
+  multiply(queries.q, keys.k_across, seen, work.scores, block_rows);
+  multiply(queries.dout, keys.v_across, seen, work.dscores, block_rows);
   static_assert(block_rows % DropoutFactors<Sum>::group == 0);
   const auto factors = a.what.drops() ? DropoutFactors<Sum>(a.what, pair.b, h) : DropoutFactors<Sum>();
   for (Index r = 0; r < pair.rows; ++r)
-    a.what.drops() ? row_gradient<true>(a, pair, h, r, factors) : row_gradient<false>(a, pair, h, r, factors);
-  // dV += P^T dO
+    a.what.drops() ? row_gradient<true>(a, work, pair, h, r, factors) : row_gradient<false>(a, work, pair, h, r, factors);
+  const auto packed = [&](const T* scores, bool transposed) {
+    const Index outers = transposed ? pair.keys : pair.rows, depth = transposed ? pair.rows : pair.keys;
+    const BlockOperand operand(left, work.type, {scores, block_rows, transposed}, outers, depth, work.packed_scores);
+    operand.pack();
+    return operand;
+  };
+  // dV += P^T dO, dK += scale dS^T Q
   const Write key_write = first_phase && first_head ? Write::set : Write::add;
-  multiply(pair.keys, a.hd, pair.rows, {pair.p, block_rows, true}, dout, pair.product, a.hd);
-  add_rows(pair.product, pair.keys, a.hd, Sum{1}, key_write, a.sum_v.at(pair.b, pair.key, pair.kv), a.sum_v.row);
-  // dK += scale dS^T Q
-  multiply(pair.keys, a.hd, pair.rows, {pair.ds, block_rows, true}, q, pair.product, a.hd);
-  add_rows(pair.product, pair.keys, a.hd, a.scale, key_write, a.sum_k.at(pair.b, pair.key, pair.kv), a.sum_k.row);
+  multiply(packed(work.p, true), queries.dout_along, {.n = a.hd, .depths = work.rows_of_keys, .factor = 1, .write = key_write},
+           a.sum_v.at(pair.b, pair.key, pair.kv), a.sum_v.row);
+  multiply(packed(work.ds, true), queries.q_along, {.n = a.hd, .depths = work.rows_of_keys, .factor = a.scale, .write = key_write},
+           a.sum_k.at(pair.b, pair.key, pair.kv), a.sum_k.row);
   // dQ += scale dS K
-  multiply(pair.rows, a.hd, pair.keys, {pair.ds, block_rows, false}, a.k.matrix(pair.b, pair.key, pair.kv), pair.product, a.hd);
-  add_rows(pair.product, pair.rows, a.hd, a.scale, first_phase ? Write::set : Write::add, a.sum_q.at(pair.b, pair.query, h), a.sum_q.row);
+  const Write query_write = first_phase ? Write::set : Write::add;
+  multiply(packed(work.ds, false), keys.k_along, {.n = a.hd, .depths = work.keys_of_rows, .factor = a.scale, .write = query_write},
+           a.sum_q.at(pair.b, pair.query, h), a.sum_q.row);
 }
 
 /// Rounds finished sums of one head to the output's type.
@@ -190,7 +246,7 @@ void round_rows(const Heads<SumOf<T>>& sum, const Heads<T>& to, Index b, Index f
 
 /// Zeros where a pair that nobody sees would have set its terms: in the first phase only, for it sets.
 template <class T>
-void set_zero(const Pass<T>& a, const Pair<T>& pair, Index h, bool first_head) {
+void set_zero(const Pass<T>& a, const Pair& pair, Index h, bool first_head) {
   using Sum = SumOf<T>;
   const auto clear = [&](Sum* sum, Index rows, Index stride) {
     for (Index r = 0; r < rows; ++r) std::fill_n(sum + r * stride, a.hd, Sum{0});
@@ -201,25 +257,27 @@ void set_zero(const Pass<T>& a, const Pair<T>& pair, Index h, bool first_head) {
   clear(a.sum_v.at(pair.b, pair.key, pair.kv), pair.keys, a.sum_v.row);
 }
 
-/// All query heads of a pair's key/value head; then what has collected its last term is rounded. Key block `c`, query block `c + phase` of
-/// `blocks`, wrapped around.
+/// All query heads of a pair's key/value head; then what has collected its last term is rounded. Key block `c`, query block
+/// `c + phase`, wrapped around.
 template <class T>
-void run_pair(Stream& stream, const Pass<T>& a, int worker, Index b, Index kv, Index c, Index phase, Index blocks) {
-  const Index group = a.nh / a.nkv;
-  const Pair<T> pair(stream, worker, a, b, kv, c, (c + phase) % blocks);
+void run_pair(const Pass<T>& a, Work<T>& work, Index b, Index kv, Index c, Index phase) {
+  const Index blocks = work.blocks(), key = c * block_rows, query = (c + phase) % blocks * block_rows;
+  const Pair pair{b, kv, key, std::min(block_rows, a.S - key), query, std::min(block_rows, a.S - query)};
   const bool masked =
       a.sight.smallest(b, pair.query, pair.rows) >= pair.key + pair.keys || a.sight.last(b, pair.query + pair.rows) <= pair.key;
-  for (Index h = kv * group; h < (kv + 1) * group; ++h) {
-    if (!masked)
-      pair_gradients(a, pair, h, phase == 0, h == kv * group);
-    else if (phase == 0)
-      set_zero(a, pair, h, h == kv * group);
+  const Index head = kv * work.group, end = head + work.group;
+  if (!masked) {
+    const Keys<T> keys(work, a, b, kv, c);
+    find_ranges(a, work, pair);
+    for (Index h = head; h < end; ++h) pair_gradients(a, work, pair, keys, h, phase == 0, h == head);
+  } else if (phase == 0) {
+    for (Index h = head; h < end; ++h) set_zero(a, pair, h, h == head);
   }
   if constexpr (!std::is_same_v<T, SumOf<T>>) {
     const bool last_of_query = a.sight.causal ? c == 0 : phase == blocks - 1;
     const bool last_of_key = a.sight.causal ? c + phase == blocks - 1 : phase == blocks - 1;
     if (last_of_query)
-      for (Index h = kv * group; h < (kv + 1) * group; ++h) round_rows(a.sum_q, a.dq, b, pair.query, pair.rows, h, a.hd);
+      for (Index h = head; h < end; ++h) round_rows(a.sum_q, a.dq, b, pair.query, pair.rows, h, a.hd);
     if (last_of_key) {
       round_rows(a.sum_k, a.dk, b, pair.key, pair.keys, kv, a.hd);
       round_rows(a.sum_v, a.dv, b, pair.key, pair.keys, kv, a.hd);
@@ -253,18 +311,22 @@ void attention_backward(Stream& stream, const AttentionBackward& arguments, void
     compute_dots(stream, pass);
     const Index blocks = (pass.S + block_rows - 1) / block_rows;
     const Index heads = pass.B * pass.nkv;
-    const auto run = [&](int worker, Index head, Index c, Index phase) {
-      run_pair(stream, pass, worker, head / pass.nkv, head % pass.nkv, c, phase, blocks);
+    const auto run = [&](Work<T>& work, Index head, Index c, Index phase) {
+      run_pair(pass, work, head / pass.nkv, head % pass.nkv, c, phase);
     };
     if (heads >= heads_per_thread * stream.pool().threads()) {
       stream.pool().run(heads, [&](Index head, int worker) {
-        run_head(pass.sight.causal, blocks, [&](Index c, Index phase) { run(worker, head, c, phase); });
+        Work<T> work(stream, worker, pass);
+        run_head(pass.sight.causal, blocks, [&](Index c, Index phase) { run(work, head, c, phase); });
       });
       return;
     }
     for (Index phase = 0; phase < blocks; ++phase) {
       const Index pairs = pass.sight.causal ? blocks - phase : blocks;
-      stream.pool().run(heads * pairs, [&](Index task, int worker) { run(worker, task / pairs, task % pairs, phase); });
+      stream.pool().run(heads * pairs, [&](Index task, int worker) {
+        Work<T> work(stream, worker, pass);
+        run(work, task / pairs, task % pairs, phase);
+      });
     }
   });
 }

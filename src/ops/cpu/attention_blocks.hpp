@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "ops/cpu/element.hpp"
 #include "ops/cpu/vector_math.hpp"
-#include "strata/device/blas.hpp"
+#include "strata/device/block_product.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/tensor/view.hpp"
 
@@ -45,6 +46,8 @@ class Scratch {
     next_ += bytes, left_ -= bytes;
     return piece;
   }
+  /// For what products can do without.
+  unsigned char* take_or_null(std::int64_t bytes) { return bytes > 0 && bytes <= left_ ? take<unsigned char>(bytes) : nullptr; }
   void* rest() const { return next_; }
   std::int64_t rest_bytes() const { return left_; }
 
@@ -53,9 +56,29 @@ class Scratch {
   std::int64_t left_;
 };
 
-/// Columns [first, last) of a block of keys that a query sees; first = last where none.
-struct Range {
-  std::int64_t first, last;
+/// Blocks of a sequence, packed as operands of products: the first ones stay as long as the scratch has room for them, the others share
+/// one slot.
+class Slots {
+ public:
+  /// For `all` blocks of `bytes` each, of which at most `most` bytes are kept; nothing is kept yet.
+  Slots(Scratch& scratch, std::int64_t all, std::int64_t bytes, std::int64_t most)
+      : count_(std::clamp<std::int64_t>(bytes == 0 ? 1 : most / bytes, 1, std::max<std::int64_t>(1, all))),
+        bytes_(bytes),
+        tags_(scratch.take<std::int64_t>(count_)),
+        memory_(bytes * count_ <= most ? scratch.take_or_null(bytes * count_) : nullptr) {
+    clear();
+  }
+  void clear() { std::fill_n(tags_, count_, std::int64_t{-1}); }
+  /// The memory of block `number`, null where there is none, and whether something else lies there until now.
+  std::pair<unsigned char*, bool> of(std::int64_t number) {
+    const std::int64_t slot = std::min(number, count_ - 1);
+    return {memory_ ? memory_ + slot * bytes_ : nullptr, std::exchange(tags_[slot], number) != number};
+  }
+
+ private:
+  std::int64_t count_, bytes_;
+  std::int64_t* tags_;
+  unsigned char* memory_;
 };
 
 /// Which keys a query sees: causal, those from first_key (0 where not given) up to itself; else those below its sequence's length (all
@@ -84,24 +107,24 @@ struct Sight {
     if (causal) return end;
     return lengths != nullptr ? std::clamp<std::int64_t>(lengths[b * batch], 0, S) : S;
   }
-  /// Of a block of `keys` keys from `key` on, what query i sees.
+  /// Of a block of `keys` keys from `key` on, what query i sees: first = last where nothing.
   Range visible(std::int64_t b, std::int64_t i, std::int64_t key, std::int64_t keys) const {
     const std::int64_t end = std::clamp<std::int64_t>(last(b, i + 1) - key, 0, keys);
     return {std::clamp<std::int64_t>(first(b, i) - key, 0, end), end};
   }
 };
 
-/// Runs work(head, part, worker) for every part of every key/value head. A head whole is one task where there are several for each thread,
-/// because its keys and values then stay in the cache; else each part is one. The parts of a head are independent, so this choice changes
-/// no bit.
+/// Runs work(head, parts, worker) so that every part of every key/value head is in one Range. A head whole is one task where there are
+/// several for each thread, because its keys and values then stay in the cache; else each part is one. The parts of a head are
+/// independent, so this choice changes no bit.
 template <class Work>
 void run_heads(Stream& stream, std::int64_t heads, std::int64_t parts, Work&& work) {
   if (heads >= heads_per_thread * stream.pool().threads())
-    stream.pool().run(heads, [&](std::int64_t head, int worker) {
-      for (std::int64_t part = 0; part < parts; ++part) work(head, part, worker);
-    });
+    stream.pool().run(heads, [&](std::int64_t head, int worker) { work(head, Range{0, parts}, worker); });
   else
-    stream.pool().run(heads * parts, [&](std::int64_t task, int worker) { work(task / parts, task % parts, worker); });
+    stream.pool().run(heads * parts, [&](std::int64_t task, int worker) {
+      work(task / parts, Range{task % parts, task % parts + 1}, worker);
+    });
 }
 
 /// Largest of n >= 1 values, NaN passed over (it comes back in the sum of exponentials).

@@ -11,6 +11,7 @@ namespace {
 using Index = std::int64_t;
 
 constexpr Index query_block = 128, key_block = 256;
+constexpr Index sums_of_products = 256 << 10;  // [bytes] of scratch that products find beside what is packed
 
 template <class T>
 struct Inputs {
@@ -20,36 +21,66 @@ struct Inputs {
   Dropout what;
 };
 
-/// One query head's block of queries, and what is known of its rows so far.
+/// A worker's scratch: one query head's block of queries with what is known of its rows so far, and packed keys and values of a head.
+template <class T>
+struct Work {
+  using Sum = SumOf<T>;
+  static constexpr DType type = dtype_of<T>::value;
+  using Side = BlockOperand::Side;
+  Index hd;
+  Scratch scratch;
+  Sum *top, *mass, *shrink;  // [query_block]: largest score, sum of exponentials, factor for what was summed before
+  Sum* sum;                  // [query_block, hd]: sum of exp(score - top) v
+  Sum* product;              // [query_block, hd]
+  Sum* scores;               // [query_block, key_block]
+  T* p;                      // [query_block, key_block]; the scores' own memory where T is Sum
+  Range* visible;            // [query_block]: of the block of keys, what the queries see
+  unsigned char *packed_q, *packed_p;
+  Slots slots;
+
+  Work(Stream& stream, int worker, Index S, Index size)
+      : hd(size),
+        scratch(stream, worker),
+        top(scratch.take<Sum>(query_block)),
+        mass(scratch.take<Sum>(query_block)),
+        shrink(scratch.take<Sum>(query_block)),
+        sum(scratch.take<Sum>(query_block * hd)),
+        product(scratch.take<Sum>(query_block * hd)),
+        scores(scratch.take<Sum>(query_block * key_block)),
+        p(std::is_same_v<T, Sum> ? reinterpret_cast<T*>(scores) : scratch.take<T>(query_block * key_block)),
+        visible(scratch.take<Range>(query_block)),
+        packed_q(scratch.take_or_null(BlockOperand::bytes(Side::left, type, query_block, hd))),
+        packed_p(scratch.take_or_null(BlockOperand::bytes(Side::left, type, query_block, key_block))),
+        slots(scratch, (S + key_block - 1) / key_block, keys_bytes(hd) + values_bytes(hd), scratch.rest_bytes() - sums_of_products) {}
+  static Index keys_bytes(Index hd) { return BlockOperand::bytes(Side::right, type, key_block, hd); }
+  static Index values_bytes(Index hd) { return BlockOperand::bytes(Side::right, type, hd, key_block); }
+};
+
+/// A block of queries of one query head.
 template <class T>
 struct QueryBlock {
   using Sum = SumOf<T>;
-  Index b, h, first, rows, hd;
-  Scratch scratch;
-  Sum *top, *mass, *shrink;  // [rows]: largest score, sum of exponentials, factor for what was summed before
-  Sum* sum;                  // [rows, hd]: sum of exp(score - top) v
-  Sum* product;              // [rows, hd]
-  Sum* scores;               // [rows, key_block]
-  T* p;                      // [rows, key_block]; the scores' own memory where T is Sum
+  Work<T>& work;
+  Index b, h, first, rows;
+  BlockOperand q;
 
-  QueryBlock(Stream& stream, int worker, Index batch, Index head, Index query, Index count, Index size)
-      : b(batch), h(head), first(query), rows(count), hd(size), scratch(stream, worker) {
-    top = scratch.take<Sum>(query_block), mass = scratch.take<Sum>(query_block), shrink = scratch.take<Sum>(query_block);
-    sum = scratch.take<Sum>(query_block * hd), product = scratch.take<Sum>(query_block * hd);
-    scores = scratch.take<Sum>(query_block * key_block);
-    if constexpr (std::is_same_v<T, Sum>)
-      p = scores;
-    else
-      p = scratch.take<T>(query_block * key_block);
-    std::fill_n(top, rows, -std::numeric_limits<Sum>::infinity());
-    std::fill_n(mass, rows, Sum{0});
-    std::fill_n(sum, rows * hd, Sum{0});
+  QueryBlock(Work<T>& scratch, const Inputs<T>& in, Index batch, Index head, Index query, Index count)
+      : work(scratch),
+        b(batch),
+        h(head),
+        first(query),
+        rows(count),
+        q(BlockOperand::Side::left, work.type, in.q.matrix(b, first, h), rows, work.hd, work.packed_q) {
+    q.pack();
+    std::fill_n(work.top, rows, -std::numeric_limits<Sum>::infinity());
+    std::fill_n(work.mass, rows, Sum{0});
+    std::fill_n(work.sum, rows * work.hd, Sum{0});
   }
 };
 
 /// Scores of one row become exponentials, zero where masked; top, mass and shrink follow.
 template <class T>
-void softmax_row(const QueryBlock<T>& block, Index r, Range range, Index keys, SumOf<T> scale) {
+void softmax_row(const Work<T>& block, Index r, Range range, Index keys, SumOf<T> scale) {
   using Sum = SumOf<T>;
   const Sum* s = block.scores + r * key_block;
   T* p = block.p + r * key_block;
@@ -68,8 +99,8 @@ void softmax_row(const QueryBlock<T>& block, Index r, Range range, Index keys, S
 
 /// sum = sum * shrink + product
 template <class T>
-void add_product(const QueryBlock<T>& block) {
-  for (Index r = 0; r < block.rows; ++r) {
+void add_product(const Work<T>& block, Index rows) {
+  for (Index r = 0; r < rows; ++r) {
     auto* sum = block.sum + r * block.hd;
     const auto* product = block.product + r * block.hd;
     const auto shrink = block.shrink[r];
@@ -86,41 +117,47 @@ void drop(const Inputs<T>& in, const QueryBlock<T>& block, Index key, Index keys
   SumOf<T> factor[key_block];
   for (Index r = 0; r < block.rows; ++r) {
     factors.row(block.first + r, key, keys, factor);
-    T* p = block.p + r * key_block;
+    T* p = block.work.p + r * key_block;
 #pragma GCC ivdep
     for (Index j = 0; j < keys; ++j) p[j] = factor[j] == SumOf<T>{0} ? T{} : p[j];
   }
 }
 
-/// S = Q K^T, P = exp(scale S - top), sum = sum shrink + dropped P V for keys [key, key + keys).
+/// S = Q K^T, P = exp(scale S - top), sum = sum shrink + dropped P V for keys [key, key + keys), where a block of keys begins.
 template <class T>
 void attend(const Inputs<T>& in, const QueryBlock<T>& block, Index kv, Index key, Index keys) {
-  constexpr DType type = dtype_of<T>::value, sums = dtype_of<SumOf<T>>::value;
-  void* rest = block.scratch.rest();
-  const Index rest_bytes = block.scratch.rest_bytes();
-  gemm_tile(block.rows, keys, block.hd, 1.0F, type, in.q.matrix(block.b, block.first, block.h), in.k.transposed(block.b, key, kv), sums,
-            block.scores, key_block, rest, rest_bytes);
-  for (Index r = 0; r < block.rows; ++r) {
-    const Index i = block.first + r;
-    softmax_row(block, r, in.sight.visible(block.b, i, key, keys), keys, in.scale);
-  }
+  using Side = BlockOperand::Side;
+  Work<T>& work = block.work;
+  const Index whole = std::min(key_block, in.sight.S - key);
+  const auto [memory, fresh] = work.slots.of(key / key_block);
+  const BlockOperand k(Side::right, work.type, in.k.transposed(block.b, key, kv), whole, work.hd, memory);
+  const BlockOperand v(Side::right, work.type, in.v.matrix(block.b, key, kv), work.hd, whole,
+                       memory ? memory + work.keys_bytes(work.hd) : nullptr);
+  if (fresh) k.pack(), v.pack();
+  for (Index r = 0; r < block.rows; ++r) work.visible[r] = in.sight.visible(block.b, block.first + r, key, keys);
+  void* rest = work.scratch.rest();
+  const Index rest_bytes = work.scratch.rest_bytes();
+  multiply_blocks(block.q, k, {.n = keys, .columns = work.visible}, work.scores, key_block, rest, rest_bytes);
+  for (Index r = 0; r < block.rows; ++r) softmax_row(work, r, work.visible[r], keys, in.scale);
   if (in.what.drops()) drop(in, block, key, keys);
-  gemm_tile(block.rows, block.hd, keys, 1.0F, type, {block.p, key_block, false}, in.v.matrix(block.b, key, kv), sums, block.product,
-            block.hd, rest, rest_bytes);
-  add_product(block);
+  const BlockOperand p(Side::left, work.type, {work.p, key_block, false}, block.rows, keys, work.packed_p);
+  p.pack();
+  multiply_blocks(p, v, {.n = work.hd, .depths = work.visible}, work.product, work.hd, rest, rest_bytes);
+  add_product(work, block.rows);
 }
 
 /// o = kept sum / mass, `kept` the factor of what is not dropped; lse = top + log(mass); a row that sees no key gives o = 0, lse = -inf.
 template <class T>
 void finish(const QueryBlock<T>& block, SumOf<T> kept, const Heads<T>& o, SumOf<T>* lse) {
   using Sum = SumOf<T>;
+  const Work<T>& work = block.work;
   for (Index r = 0; r < block.rows; ++r) {
-    const Sum mass = block.mass[r], inverse = mass == Sum{0} ? Sum{0} : kept / mass;
-    const Sum* sum = block.sum + r * block.hd;
+    const Sum mass = work.mass[r], inverse = mass == Sum{0} ? Sum{0} : kept / mass;
+    const Sum* sum = work.sum + r * work.hd;
     T* to = o.at(block.b, block.first + r, block.h);
 #pragma GCC ivdep
-    for (Index d = 0; d < block.hd; ++d) to[d] = static_cast<T>(sum[d] * inverse);
-    if (lse != nullptr) lse[r] = block.top[r] + std::log(mass);
+    for (Index d = 0; d < work.hd; ++d) to[d] = static_cast<T>(sum[d] * inverse);
+    if (lse != nullptr) lse[r] = work.top[r] + std::log(mass);
   }
 }
 
@@ -141,17 +178,19 @@ void attention_forward(Stream& stream, const AttentionForward& pass) {
     const SumOf<T> grown = in.what.drops() ? DropoutFactors<SumOf<T>>(in.what, 0, 0).kept() : SumOf<T>{1};
     const Heads<T> to(pass.o);
     SumOf<T>* kept = pass.lse.given() ? pass.lse.as<SumOf<T>>() : nullptr;
-    const auto run_block = [&](int worker, Index b, Index h, Index number) {
+    const auto run_block = [&](Work<T>& work, Index b, Index h, Index number) {
       const Index first = number * query_block, rows = std::min(query_block, S - first), last = in.sight.last(b, first + rows);
-      QueryBlock<T> block(stream, worker, b, h, first, rows, hd);
+      const QueryBlock<T> block(work, in, b, h, first, rows);
       // Blocks of keys begin at fixed places, so that skipping masked ones changes no bit.
       for (Index key = in.sight.smallest(b, first, rows) / key_block * key_block; key < last; key += key_block)
         attend(in, block, h / group, key, std::min(key_block, last - key));
       finish(block, grown, to, kept != nullptr ? kept + (b * nh + h) * S + first : nullptr);
     };
-    run_heads(stream, B * nh / group, group * blocks, [&](Index head, Index part, int worker) {
-      run_block(worker, head * group / nh, head * group % nh + part % group,
-                blocks - 1 - part / group);  // late queries, which see most keys where causal, first
+    run_heads(stream, B * nh / group, group * blocks, [&](Index head, Range parts, int worker) {
+      Work<T> work(stream, worker, S, hd);
+      for (Index part = parts.first; part < parts.last; ++part)
+        run_block(work, head * group / nh, head * group % nh + part % group,
+                  blocks - 1 - part / group);  // late queries, which see most keys where causal, first
     });
   });
 }
