@@ -77,8 +77,8 @@ void pack(const PanelOperand& a, Index outers, Index depth, void* panel) {
 }
 
 // The intrinsics do not name the memory they read and write: this is called through a pointer, which orders it. A panel of at most 16 rows
-// leaves the lower two tiles out.
-void multiply(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate, Index rows) {
+// leaves the lower two tiles out. Fetching ahead made it slower.
+void multiply(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate, Index rows, const PanelAhead&) {
   constexpr Index row_bytes = sums_stride * static_cast<Index>(sizeof(float));
   const auto *left = static_cast<const std::uint16_t*>(left_panel), *right = static_cast<const std::uint16_t*>(right_panel);
   float *corner = sums, *below = sums + 16 * sums_stride;

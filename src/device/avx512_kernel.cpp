@@ -85,7 +85,8 @@ struct Bf16 {
 };
 
 template <class Step, Index rows>
-void multiply_rows(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate) {
+void multiply_rows(const void* left_panel, const void* right_panel, Index depth, float* sums, bool accumulate, const char* ahead,
+                   Index step) {
   const auto *left = static_cast<const std::uint32_t*>(left_panel), *right = static_cast<const std::uint32_t*>(right_panel);
   __m512 low[rows], high[rows];
 #pragma GCC unroll 14
@@ -93,7 +94,8 @@ void multiply_rows(const void* left_panel, const void* right_panel, Index depth,
     low[i] = accumulate ? _mm512_loadu_ps(sums + i * sums_stride) : _mm512_setzero_ps();
     high[i] = accumulate ? _mm512_loadu_ps(sums + i * sums_stride + 16) : _mm512_setzero_ps();
   }
-  for (Index u = Step::units(depth); u > 0; --u, left += left_dwords, right += right_dwords) {
+  for (Index u = Step::units(depth); u > 0; --u, left += left_dwords, right += right_dwords, ahead += step) {
+    _mm_prefetch(ahead, _MM_HINT_T0);
     const __m512i first = _mm512_load_si512(right), second = _mm512_load_si512(right + 16);
 #pragma GCC unroll 14
     for (Index i = 0; i < rows; ++i) {
@@ -108,17 +110,19 @@ void multiply_rows(const void* left_panel, const void* right_panel, Index depth,
   }
 }
 
-/// A panel at the edge of a matrix takes the time of its rows.
+/// A panel at the edge of a matrix takes the time of its rows. What is ahead comes evenly over the depth.
 template <class Step>
-void multiply(const void* left, const void* right, Index depth, float* sums, bool accumulate, Index wanted) {
+void multiply(const void* left, const void* right, Index depth, float* sums, bool accumulate, Index wanted, const PanelAhead& ahead) {
+  const Index units = Step::units(depth), step = units > 0 ? ahead.bytes / units : 0;
+  const auto* next = static_cast<const char*>(ahead.bytes > 0 ? ahead.data : left);
   if (wanted > 10)
-    multiply_rows<Step, rows>(left, right, depth, sums, accumulate);
+    multiply_rows<Step, rows>(left, right, depth, sums, accumulate, next, step);
   else if (wanted > 6)
-    multiply_rows<Step, 10>(left, right, depth, sums, accumulate);
+    multiply_rows<Step, 10>(left, right, depth, sums, accumulate, next, step);
   else if (wanted > 2)
-    multiply_rows<Step, 6>(left, right, depth, sums, accumulate);
+    multiply_rows<Step, 6>(left, right, depth, sums, accumulate, next, step);
   else
-    multiply_rows<Step, 2>(left, right, depth, sums, accumulate);
+    multiply_rows<Step, 2>(left, right, depth, sums, accumulate, next, step);
 }
 
 void begin() {}

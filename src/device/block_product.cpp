@@ -103,7 +103,7 @@ void multiply_blocks(const BlockOperand& a, const BlockOperand& b, const BlockWo
     const Index first = wanted.first / left.unit * left.unit, depth = wanted.last - first;  // panels begin at whole units
     for (Index j = columns.first / right.width; j * right.width < columns.last; ++j) {
       const unsigned char* panel = packed_b + j * right.bytes(b.depth_) + right.bytes(first);
-      kernel.multiply(packed_a + left.bytes(first), panel, depth, sums, false, rows);
+      kernel.multiply(packed_a + left.bytes(first), panel, depth, sums, false, rows, {});
       const Index column = j * right.width;
       avx512_scale(sums, rows, std::min(right.width, n - column), static_cast<float>(work.factor), add,
                    static_cast<float*>(c) + row * ldc + column, ldc);

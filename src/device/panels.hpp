@@ -16,6 +16,12 @@ struct PanelOperand {
 /// Elements between the rows of a block of sums, and the most rows it has.
 constexpr std::int64_t sums_stride = 32, most_panel_rows = 32;
 
+/// Memory that is needed soon; none where `bytes` is 0.
+struct PanelAhead {
+  const void* data = nullptr;
+  std::int64_t bytes = 0;
+};
+
 /// One way of multiplying panels. A panel holds `left_width` rows of A, or `right_width` = 32 columns of B, over a stretch of depth, filled
 /// up with zeros to whole widths and to a multiple of `depth_unit`.
 struct PanelKernel {
@@ -29,8 +35,10 @@ struct PanelKernel {
   void (*pack_left)(const PanelOperand& operand, std::int64_t outers, std::int64_t depth, void* panel);
   void (*pack_right)(const PanelOperand& operand, std::int64_t outers, std::int64_t depth, void* panel);
   /// sums[i * sums_stride + j] (=|+=) left_i . right_j over `depth`, in f32. Each element is one sum in the order of depth, so that cutting
-  /// the depth at multiples of depth_unit and accumulating changes nothing. Rows beyond the first `rows` of the panel may be left out.
-  void (*multiply)(const void* left, const void* right, std::int64_t depth, float* sums, bool accumulate, std::int64_t rows);
+  /// the depth at multiples of depth_unit and accumulating changes nothing. Rows beyond the first `rows` of the panel may be left out. What
+  /// is needed next may be fetched into the caches meanwhile.
+  void (*multiply)(const void* left, const void* right, std::int64_t depth, float* sums, bool accumulate, std::int64_t rows,
+                   const PanelAhead& ahead);
   /// Before the first and after the last multiply of a stretch of work on a thread.
   void (*begin)();
   void (*end)();

@@ -1,6 +1,8 @@
 // Element-wise work on the host: one vector loop per block.
 #include "ops/cpu/elementwise.hpp"
 
+#include <cmath>
+
 #include "ops/cpu/blocks.hpp"
 #include "ops/cpu/element.hpp"
 #include "ops/cpu/lanes.hpp"
@@ -22,6 +24,26 @@ To converted(From value) {
     return BFloat16(static_cast<float>(value));
   else
     return static_cast<To>(value);
+}
+
+/// Sum of squares, lane by lane as lane_sum() adds. The cache lines are asked for well before they are read: the processor by itself
+/// reads them at two thirds of the memory's speed.
+template <class T>
+double squares(const T* x, Index n) {
+  constexpr Index lanes = 32, ahead = 1024, line = 64 / static_cast<Index>(sizeof(T));
+  double sum[lanes] = {};
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (Index l = 0; l < lanes; l += line) __builtin_prefetch(x + i + ahead + l);
+    for (Index l = 0; l < lanes; ++l) {
+      const auto value = converted<double>(x[i + l]);
+      sum[l] = std::fma(value, value, sum[l]);
+    }
+  }
+  double rest[lanes] = {};  // its own array: the lanes above then stay in registers
+  for (Index l = 0; i + l < n; ++l) rest[l] = converted<double>(x[i + l]) * converted<double>(x[i + l]);
+  for (Index l = 0; l < lanes; ++l) sum[l] += rest[l];
+  return fold_lanes<lanes>(sum);
 }
 
 }  // namespace
@@ -98,10 +120,7 @@ void sum_of_squares(Stream& stream, const ConstView& x, const View& partials) {
     for_blocks(stream, n, [=](Index first, Index last) {
       for (Index chunk = first; chunk < last; chunk += square_chunk) {
         const Index count = std::min(square_chunk, last - chunk);
-        to[chunk / square_chunk] = lane_sum<double>(count, [&](Index i) {
-          const auto value = converted<double>(from[chunk + i]);
-          return value * value;
-        });
+        to[chunk / square_chunk] = squares(from + chunk, count);
       }
     });
   });
