@@ -206,7 +206,7 @@ class TrainCommand {
   }
 
   void log_data() {
-    const std::int64_t first = DataOrder(run_.train_data->samples(s_.data.sequence), s_.run.seed, s_.data.shuffle).sample_at(0);
+    const std::int64_t first = run_.order->sample_at(0);
     if (run_.train_data->holds_features()) {
       const FeatureFile& file = run_.train_data->features();
       log_info(text("Training data ", s_.data.train, "\n", describe_feature_file(file)));
@@ -253,11 +253,9 @@ class TrainCommand {
   }
 
   void open_leaves() {
-    leaves_ = run_.train_data->leaves(s_.data, s_.run.seed, s_.batch.micro);
+    leaves_ = run_.train_data->leaves(s_.data, *run_.order, s_.batch.micro);
     if (!run_.validation_data) return;
-    DataConfig in_order = s_.data;
-    in_order.shuffle = false;
-    validation_ = run_.validation_data->leaves(in_order, s_.run.seed, s_.batch.micro);
+    validation_ = run_.validation_data->leaves(s_.data, s_.batch.micro);
     if (!run_.validation_data->holds_features() || !has_references(run_.validation_data->features())) return;
     const FeatureFile& file = run_.validation_data->features();
     scoring_.emplace(comm_, file, answer_rules(s_.evaluate, file), validated_sequences(s_.train, validation_->samples()), s_.batch.micro);
@@ -275,7 +273,7 @@ class TrainCommand {
     record.model_config = run_.model->json();
     record.compute = s_.precision.compute;
     record.version = version();
-    record.dataset_hash = run_.train_data->hash();
+    record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
     LaunchRecord launch;

@@ -149,6 +149,30 @@ TEST(SquadTrain, DropoutDependsOnSeedAndSequenceOnly) {
   EXPECT_GT(std::abs(first_loss("dry") - first_loss("micro2")), 1e-4);
 }
 
+// data.order: the file's order written down is the file's order; another is another run, and a restart keeps to it.
+TEST(SquadTrain, ARecordedOrderIsFollowed) {
+  const SquadRun& folder = SquadRun::get();
+  std::string forwards, backwards;
+  for (int i = 0; i < 32; ++i) forwards += std::to_string(i) + "\n", backwards += std::to_string(31 - i) + " ";
+  write_file(folder / "forwards.txt", forwards), write_file(folder / "backwards.txt", backwards);
+  train("file_order", 0, "--data.shuffle=false");
+  train("forwards", 2, "--data.order=forwards.txt --train.max_steps=2"), train("forwards", 3, "--data.order=forwards.txt");
+  EXPECT_EQ(lasting_metrics(folder / "file_order/metrics.csv"), lasting_metrics(folder / "forwards/metrics.csv"));
+  EXPECT_THAT(read_file(folder / "forwards/log.txt"), HasSubstr("First sample: Where is the house? -> by the river"));
+
+  const auto check = [&](const std::string& options) {
+    return folder.strata(0, "check", "--run.folder=forwards --train.max_steps=6 " + options);
+  };
+  EXPECT_EQ(check("--data.order=forwards.txt").status, 0);
+  const CommandResult other = check("--data.order=backwards.txt"), none = check("");
+  EXPECT_EQ(other.status, 3);
+  EXPECT_THAT(other.out, HasSubstr("data.order = backwards.txt is not the order in which the run of"));
+  EXPECT_EQ(none.status, 3);
+  EXPECT_THAT(none.out, HasSubstr("was trained with a data.order, and none is given"));
+  write_file(folder / "short.txt", "0 1 2");
+  EXPECT_THAT(check("--run.folder=fresh --data.order=short.txt").out, HasSubstr("short.txt holds 3 numbers; an epoch has 32 samples"));
+}
+
 TEST(SquadTrain, LearnsScoresAndIsEvaluatedAlikeOnAnyRanks) {
   const SquadRun& folder = SquadRun::get();
   train(
