@@ -11,6 +11,7 @@
 #include "strata/comm/watchdog.hpp"
 #include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
+#include "strata/train/device_log.hpp"
 #include "strata/train/metrics.hpp"
 #include "strata/train/run_lock.hpp"
 
@@ -88,6 +89,15 @@ class TrainCommand {
       if (!lock_->note().empty()) log_warning(lock_->note());
     });
     watchdog_.emplace(comm_, s_.run.folder, s_.parallel.timeout, launched());
+    log_devices();
+  }
+
+  // A rank of each host; the first host's file has the plain name.
+  void log_devices() {
+    const std::vector<std::string> hosts = all_gather_text(comm_, comm_.host());
+    if (s_.run.device_log <= 0 || comm_.local_rank() != 0) return;
+    const std::string name = comm_.rank() == 0 || comm_.host() == hosts[0] ? "device_use.csv" : "device_use." + comm_.host() + ".csv";
+    device_log_.emplace(fs::path(s_.run.folder) / name, comm_.host(), s_.run.device_log);
   }
 
   void log_start() {
@@ -350,6 +360,7 @@ class TrainCommand {
   std::optional<AnswerScoring> scoring_;
   std::optional<RunLock> lock_;
   std::optional<Watchdog> watchdog_;
+  std::optional<DeviceLog> device_log_;
 };
 
 }  // namespace
