@@ -216,6 +216,34 @@ TEST(SquadTrain, LearnsScoresAndIsEvaluatedAlikeOnAnyRanks) {
   EXPECT_TRUE(fs::exists(folder / "trained/vocab.txt"));
 }
 
+// The folder a run leaves, in Hugging Face: the same answers and logits; and its predictions by the official formula, to the digit.
+TEST(SquadTrain, HuggingFaceLoadsTheTrainedFolderAndAnswersAlike) {
+  const char* named = std::getenv("STRATA_TEST_PYTHON");
+  const std::string python = named ? named : "python3";
+  if (run_command("'" + python + "' -c 'import torch, transformers'").status != 0)
+    GTEST_SKIP() << "no torch and transformers: name an interpreter that has them in STRATA_TEST_PYTHON";
+  const SquadRun& folder = SquadRun::get();
+  const std::string tokenizer = " --tokenizer.path=" + data_file("tokenizer/small_bert").string();
+  train("hugging", 0, "--train.max_steps=40 --train.validate_every=0 --optimizer.lr=4e-3" + tokenizer);
+  ASSERT_EQ(folder.strata(0, "evaluate", "--run.folder=hugging --evaluate.data=train.h5").status, 0);
+  const CommandResult converted =
+      folder.strata(0, "convert", "--convert.from=hugging/checkpoints --convert.to=hugged --convert.dtype=fp32" + tokenizer);
+  ASSERT_EQ(converted.status, 0) << converted.err;
+
+  const CommandResult read = run_command("'" + python + "' '" + (source_dir() / "test/tools/check_bert_folder.py").string() + "' '" +
+                                         (folder / "hugged").string() + "' '" + (folder / "train.json").string() + "' '" +
+                                         (folder / "hugging").string() + "' 64 8");
+  ASSERT_EQ(read.status, 0) << read.err;
+  const json theirs = json::parse(read.out), ours = json::parse(read_file(folder / "hugging/evaluation.json"));
+  EXPECT_EQ(theirs["missing"].size() + theirs["unexpected"].size(), 0u) << read.out;
+  EXPECT_EQ(theirs["questions"], 32);
+  EXPECT_EQ(theirs["same"], 32) << read.out;
+  EXPECT_LE(theirs["apart"].get<double>(), 1e-4);
+  EXPECT_EQ(theirs["exact_match"].get<double>(), ours["exact_match"].get<double>());
+  EXPECT_EQ(theirs["f1"].get<double>(), ours["f1"].get<double>());
+  EXPECT_GT(ours["f1"].get<double>(), 20);
+}
+
 // The best checkpoint is the one with the highest F1, which the record of the run holds.
 TEST(SquadTrain, TheBestCheckpointGoesByF1) {
   const SquadRun& folder = SquadRun::get();
