@@ -2,9 +2,11 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -111,13 +113,18 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
     MPI_Comm_rank(node, &local_rank_);
     MPI_Comm_size(node, &local_size_);
+    int first = rank_;  // of this rank's host
+    check(MPI_Bcast(&first, 1, MPI_INT, 0, node), "MPI_Bcast");
     MPI_Comm_free(&node);
     char name[MPI_MAX_PROCESSOR_NAME] = {};
     int length = 0;
     MPI_Get_processor_name(name, &length);
+    if (parent) std::snprintf(name, sizeof name, "%s", parent->host().c_str());
     std::vector<char> names(static_cast<std::size_t>(size_) * sizeof name);
     check(MPI_Allgather(name, sizeof name, MPI_CHAR, names.data(), sizeof name, MPI_CHAR, comm_), "MPI_Allgather");
-    for (int r = 0; r < size_; ++r) hosts_.emplace_back(names.data() + static_cast<std::size_t>(r) * sizeof name);
+    std::vector<int> firsts(static_cast<std::size_t>(size_));
+    check(MPI_Allgather(&first, 1, MPI_INT, firsts.data(), 1, MPI_INT, comm_), "MPI_Allgather");
+    name_hosts(names.data(), sizeof name, firsts);
     for (const std::string& other : hosts_) same_host_.push_back(other == hosts_[static_cast<std::size_t>(rank_)]);
   }
   ~MpiCommunicator() override {
@@ -268,6 +275,18 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  // Ranks of one host share memory. Hosts may have one name (containers, several daemons of a batch system): the second is then NAME-2.
+  void name_hosts(const char* names, std::size_t stride, const std::vector<int>& firsts) {
+    std::map<std::string, std::vector<int>> same_name;
+    for (std::size_t r = 0; r < firsts.size(); ++r) {
+      const std::string name = names + r * stride;
+      std::vector<int>& known = same_name[name];
+      const auto at = std::find(known.begin(), known.end(), firsts[r]) - known.begin();
+      if (at == static_cast<std::ptrdiff_t>(known.size())) known.push_back(firsts[r]);
+      hosts_.push_back(at == 0 ? name : text(name, "-", at + 1));
+    }
+  }
+
   void spread(void* data, std::size_t bytes, int root) {
     const Phase::Wait wait;
     for (std::size_t at = 0; at < bytes; at += piece_bytes)

@@ -67,9 +67,7 @@ class Evaluation {
       throw DataError(
           text(data_path_, " has token ids up to ", file_->vocabulary() - 1, ", the model's vocabulary holds ", model.vocabulary()));
     require_fit(*source_, model.parameters());
-    DataConfig in_order = s_.data;
-    in_order.shuffle = false;
-    leaves_ = file_->leaves(in_order, s_.run.seed, s_.batch.micro);
+    leaves_ = file_->leaves(s_.data, s_.batch.micro);
     if (!file_->holds_features()) return;
     const FeatureFile& features = file_->features();
     scoring_.emplace(comm_, features, answer_rules(s_.evaluate, features), leaves_->samples(), s_.batch.micro, s_.run.seed, interval_draws);

@@ -51,7 +51,7 @@ struct RankRates {
   double read = 0, copy = 0, triad = 0;
   double disk_write = 0, disk_read = 0;
   double products[20][4] = {};  // best, median, early, late
-  double ops[320] = {};
+  double ops[480] = {};
 };
 
 class MeasureCommand {

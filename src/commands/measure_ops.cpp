@@ -12,9 +12,12 @@
 #include "strata/ops/cross_entropy.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/ops/embedding.hpp"
+#include "strata/ops/gelu.hpp"
+#include "strata/ops/layer_norm.hpp"
 #include "strata/ops/linear.hpp"
 #include "strata/ops/rms_norm.hpp"
 #include "strata/ops/rope.hpp"
+#include "strata/ops/span_head.hpp"
 #include "strata/ops/swiglu.hpp"
 
 namespace strata {
@@ -83,6 +86,95 @@ OpRun attention_call(OpCall& c, const std::string& op, std::int64_t heads, std::
   return [=](Stream& s) { attention_backward(s, dout, in.q, in.k, in.v, o, lse, View(), scale, d.q, d.k, d.v); };
 }
 
+bool ends(const std::string& op, const char* with) {
+  const std::string end = with;
+  return op.size() >= end.size() && op.compare(op.size() - end.size(), end.size(), end) == 0;
+}
+
+// A tenth dropped, where the op's name says so.
+Dropout dropout_of(OpCall& c, const std::string& op, std::int64_t sequences) {
+  Dropout what;
+  if (ends(op, "dropout")) what.p = 0.1, what.seed = 1, what.step = 1, what.samples = c.ids(sequences, 1 << 20);
+  return what;
+}
+
+// Of so many rows: up to 8.
+std::int64_t sequences_of(std::int64_t rows) {
+  std::int64_t sequences = 8;
+  while (rows % sequences != 0) sequences /= 2;
+  return sequences;
+}
+
+OpRun bidirectional_call(OpCall& c, const std::string& op, std::int64_t heads, std::int64_t S, std::int64_t hd) {
+  // Queries, keys and values of a token lie side by side; as many heads as encoders with 64 elements a head or fewer mostly have.
+  const std::int64_t nh = heads % 12 == 0 ? 12 : heads % 16 == 0 ? 16 : heads % 8 == 0 ? 8 : heads, B = heads / nh;
+  const auto part = [=](const View& all, std::int64_t i) { return all.columns(i * nh * hd, nh * hd).split_last(nh, hd).split_first(B, S); };
+  const View in = c.data(Shape{B * S, 3 * nh * hd}), o = c.data(Shape{B, S, nh, hd}), lse = c.sums(Shape{B, nh, S});
+  const double scale = 0.1;
+  const Dropout what = dropout_of(c, op, B);
+  if (op.rfind("bidirectional_attention_forward", 0) == 0)
+    return [=](Stream& s) {
+      bidirectional_attention_forward(s, part(in, 0), part(in, 1), part(in, 2), ConstView(), what, scale, o, lse);
+    };
+  const View dout = c.data(Shape{B, S, nh, hd}), d = c.data(Shape{B * S, 3 * nh * hd});
+  return [=](Stream& s) {
+    bidirectional_attention_backward(s, dout, part(in, 0), part(in, 1), part(in, 2), o, lse, ConstView(), what, scale, part(d, 0),
+                                     part(d, 1), part(d, 2));
+  };
+}
+
+OpRun layer_norm_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H) {
+  const bool adds = op.rfind("add_", 0) == 0, forward = op.find("_forward") != std::string::npos;
+  const View x = c.data(Shape{R, H}), y = c.data(Shape{R, H}), w = c.data(Shape{H}), b = c.data(Shape{H});
+  const View mean = c.sums(Shape{R}), rstd = c.sums(Shape{R});
+  const Dropout what = dropout_of(c, op, sequences_of(R));
+  if (forward && !adds) return [=](Stream& s) { layer_norm_forward(s, x, w, b, 1e-12, y, mean, rstd); };
+  if (forward) {
+    const View residual = c.data(Shape{R, H});
+    return [=](Stream& s) { add_layer_norm_forward(s, x, residual, what, w, b, 1e-12, x, y, mean, rstd); };
+  }
+  const View dw = c.sums(Shape{H}), db = c.sums(Shape{H});  // dy, y here, becomes the gradient of the sum
+  if (!adds) return [=](Stream& s) { layer_norm_backward(s, y, x, w, mean, rstd, y, dw, db); };
+  const View dx = what.drops() ? c.data(Shape{R, H}) : View();
+  return [=](Stream& s) { add_layer_norm_backward(s, y, x, what, w, mean, rstd, y, dx, dw, db); };
+}
+
+OpRun gelu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
+  const View x = c.data(Shape{R, F}), y = c.data(Shape{R, F});
+  if (op == "gelu_forward") return [=](Stream& s) { gelu_forward(s, x, Gelu::erf, y); };
+  return [=](Stream& s) { gelu_backward(s, y, x, Gelu::erf, y); };
+}
+
+OpRun dropout_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H) {
+  const View x = c.data(Shape{R, H});
+  const Dropout what = dropout_of(c, op, sequences_of(R));
+  return [=](Stream& s) { dropout(s, x, what, x); };
+}
+
+OpRun embedding_sum_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
+  const View ids = c.ids(R, V), types = c.ids(R, 2), words = c.data(Shape{V, H}), two = c.data(Shape{2, H}), y = c.data(Shape{R, H});
+  std::int64_t S = R;
+  while (S > 512 && S % 2 == 0) S /= 2;
+  const View positions = c.data(Shape{S, H});
+  return [=](Stream& s) { embedding_sum_forward(s, ids, types, words, two, positions, S, y); };
+}
+
+OpRun span_call(OpCall& c, const std::string& op, std::int64_t a, std::int64_t b) {
+  if (op.rfind("span_logits_", 0) == 0) {  // tokens, width
+    const View x = c.data(Shape{a, b}), w = c.data(Shape{2, b}), logits = c.sums(Shape{1, 2, a});
+    if (op == "span_logits_forward") {
+      const View bias = c.data(Shape{2});
+      return [=](Stream& s) { span_logits_forward(s, x, w, bias, logits); };
+    }
+    const View dx = c.data(Shape{a, b}), dw = c.sums(Shape{2, b}), db = c.sums(Shape{2});
+    return [=](Stream& s) { span_logits_backward(s, logits, x, w, dx, dw, db); };
+  }
+  const View logits = c.sums(Shape{a, 2, b}), loss = c.of(DType::f64, Shape{a, 2});  // sequences, length
+  const View labels = c.of(DType::i32, Shape{a, 2});
+  for (std::int64_t i = 0; labels.data() && i < 2 * a; ++i) labels.as<std::int32_t>()[i] = static_cast<std::int32_t>(i * 7919 % b);
+  return [=](Stream& s) { span_cross_entropy_backward(s, logits, labels, 1e-3, loss, logits); };
+}
+
 OpRun cross_entropy_call(OpCall& c, std::int64_t R, std::int64_t H, std::int64_t V) {
   const View x = c.data(Shape{R, H}), w = c.data(Shape{V, H}), dx = c.data(Shape{R, H}), dw = c.sums(Shape{V, H});
   const View labels = c.ids(R, V), loss = c.of(DType::f64, Shape{R});
@@ -142,6 +234,12 @@ OpRun prepared(const MeasuredOp& measured, Arena& arena) {
   if (begins("linear_cross")) return cross_entropy_call(c, a, b, d);
   if (begins("linear_")) return linear_call(c, op, a, b, d);
   if (begins("attention_")) return attention_call(c, op, a, b, d);
+  if (begins("bidirectional_")) return bidirectional_call(c, op, a, b, d);
+  if (begins("layer_norm_") || begins("add_layer_norm_")) return layer_norm_call(c, op, a, b);
+  if (begins("gelu_")) return gelu_call(c, op, a, b);
+  if (begins("dropout")) return dropout_call(c, op, a, b);
+  if (begins("embedding_sum_")) return embedding_sum_call(c, a, b, d);
+  if (begins("span_")) return span_call(c, op, a, b);
   if (begins("rms_norm_")) return rms_norm_call(c, op, a, b);
   if (begins("rope_")) return rope_call(c, op, a, b);
   if (begins("swiglu_")) return swiglu_call(c, op, a, b);
@@ -153,7 +251,11 @@ bool op_is_known(const std::string& op) {
   for (const char* name :
        {"linear_forward", "linear_backward_input", "linear_backward_weight", "linear_cross_entropy_backward", "attention_forward",
         "attention_backward", "rms_norm_forward", "rms_norm_backward", "rope_forward", "rope_backward", "swiglu_forward", "swiglu_backward",
-        "embedding_forward", "embedding_backward", "adamw_update", "add_into", "sum_of_squares", "cast", "fill"})
+        "embedding_forward", "embedding_backward", "adamw_update", "add_into", "sum_of_squares", "cast", "fill",
+        "bidirectional_attention_forward", "bidirectional_attention_forward_dropout", "bidirectional_attention_backward",
+        "bidirectional_attention_backward_dropout", "layer_norm_forward", "layer_norm_backward", "add_layer_norm_forward",
+        "add_layer_norm_forward_dropout", "add_layer_norm_backward", "add_layer_norm_backward_dropout", "gelu_forward", "gelu_backward",
+        "dropout", "embedding_sum_forward", "span_logits_forward", "span_logits_backward", "span_cross_entropy_backward"})
     if (op == name) return true;
   return false;
 }
@@ -197,8 +299,20 @@ std::vector<MeasuredOp> ops_to_measure(double seconds) {
     for (const char* op : {"swiglu_forward", "swiglu_backward"}) add(type, op, {{128, 512}, {2048, 512}, {128, 4096}, {2048, 4096}});
     add(type, "embedding_forward", {{512, 1024, 4096}});
     add(type, "embedding_backward", {{512, 256, 4096}, {512, 1024, 16384}});
+    // BERT: heads, length, head size; rows and widths of small and base models.
+    for (const char* op : {"bidirectional_attention_forward", "bidirectional_attention_forward_dropout", "bidirectional_attention_backward",
+                           "bidirectional_attention_backward_dropout"})
+      for (const std::int64_t length : {128, 512}) add(type, op, {{24, length, 32}, {24, length, 64}});
+    for (const char* op : {"add_layer_norm_forward", "add_layer_norm_forward_dropout", "add_layer_norm_backward",
+                           "add_layer_norm_backward_dropout"})
+      add(type, op, {{512, 256}, {2048, 1024}});
+    for (const char* op : {"layer_norm_forward", "layer_norm_backward", "dropout"}) add(type, op, {{2048, 768, 0}});
+    for (const char* op : {"gelu_forward", "gelu_backward"}) add(type, op, {{512, 1024}, {2048, 4096}});
+    for (const char* op : {"span_logits_forward", "span_logits_backward"}) add(type, op, {{2048, 768, 0}});
+    add(type, "embedding_sum_forward", {{2048, 768, 16384}});
     add(type, "adamw_update", {{1 << 14, 0, 0}, {1 << 17, 0, 0}, {1 << 20, 0, 0}, {1 << 23, 0, 0}});
   }
+  add(DType::f32, "span_cross_entropy_backward", {{8, 512, 0}});
   for (const char* op : {"add_into", "sum_of_squares", "cast", "fill"})
     add(DType::f32, op, {{1 << 14, 0, 0}, {1 << 17, 0, 0}, {1 << 20, 0, 0}, {1 << 23, 0, 0}});
   const auto takes_long = [&](const MeasuredOp& op) {

@@ -34,6 +34,7 @@ struct Preflight {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Tokenizer> tokenizer;  // null: none is named
   std::optional<TrainingFile> train_data, validation_data;
+  std::optional<DataOrder> order;  // of train_data
   std::optional<StepPlan> steps;
   std::optional<CheckpointReader> checkpoint;  // to resume from
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
@@ -51,6 +52,8 @@ struct Preflight {
 void check_model(Preflight& p);
 /// The token or feature files, their vocabulary and tokenizer, and how many steps they give.
 void check_data(Preflight& p);
+/// What a run learns from and, where data.order gives it, in which order. train_data and its order must be there.
+std::string data_hash(const Preflight& p);
 /// Looks for the checkpoint that run.resume names: its path, or nothing. Reads all of it, so one rank looks for all.
 std::string find_checkpoint(Preflight& p);
 /// Opens it and compares model, data and deck with the run's.

@@ -101,8 +101,14 @@ void check_data(Preflight& p) {
   if (!p.train_data || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
   const std::int64_t samples = p.train_data->samples(p.s.data.sequence);
   if (samples == 0) return;
+  p.findings.attempt("data.order", "data.order", "", [&] { p.order.emplace(make_order(p.s.data, p.s.run.seed, samples)); });
   p.steps.emplace(p.s.batch, p.s.train, samples, p.launch.size());
   if (p.launch.rank() == 0) check_amount(p, samples);
+}
+
+std::string data_hash(const Preflight& p) {
+  const std::string& order = p.order->hash();
+  return order.empty() ? p.train_data->hash() : p.train_data->hash() + " in order " + order;
 }
 
 namespace {

@@ -56,9 +56,15 @@ void check_checkpoint(Preflight& p, const std::string& path) {
   if (p.model && run.model_config != p.model->json())
     p.findings.error(ExitCode::data, "resume.model", "model.config",
                      text("model.config = ", p.s.model.config, " is not the configuration the run of ", path, " was trained with"), anew);
-  if (p.train_data && run.dataset_hash != p.train_data->hash())
+  if (p.train_data && run.dataset_hash.substr(0, run.dataset_hash.find(' ')) != p.train_data->hash())
     p.findings.error(ExitCode::data, "resume.data", "data.train",
                      text("data.train = ", p.s.data.train, " is not the file the run of ", path, " was trained on"), anew);
+  else if (p.order && run.dataset_hash != data_hash(p))
+    p.findings.error(ExitCode::data, "resume.order", "data.order",
+                     p.s.data.order.empty()
+                         ? text("the run of ", path, " was trained with a data.order, and none is given")
+                         : text("data.order = ", p.s.data.order, " is not the order in which the run of ", path, " took its samples"),
+                     anew);
   if (p.steps && run.step >= p.steps->total_steps())
     p.findings.note("resume.finished", "train.max_steps",
                     text("the run of ", path, " has done all its ", p.steps->total_steps(),

@@ -11,6 +11,7 @@
 #include "strata/comm/watchdog.hpp"
 #include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
+#include "strata/train/device_log.hpp"
 #include "strata/train/metrics.hpp"
 #include "strata/train/run_lock.hpp"
 
@@ -88,6 +89,15 @@ class TrainCommand {
       if (!lock_->note().empty()) log_warning(lock_->note());
     });
     watchdog_.emplace(comm_, s_.run.folder, s_.parallel.timeout, launched());
+    log_devices();
+  }
+
+  // A rank of each host; the first host's file has the plain name.
+  void log_devices() {
+    const std::vector<std::string> hosts = all_gather_text(comm_, comm_.host());
+    if (s_.run.device_log <= 0 || comm_.local_rank() != 0) return;
+    const std::string name = comm_.rank() == 0 || comm_.host() == hosts[0] ? "device_use.csv" : "device_use." + comm_.host() + ".csv";
+    device_log_.emplace(fs::path(s_.run.folder) / name, comm_.host(), s_.run.device_log);
   }
 
   void log_start() {
@@ -206,7 +216,7 @@ class TrainCommand {
   }
 
   void log_data() {
-    const std::int64_t first = DataOrder(run_.train_data->samples(s_.data.sequence), s_.run.seed, s_.data.shuffle).sample_at(0);
+    const std::int64_t first = run_.order->sample_at(0);
     if (run_.train_data->holds_features()) {
       const FeatureFile& file = run_.train_data->features();
       log_info(text("Training data ", s_.data.train, "\n", describe_feature_file(file)));
@@ -253,11 +263,9 @@ class TrainCommand {
   }
 
   void open_leaves() {
-    leaves_ = run_.train_data->leaves(s_.data, s_.run.seed, s_.batch.micro);
+    leaves_ = run_.train_data->leaves(s_.data, *run_.order, s_.batch.micro);
     if (!run_.validation_data) return;
-    DataConfig in_order = s_.data;
-    in_order.shuffle = false;
-    validation_ = run_.validation_data->leaves(in_order, s_.run.seed, s_.batch.micro);
+    validation_ = run_.validation_data->leaves(s_.data, s_.batch.micro);
     if (!run_.validation_data->holds_features() || !has_references(run_.validation_data->features())) return;
     const FeatureFile& file = run_.validation_data->features();
     scoring_.emplace(comm_, file, answer_rules(s_.evaluate, file), validated_sequences(s_.train, validation_->samples()), s_.batch.micro);
@@ -275,7 +283,7 @@ class TrainCommand {
     record.model_config = run_.model->json();
     record.compute = s_.precision.compute;
     record.version = version();
-    record.dataset_hash = run_.train_data->hash();
+    record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
     LaunchRecord launch;
@@ -352,6 +360,7 @@ class TrainCommand {
   std::optional<AnswerScoring> scoring_;
   std::optional<RunLock> lock_;
   std::optional<Watchdog> watchdog_;
+  std::optional<DeviceLog> device_log_;
 };
 
 }  // namespace

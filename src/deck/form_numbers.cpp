@@ -127,7 +127,7 @@ Description Real::describe() const {
 }
 
 std::string Seconds::parse(const Items& items, double& out) const {
-  const std::string expected = "a time above 0, as in 90, 90s, 10m, 2h or 1d";
+  const std::string expected = std::string("a time ") + (or_none_ ? "of at least 0" : "above 0") + ", as in 90, 90s, 10m, 2h or 1d";
   if (items.size() != 1 || items[0].text.empty()) return expected_found(expected, items);
   std::string_view number = items[0].text;
   constexpr std::pair<char, double> units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
@@ -137,7 +137,7 @@ std::string Seconds::parse(const Items& items, double& out) const {
   }
   const bool has_unit = number.back() >= 'a' && number.back() <= 'z';
   const auto value = read_real(number.substr(0, number.size() - (has_unit ? 1 : 0)));
-  if (!value || !(*value > 0) || !std::isfinite(*value * factor) || (has_unit && factor == 1 && number.back() != 's')) {
+  if (!value || !(*value > 0 || (or_none_ && *value == 0)) || !std::isfinite(*value * factor) || (has_unit && factor == 1 && number.back() != 's')) {
     return expected_found(expected, items);
   }
   out = *value * factor;

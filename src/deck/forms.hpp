@@ -91,9 +91,15 @@ class Real {
 /// A time in seconds, above 0; `s m h d` behind the number, seconds without.
 class Seconds {
  public:
+  explicit Seconds(bool or_none = false) : or_none_(or_none) {}
+  /// 0 too, which stands for none.
+  static Seconds or_none() { return Seconds(true); }
   std::string parse(const Items& items, double& out) const;
   std::string print(double value) const;
-  Description describe() const { return {"time", "above 0; s m h d", {}, {}, false}; }
+  Description describe() const { return {"time", or_none_ ? "at least 0; s m h d" : "above 0; s m h d", {}, {}, false}; }
+
+ private:
+  bool or_none_;
 };
 
 /// One text. May be empty, unless told otherwise.

@@ -12,6 +12,8 @@ Section schema_data() {
   table.row("sequence", &C::sequence, Whole::between(2, 1u << 24), "tokens", "Length of a sequence.").fixed();
   table.row("shuffle", &C::shuffle, Flag(), "", "A new order in every epoch; false: file order, for comparisons with other programs.")
       .fixed();
+  table.row("order", &C::order, Text(), "",
+            "Text file with the numbers of the samples in the order wanted, one epoch or several; empty: as shuffle says.");
   table.row("mask_documents", &C::mask_documents, Flag(), "", "No attention across documents in a sequence.").fixed();
   return table.done();
 }

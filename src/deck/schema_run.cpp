@@ -37,6 +37,10 @@ Section schema_run() {
       .row("profile", &C::profile, Flag(), "",
            "Time per op and phase beside its floor, worst first: in the log, plan.txt and profile.csv at the run's end (doc/profile.md).")
       .launch();
+  table
+      .row("device_log", &C::device_log, Seconds::or_none(), "s",
+           "Between looks at the use of processors and GPUs, written to device_use.csv; 0: none.")
+      .launch();
   return table.done();
 }
 

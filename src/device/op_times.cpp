@@ -73,7 +73,7 @@ bool parse_op_name(const std::string& name, std::string& op, OpSizes& sizes) {
 }
 
 bool counts_flops(const std::string& op) {
-  return op.rfind("linear_", 0) == 0 || op.rfind("attention_", 0) == 0;
+  return op.rfind("linear_", 0) == 0 || op.rfind("attention_", 0) == 0 || op.rfind("bidirectional_attention_", 0) == 0;
 }
 
 OpTimes::OpTimes(const Machine& machine) : machine_(machine) {

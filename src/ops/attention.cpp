@@ -41,7 +41,8 @@ OpSizes sizes_of(const ConstView& q) {
   return {q.type(), {q.size(0) * q.size(2), q.size(1), q.size(3)}};
 }
 
-void forward(Stream& stream, const char* op, const cpu::AttentionForward& p) {
+// Drawing factors takes time of its own: the op is recorded under another name, `op` "_dropout".
+void forward(Stream& stream, const char* op, const char* recorded, const cpu::AttentionForward& p) {
   const ConstView& q = p.q;
   check(op, q, p.k, p.v, p.mask, p.scale);
   expect_shape(op, "o", p.o, q.shape()), expect_type(op, "o", p.o, q.type());
@@ -49,11 +50,12 @@ void forward(Stream& stream, const char* op, const cpu::AttentionForward& p) {
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum; and a factor where something drops.
   const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 4 * count_of(q.size(3)) + 4 + (p.mask.what.drops() ? 1 : 0);
   const auto timed = stream.record(
-      op, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)), sizes_of(q));
+      recorded, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)),
+      sizes_of(q));
   if (!stream.planning()) cpu::attention_forward(stream, p);
 }
 
-void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
+void backward(Stream& stream, const char* op, const char* recorded, const cpu::AttentionBackward& p) {
   const ConstView &q = p.q, &k = p.k;
   check(op, q, k, p.v, p.mask, p.scale), check_lse(op, p.lse, q);
   expect_shape(op, "dout", p.dout, q.shape()), expect_type(op, "dout", p.dout, q.type());
@@ -65,7 +67,7 @@ void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
   // drops; and D.
   const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 10 * count_of(q.size(3)) + 5 + (p.mask.what.drops() ? 2 : 0);
   const auto timed =
-      stream.record(op, pairs * each + 2 * count_of(q.elements()),
+      stream.record(recorded, pairs * each + 2 * count_of(q.elements()),
                     count_of(2 * q.bytes() + 2 * k.bytes() + 2 * p.v.bytes() + p.dout.bytes() + p.o.bytes() + p.lse.bytes()), sizes_of(q));
   void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
   if (!stream.planning()) cpu::attention_backward(stream, p, workspace);
@@ -74,22 +76,27 @@ void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
 }  // namespace
 
 void attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView first_key, double scale, View o, View lse) {
-  forward(stream, "attention_forward", {q, k, v, {true, first_key, {}}, scale, o, lse});
+  constexpr const char* op = "attention_forward";
+  forward(stream, op, op, {q, k, v, {true, first_key, {}}, scale, o, lse});
 }
 
 void attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
                         ConstView first_key, double scale, View dq, View dk, View dv) {
-  backward(stream, "attention_backward", {dout, q, k, v, o, lse, {true, first_key, {}}, scale, dq, dk, dv});
+  constexpr const char* op = "attention_backward";
+  backward(stream, op, op, {dout, q, k, v, o, lse, {true, first_key, {}}, scale, dq, dk, dv});
 }
 
 void bidirectional_attention_forward(Stream& stream, ConstView q, ConstView k, ConstView v, ConstView lengths, const Dropout& what,
                                      double scale, View o, View lse) {
-  forward(stream, "bidirectional_attention_forward", {q, k, v, {false, lengths, what}, scale, o, lse});
+  constexpr const char* op = "bidirectional_attention_forward";
+  forward(stream, op, what.drops() ? "bidirectional_attention_forward_dropout" : op, {q, k, v, {false, lengths, what}, scale, o, lse});
 }
 
 void bidirectional_attention_backward(Stream& stream, ConstView dout, ConstView q, ConstView k, ConstView v, ConstView o, ConstView lse,
                                       ConstView lengths, const Dropout& what, double scale, View dq, View dk, View dv) {
-  backward(stream, "bidirectional_attention_backward", {dout, q, k, v, o, lse, {false, lengths, what}, scale, dq, dk, dv});
+  constexpr const char* op = "bidirectional_attention_backward";
+  backward(stream, op, what.drops() ? "bidirectional_attention_backward_dropout" : op,
+           {dout, q, k, v, o, lse, {false, lengths, what}, scale, dq, dk, dv});
 }
 
 void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView v_cache, ConstView lengths, double scale, View o) {

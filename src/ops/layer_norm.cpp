@@ -78,7 +78,7 @@ void add_layer_norm_forward(Stream& stream, ConstView x, ConstView residual, con
   check_vector(op, "weight", weight, x.size(1), x.type()), check_vector(op, "bias", bias, x.size(1), x.type());
   if (mean.given() || rstd.given()) check_statistics(op, x, mean, rstd);
   expect_dropout(op, what, x.size(0), x.size(1), 1);
-  forward(stream, op, {x, residual, what, weight, bias, eps, sum, y, mean, rstd},
+  forward(stream, what.drops() ? "add_layer_norm_forward_dropout" : op, {x, residual, what, weight, bias, eps, sum, y, mean, rstd},
           count_of(4 * x.bytes() + 2 * weight.bytes()) + statistics_bytes(mean, rstd));
 }
 
@@ -98,7 +98,7 @@ void add_layer_norm_backward(Stream& stream, ConstView dy, ConstView sum, const 
       expect_dropout(op, what, sum.size(0), sum.size(1), 1);
   STRATA_ASSERT(dx.given() == what.drops(), op, ": dx is ", dx.given() ? "" : "not ", "given with a dropout of ", what.p);
   if (dx.given()) check_rows(op, "dx", dx, sum);
-  backward(stream, op, pass);
+  backward(stream, what.drops() ? "add_layer_norm_backward_dropout" : op, pass);
 }
 
 }  // namespace strata

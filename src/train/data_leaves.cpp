@@ -19,13 +19,13 @@ struct DataLeaves::State {
   TokenBatch batch;
   std::int64_t cursor = 0, end = 0;
   std::unique_ptr<ReadAhead> ahead;  // last: its thread reads the members above
-  State(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
-      : samples(file, data.sequence, data.mask_documents), loader(samples, DataOrder(samples.samples(), seed, data.shuffle), micro) {}
+  State(const TokenFileReader& file, const DataConfig& data, const DataOrder& order, std::int64_t micro)
+      : samples(file, data.sequence, data.mask_documents), loader(samples, order, micro) {}
   std::int64_t position(std::int64_t leaf) const { return cursor + leaf * loader.rows(); }
 };
 
-DataLeaves::DataLeaves(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
-    : state_(std::make_unique<State>(file, data, seed, micro)) {}
+DataLeaves::DataLeaves(const TokenFileReader& file, const DataConfig& data, const DataOrder& order, std::int64_t micro)
+    : state_(std::make_unique<State>(file, data, order, micro)) {}
 DataLeaves::~DataLeaves() = default;
 
 std::int64_t DataLeaves::samples() const {

@@ -4,8 +4,7 @@
 
 namespace strata {
 
-SpanLeaves::SpanLeaves(const FeatureFile& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro)
-    : loader_(file, DataOrder(file.info().features, seed, data.shuffle), micro) {}
+SpanLeaves::SpanLeaves(const FeatureFile& file, const DataOrder& order, std::int64_t micro) : loader_(file, order, micro) {}
 
 void SpanLeaves::fill(std::int64_t leaf, Activations& a) {
   loader_.fill(position(leaf), end_, batch_);

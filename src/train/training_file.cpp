@@ -44,10 +44,15 @@ void TrainingFile::require(const DataConfig& data) const {
                          data.sequence, ": set data.sequence = ", rows, " or prepare it again"));
 }
 
-std::unique_ptr<FileLeaves> TrainingFile::leaves(const DataConfig& data, std::uint64_t seed, std::int64_t micro) const {
+std::unique_ptr<FileLeaves> TrainingFile::leaves(const DataConfig& data, const DataOrder& order, std::int64_t micro) const {
   require(data);
-  if (features_) return std::make_unique<SpanLeaves>(*features_, data, seed, micro);
-  return std::make_unique<DataLeaves>(*tokens_, data, seed, micro);
+  if (features_) return std::make_unique<SpanLeaves>(*features_, order, micro);
+  return std::make_unique<DataLeaves>(*tokens_, data, order, micro);
+}
+
+std::unique_ptr<FileLeaves> TrainingFile::leaves(const DataConfig& data, std::int64_t micro) const {
+  require(data);
+  return leaves(data, DataOrder(samples(data.sequence), 0, false), micro);
 }
 
 void require_kind(const TrainingFile& file, const std::filesystem::path& path, const Model& model) {

@@ -3,6 +3,7 @@
 and min / median / max of the ratios are printed with a JSON line for every pair and one for the whole. Standard library only.
 
   train       tokens/s and peak memory of Qwen3-0.6B, full training       ranks       2 ranks x 1 thread beside 1 rank x 2 threads
+  bert        sequences/s of BERT-base question answering, 384 tokens     (quality: compare_squad.py)
   prepare     tokenizing wikitext-2 with the Qwen tokenizer               startup     mpirun -n 2 to the end of the quickstart's first step
   generate    tokens/s with a key/value cache                             checkpoint  saving and loading beside dd in the same folder
 
@@ -63,9 +64,11 @@ def model_config(o, layers=0):
     return folder
 
 
-def train_flags(o, folder, model, micro, batch, steps, dtype="bf16"):
+def train_flags(o, folder, model, micro, batch, steps, dtype="bf16", data=None):
+    """`data`: the file and its length of a sequence; without it wikitext in sequences of 512."""
+    file, length = data or (tokens_file(o), 512)
     return ["train", f"--run.folder={folder}", "--run.resume=never", f"--model.config={model}", "--model.weights=random",
-            f"--data.train={tokens_file(o)}", "--data.sequence=512", f"--batch.global={batch}", f"--batch.micro={micro}",
+            f"--data.train={file}", f"--data.sequence={length}", f"--batch.global={batch}", f"--batch.micro={micro}",
             f"--train.max_steps={steps}", "--train.clip=1", "--optimizer.lr=5e-5", "--schedule.kind=constant", "--schedule.warmup_steps=0",
             f"--precision.compute={dtype}", "--checkpoint.every=0", "--checkpoint.asynchronous=false"]
 
@@ -78,11 +81,11 @@ def metrics(folder):
         return []
 
 
-def strata_steps(o, model, micro, batch, dtype, launch, *flags):
+def strata_steps(o, model, micro, batch, dtype, launch, *flags, data=None):
     """Tokens/s: the median of the timed steps. The run is ended before it would save a checkpoint."""
     folder, rows = path(o, "train"), o.warmup + o.steps
     shutil.rmtree(folder, ignore_errors=True)
-    command = [*launch[0], o.strata, *train_flags(o, folder, model, micro, batch, rows + 1, dtype), f"--device.threads={launch[1]}", *flags]
+    command = [*launch[0], o.strata, *train_flags(o, folder, model, micro, batch, rows + 1, dtype, data), f"--device.threads={launch[1]}", *flags]
     done = run(command, o.lock, ROOT, until=lambda: len(metrics(folder)) >= rows)
     got = metrics(folder)[:rows]
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,16 +94,20 @@ def strata_steps(o, model, micro, batch, dtype, launch, *flags):
                                           losses=[r["loss"] for r in got], others_cores=round(done.others_cores, 2))
 
 
+def baseline_train(o, model, length, *flags):
+    """What baseline_train.py says of a run as `o` wants it."""
+    return run([o.python, os.path.join(o.shared, "bench", "baseline_train.py"), "--model", model, "--seq", str(length), "--micro", str(o.micro), "--dtype",
+                o.baseline_dtype or o.dtype, "--malloc-reuse", o.malloc, "--steps", str(o.steps), "--warmup", str(o.warmup),
+                *(["--compile"] if o.compile else []), *flags], o.lock).result()
+
+
 def train(o):
     need(o, "python")
     model = model_config(o, o.layers)
     theirs_type = o.baseline_dtype or o.dtype
 
     def baseline():
-        done = run([o.python, os.path.join(o.shared, "bench", "baseline_train.py"), "--model", model, "--seq", "512", "--micro", str(o.micro), "--dtype",
-                    theirs_type, "--malloc-reuse", o.malloc, "--steps", str(o.steps), "--warmup", str(o.warmup), *(["--compile"] if o.compile else [])],
-                   o.lock)
-        got = done.result()
+        got = baseline_train(o, model, 512)
         return got["tokens_per_s"], {**got, "peak_gib": got["peak_rss_gib"]}
 
     rows = pairs(o, "train", lambda: strata_steps(o, model, o.micro, o.micro, o.dtype, ([], cores())), baseline)
@@ -109,6 +116,50 @@ def train(o):
             dict(dtype=o.dtype, baseline_dtype=theirs_type, micro=o.micro, compile=o.compile, malloc=o.malloc, layers=o.layers or 28,
                  peak_memory_ratio=spread(memory), strata_gib=spread([r["strata_run"]["peak_gib"] for r in rows]),
                  baseline_gib=spread([r["baseline_run"]["peak_gib"] for r in rows])))
+
+
+def bert_model(o):
+    """bert-base-uncased's config.json with the dropout wanted."""
+    source = os.path.join(o.shared, "data", "bert-base-uncased")
+    config = json.load(open(os.path.join(source, "config.json")))
+    config["hidden_dropout_prob"] = config["attention_probs_dropout_prob"] = o.dropout
+    folder = path(o, f"bert-{o.dropout}")
+    os.makedirs(folder, exist_ok=True)
+    json.dump(config, open(os.path.join(folder, "config.json"), "w"), indent=1)
+    shutil.copy(os.path.join(source, "vocab.txt"), folder)
+    return folder
+
+
+def long_features(o, model):
+    """Feature file whose rows have no padding, as the baseline's: one context of all paragraphs, and of its stretches all but the last are full."""
+    file = path(o, "long-features.h5")
+    if not os.path.exists(file):
+        squad = json.load(open(os.path.join(o.shared, "data", "squad", "train-v1.1-16articles.json")))
+        paragraphs = [p for article in squad["data"] for p in article["paragraphs"]][:100]
+        context, question = "\n".join(p["context"] for p in paragraphs), paragraphs[0]["qas"][0]
+        json.dump(dict(version="1.1", data=[dict(title="long", paragraphs=[dict(context=context, qas=[question])])]), open(path(o, "long.json"), "w"))
+        run([o.strata, "prepare", "--prepare.format=squad", f"--tokenizer.path={model}", "--data.sequence=384", f"--prepare.input={path(o, 'long.json')}",
+             f"--prepare.output={file}"])
+    return file
+
+
+def bert(o):
+    need(o, "python")
+    model = bert_model(o)
+    data = long_features(o, model), 384
+
+    def ours():
+        tokens, about = strata_steps(o, model, o.micro, o.micro, o.dtype, ([], cores()), "--data.shuffle=false", data=data)
+        return tokens / 384, about
+
+    def baseline():
+        got = baseline_train(o, model, 384, "--dropout", str(o.dropout))
+        return got["seq_per_s"], {**got, "peak_gib": got["peak_rss_gib"]}
+
+    rows = pairs(o, "bert", ours, baseline)
+    summary(o, "bert", f"sequences/s of BERT-base, 384 tokens, dropout {o.dropout}", rows,
+            dict(dtype=o.dtype, baseline_dtype=o.baseline_dtype or o.dtype, micro=o.micro, compile=o.compile, malloc=o.malloc,
+                 strata_gib=spread([r["strata_run"]["peak_gib"] for r in rows]), baseline_gib=spread([r["baseline_run"]["peak_gib"] for r in rows])))
 
 
 def ranks(o):
@@ -221,17 +272,20 @@ def main():
     p.add_argument("--lock", help="a file locked while a program is measured")
     p.add_argument("--work", default="runs/compare", help="folder for models, data and runs; may grow to 10 GB")
     commands = p.add_subparsers(dest="command", required=True)
-    for name, function in (("train", train), ("ranks", ranks)):
+    for name, function in (("train", train), ("bert", bert), ("ranks", ranks)):
         c = commands.add_parser(name)
         c.set_defaults(function=function)
         c.add_argument("--dtype", default="bf16", choices=["bf16", "fp32"])
-        c.add_argument("--micro", type=int, default=1)
-        c.add_argument("--layers", type=int, default=0, help="cut the model (train: 28; ranks: 8, so that two copies fit)")
+        c.add_argument("--micro", type=int, default=4 if name == "bert" else 1)
+        if name == "bert":
+            c.add_argument("--dropout", type=float, default=0.1)
+        else:
+            c.add_argument("--layers", type=int, default=0, help="cut the model (train: 28; ranks: 8, so that two copies fit)")
         c.add_argument("--steps", type=int, default=3, help="timed")
         c.add_argument("--warmup", type=int, default=2, help="not timed")
         if name == "ranks":
             c.add_argument("--strategy", default="zero1")
-        if name == "train":
+        if name != "ranks":
             c.add_argument("--compile", action="store_true", help="torch.compile in the baseline")
             c.add_argument("--malloc", default="glibc", help="baseline_train.py --malloc-reuse")
             c.add_argument("--baseline-dtype", help="where it differs from --dtype, as in bf16-autocast")

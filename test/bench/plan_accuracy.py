@@ -28,6 +28,12 @@ DECKS = [
     ("middle-zero2-2-fp32", (512, 1536, 6, 8, 4, 64, 8000), 256, 4, 16, "fp32", "zero2", 2),
     ("wide-fsdp2-bf16", (1024, 3072, 4, 16, 8, 128, 16000), 512, 2, 8, "bf16", "fsdp", 2),
     ("wide-fsdp2-fp32", (1024, 3072, 4, 16, 8, 128, 16000), 256, 2, 8, "fp32", "fsdp", 2),
+    # BERT: hidden, intermediate, layers, heads, dropout
+    ("bert-mini-fp32", (384, 1536, 6, 12, 0.1), 384, 4, 8, "fp32", "ddp", 1),
+    ("bert-mini-bf16", (384, 1536, 6, 12, 0.1), 384, 4, 8, "bf16", "ddp", 1),
+    ("bert-mini-zero1-2-bf16", (384, 1536, 6, 12, 0.1), 384, 4, 16, "bf16", "zero1", 2),
+    ("bert-base-bf16", (768, 3072, 12, 12, 0.1), 384, 4, 4, "bf16", "ddp", 1),
+    ("bert-base-dry-bf16", (768, 3072, 12, 12, 0.0), 384, 4, 4, "bf16", "ddp", 1),
 ]
 
 
@@ -40,6 +46,17 @@ def run(command, **kwargs):
 
 def launcher(ranks):
     return ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
+
+
+def is_bert(model):
+    return len(model) == 5
+
+
+def bert_config(model):
+    hidden, inner, layers, heads, dropout = model
+    return {"model_type": "bert", "vocab_size": 30522, "hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "hidden_act": "gelu", "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout,
+            "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0}
 
 
 def config_of(model):
@@ -66,10 +83,26 @@ def token_file(strata, folder):
     return path
 
 
+def feature_file(strata, folder, sequence):
+    """Rows without padding: one long context, all stretches of which but the last are full."""
+    path = folder / f"features-{sequence}.h5"
+    if path.exists():
+        return path
+    words = ["the", "house", "is", "by", "the", "river", ",", "and", "men", "work", "in", "it", "."]
+    context = " ".join(words * 4000)
+    question = {"id": "1", "question": "where is the house ?", "answers": [{"text": "by the river", "answer_start": context.index("by the river")}]}
+    squad = {"version": "1.1", "data": [{"title": "long", "paragraphs": [{"context": context, "qas": [question]}]}]}
+    (folder / "long.json").write_text(json.dumps(squad))
+    vocabulary = pathlib.Path(__file__).resolve().parent.parent / "data" / "tokenizer" / "small_bert"
+    run([strata, "prepare", "--prepare.format=squad", f"--prepare.stride={sequence // 3}", f"--data.sequence={sequence}", f"--tokenizer.path={vocabulary}",
+         f"--prepare.input={folder}/long.json", f"--prepare.output={path}"])
+    return path
+
+
 def options_of(folder, tokens, deck):
     name, model, sequence, micro, batch, precision, strategy, _ = deck
     config = folder / (name + ".json")
-    config.write_text(json.dumps(config_of(model)))
+    config.write_text(json.dumps(bert_config(model) if is_bert(model) else config_of(model)))
     return [f"--model.config={config}", "--model.weights=random", f"--data.train={tokens}", f"--data.sequence={sequence}",
             f"--batch.micro={micro}", f"--batch.global={batch}", f"--precision.compute={precision}", f"--parallel.strategy={strategy}",
             "--checkpoint.every=0", "--schedule.kind=constant", "--optimizer.lr=1e-5"]
@@ -97,7 +130,6 @@ def main():
     a = parser.parse_args()
     a.folder.mkdir(parents=True, exist_ok=True)
     strata = os.path.abspath(a.strata)
-    tokens = token_file(strata, a.folder)
     machine = a.machine or a.folder / "machine.in"
     if not a.machine and not a.each:
         measure(strata, a.folder, machine, a.seconds)
@@ -106,7 +138,8 @@ def main():
         name, _, sequence, micro, _, precision, strategy, ranks = deck
         if not re.search(a.only, name):
             continue
-        options = options_of(a.folder, tokens, deck)
+        data = feature_file(strata, a.folder, sequence) if is_bert(deck[1]) else token_file(strata, a.folder)
+        options = options_of(a.folder, data, deck)
         if a.each:  # directly before the run, with its own ops, by the ranks that run it
             out = a.folder / (name + ".machine.in")
             run(launcher(ranks) + [strata, "measure", f"--measure.seconds={a.each}", f"--measure.folder={a.folder}", f"--measure.output={out}"] +

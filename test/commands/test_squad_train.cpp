@@ -149,6 +149,30 @@ TEST(SquadTrain, DropoutDependsOnSeedAndSequenceOnly) {
   EXPECT_GT(std::abs(first_loss("dry") - first_loss("micro2")), 1e-4);
 }
 
+// data.order: the file's order written down is the file's order; another is another run, and a restart keeps to it.
+TEST(SquadTrain, ARecordedOrderIsFollowed) {
+  const SquadRun& folder = SquadRun::get();
+  std::string forwards, backwards;
+  for (int i = 0; i < 32; ++i) forwards += std::to_string(i) + "\n", backwards += std::to_string(31 - i) + " ";
+  write_file(folder / "forwards.txt", forwards), write_file(folder / "backwards.txt", backwards);
+  train("file_order", 0, "--data.shuffle=false");
+  train("forwards", 2, "--data.order=forwards.txt --train.max_steps=2"), train("forwards", 3, "--data.order=forwards.txt");
+  EXPECT_EQ(lasting_metrics(folder / "file_order/metrics.csv"), lasting_metrics(folder / "forwards/metrics.csv"));
+  EXPECT_THAT(read_file(folder / "forwards/log.txt"), HasSubstr("First sample: Where is the house? -> by the river"));
+
+  const auto check = [&](const std::string& options) {
+    return folder.strata(0, "check", "--run.folder=forwards --train.max_steps=6 " + options);
+  };
+  EXPECT_EQ(check("--data.order=forwards.txt").status, 0);
+  const CommandResult other = check("--data.order=backwards.txt"), none = check("");
+  EXPECT_EQ(other.status, 3);
+  EXPECT_THAT(other.out, HasSubstr("data.order = backwards.txt is not the order in which the run of"));
+  EXPECT_EQ(none.status, 3);
+  EXPECT_THAT(none.out, HasSubstr("was trained with a data.order, and none is given"));
+  write_file(folder / "short.txt", "0 1 2");
+  EXPECT_THAT(check("--run.folder=fresh --data.order=short.txt").out, HasSubstr("short.txt holds 3 numbers; an epoch has 32 samples"));
+}
+
 TEST(SquadTrain, LearnsScoresAndIsEvaluatedAlikeOnAnyRanks) {
   const SquadRun& folder = SquadRun::get();
   train(
@@ -190,6 +214,34 @@ TEST(SquadTrain, LearnsScoresAndIsEvaluatedAlikeOnAnyRanks) {
   ASSERT_EQ(converted.status, 0) << converted.err;
   EXPECT_EQ(json::parse(read_file(folder / "trained/config.json"))["architectures"][0], "BertForQuestionAnswering");
   EXPECT_TRUE(fs::exists(folder / "trained/vocab.txt"));
+}
+
+// The folder a run leaves, in Hugging Face: the same answers and logits; and its predictions by the official formula, to the digit.
+TEST(SquadTrain, HuggingFaceLoadsTheTrainedFolderAndAnswersAlike) {
+  const char* named = std::getenv("STRATA_TEST_PYTHON");
+  const std::string python = named ? named : "python3";
+  if (run_command("'" + python + "' -c 'import torch, transformers'").status != 0)
+    GTEST_SKIP() << "no torch and transformers: name an interpreter that has them in STRATA_TEST_PYTHON";
+  const SquadRun& folder = SquadRun::get();
+  const std::string tokenizer = " --tokenizer.path=" + data_file("tokenizer/small_bert").string();
+  train("hugging", 0, "--train.max_steps=40 --train.validate_every=0 --optimizer.lr=4e-3" + tokenizer);
+  ASSERT_EQ(folder.strata(0, "evaluate", "--run.folder=hugging --evaluate.data=train.h5").status, 0);
+  const CommandResult converted =
+      folder.strata(0, "convert", "--convert.from=hugging/checkpoints --convert.to=hugged --convert.dtype=fp32" + tokenizer);
+  ASSERT_EQ(converted.status, 0) << converted.err;
+
+  const CommandResult read = run_command("'" + python + "' '" + (source_dir() / "test/tools/check_bert_folder.py").string() + "' '" +
+                                         (folder / "hugged").string() + "' '" + (folder / "train.json").string() + "' '" +
+                                         (folder / "hugging").string() + "' 64 8");
+  ASSERT_EQ(read.status, 0) << read.err;
+  const json theirs = json::parse(read.out), ours = json::parse(read_file(folder / "hugging/evaluation.json"));
+  EXPECT_EQ(theirs["missing"].size() + theirs["unexpected"].size(), 0u) << read.out;
+  EXPECT_EQ(theirs["questions"], 32);
+  EXPECT_EQ(theirs["same"], 32) << read.out;
+  EXPECT_LE(theirs["apart"].get<double>(), 1e-4);
+  EXPECT_EQ(theirs["exact_match"].get<double>(), ours["exact_match"].get<double>());
+  EXPECT_EQ(theirs["f1"].get<double>(), ours["f1"].get<double>());
+  EXPECT_GT(ours["f1"].get<double>(), 20);
 }
 
 // The best checkpoint is the one with the highest F1, which the record of the run holds.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -62,6 +63,24 @@ TEST(Profile, FloorsComeFromTheMachineFileThatIsNamed) {
   const CommandResult gone = folder.strata(0, "train", options + "gone.in");
   EXPECT_EQ(gone.status, 2);
   EXPECT_NE(gone.err.find("gone.in"), std::string::npos) << gone.err;
+}
+
+TEST(DeviceLog, HasALineForThisHostAtTheEndAndGrowsWithTheNextLaunch) {
+  const RunFolder& folder = RunFolder::get();
+  ASSERT_EQ(folder.strata(2, "train", "--run.folder=used --train.max_steps=2").status, 0);
+  ASSERT_EQ(folder.strata(0, "train", "--run.folder=used --train.max_steps=4").status, 0);
+  std::istringstream lines(read_file(folder / "used/device_use.csv"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "time,host,device,busy_percent,memory_used_bytes,memory_total_bytes");
+  int count = 0;
+  for (; std::getline(lines, line); ++count) {
+    EXPECT_NE(line.find(",cpu,"), std::string::npos) << line;
+    EXPECT_EQ(std::count(line.begin(), line.end(), ','), 5) << line;
+  }
+  EXPECT_GE(count, 2);
+  ASSERT_EQ(folder.strata(0, "train", "--run.folder=unused --train.max_steps=2 --run.device_log=0").status, 0);
+  EXPECT_FALSE(fs::exists(folder / "unused/device_use.csv"));
 }
 
 // The interpreter that has TensorBoard; empty: there is none.

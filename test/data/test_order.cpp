@@ -10,6 +10,7 @@
 
 #include "strata/base/error.hpp"
 #include "strata/data/split.hpp"
+#include "support/support.hpp"
 
 namespace strata {
 namespace {
@@ -83,6 +84,51 @@ TEST(DataOrder, NeverChanges) {
 
 TEST(DataOrder, NeedsASample) {
   EXPECT_THROW(DataOrder(0, 1, true), DataError);
+}
+
+class RecordedOrder : public ::testing::Test {
+ protected:
+  DataOrder read(const std::string& numbers, std::int64_t samples = 4) {
+    test::write_file(folder_ / "order.txt", numbers);
+    return DataOrder(samples, folder_ / "order.txt");
+  }
+  std::string problem(const std::string& numbers, std::int64_t samples = 4) {
+    try {
+      read(numbers, samples);
+    } catch (const DataError& e) {
+      return e.what();
+    }
+    return "";
+  }
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(RecordedOrder, IsFollowedAndBeginsAgain) {
+  const DataOrder order = read("2 0 3 1\n\n3\t2\r\n1\n0");
+  std::vector<std::int64_t> samples;
+  for (std::int64_t i = 0; i < 10; ++i) samples.push_back(order.sample_at(i));
+  EXPECT_THAT(samples, ::testing::ElementsAre(2, 0, 3, 1, 3, 2, 1, 0, 2, 0));
+  EXPECT_EQ(order.epoch_of(4), 1);
+}
+
+TEST_F(RecordedOrder, HasAHashOfItsNumbers) {
+  EXPECT_EQ(read("2 0 3 1").hash(), read("2\n0\n3\n1\n").hash());
+  EXPECT_NE(read("2 0 3 1").hash(), read("2 0 1 3").hash());
+  EXPECT_NE(read("2 0 3 1").hash(), read("2 0 3 1 2 0 3 1").hash());
+  EXPECT_EQ(DataOrder(4, 1, true).hash(), "");
+}
+
+TEST_F(RecordedOrder, TakesWholeEpochsWithEachSampleOnce) {
+  using ::testing::HasSubstr;
+  EXPECT_THAT(problem("0 1\n2 four"), HasSubstr("order.txt, line 2: 'four' is not the number of a sample, from 0 to 3"));
+  EXPECT_THAT(problem("0 1 2 4"), HasSubstr("line 1: '4' is not"));
+  EXPECT_THAT(problem("0 1 -1 3"), HasSubstr("'-1' is not"));
+  EXPECT_THAT(problem("0 1 2.0 3"), HasSubstr("'2.0' is not"));
+  EXPECT_THAT(problem("0 1 99999999999999999999 3"), HasSubstr("'99999999999999999999' is not"));
+  EXPECT_THAT(problem("0 1 2 3 0"), HasSubstr("holds 5 numbers; an epoch has 4 samples, and whole epochs are wanted"));
+  EXPECT_THAT(problem(" \n"), HasSubstr("holds 0 numbers"));
+  EXPECT_THAT(problem("0 1 2 3 0 1 2 1"), HasSubstr("sample 1 comes a second time in epoch 1 (number 8 of the file)"));
+  EXPECT_THROW(DataOrder(4, folder_ / "nowhere.txt"), DataError);
 }
 
 TEST(Split, HoldsItsShareInEveryPrefix) {

@@ -11,6 +11,7 @@ struct DataConfig {
   std::string validation;       // the same; empty: no validation
   std::int64_t sequence = 512;  // [tokens]
   bool shuffle = true;          // false: file order
+  std::string order;            // file with the numbers of the samples in the order wanted; empty: as shuffle says
   bool mask_documents = false;  // true: no attention across documents in a sequence
 };
 

@@ -14,6 +14,7 @@ struct RunConfig {
   std::string progress = "auto";  // auto | on | off
   std::string fault;              // a fault on purpose (base/fault.hpp), for tests; empty: none
   bool profile = false;           // time per op and its floor
+  double device_log = 10;         // [s] between lines of device_use.csv; 0: none
 };
 
 struct BatchConfig {

@@ -10,8 +10,8 @@ namespace strata {
 
 class DataLeaves final : public FileLeaves {
  public:
-  /// `seed` and data.shuffle decide the order. Local.
-  DataLeaves(const TokenFileReader& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro);
+  /// Local.
+  DataLeaves(const TokenFileReader& file, const DataConfig& data, const DataOrder& order, std::int64_t micro);
   ~DataLeaves() override;
   std::int64_t samples() const override;
   void read_ahead(std::function<std::optional<std::int64_t>()> next_position, std::int64_t end) override;

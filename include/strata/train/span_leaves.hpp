@@ -1,6 +1,5 @@
 #pragma once
 // Leaves of question answering, from a feature file: rows of questions and contexts, and the spans of the answers.
-#include "strata/data/config.hpp"
 #include "strata/data/feature_loader.hpp"
 #include "strata/train/file_leaves.hpp"
 
@@ -9,8 +8,8 @@ namespace strata {
 /// A row's number for dropout (encoder.samples) is its place in the step, so that neither ranks nor the size of micro-batches enter.
 class SpanLeaves final : public FileLeaves {
  public:
-  /// `seed` and data.shuffle decide the order. `file` must outlive this. Local.
-  SpanLeaves(const FeatureFile& file, const DataConfig& data, std::uint64_t seed, std::int64_t micro);
+  /// `file` must outlive this. Local.
+  SpanLeaves(const FeatureFile& file, const DataOrder& order, std::int64_t micro);
   std::int64_t samples() const override { return loader_.order().samples(); }
   /// The file is in memory: there is nothing to read.
   void read_ahead(std::function<std::optional<std::int64_t>()>, std::int64_t) override {}

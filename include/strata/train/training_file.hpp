@@ -7,6 +7,7 @@
 
 #include "strata/data/config.hpp"
 #include "strata/data/feature_file.hpp"
+#include "strata/data/order.hpp"
 #include "strata/data/token_file.hpp"
 #include "strata/train/file_leaves.hpp"
 
@@ -31,8 +32,10 @@ class TrainingFile {
   std::int64_t samples(std::int64_t sequence) const;
   /// Throws DataError where the file does not give sequences as `data` wants them.
   void require(const DataConfig& data) const;
-  /// Its leaves, in the order that `seed` and data.shuffle say; the file must outlive them. Throws as require() does.
-  std::unique_ptr<FileLeaves> leaves(const DataConfig& data, std::uint64_t seed, std::int64_t micro) const;
+  /// Its leaves in this order of samples(); the file must outlive them. Throws as require() does.
+  std::unique_ptr<FileLeaves> leaves(const DataConfig& data, const DataOrder& order, std::int64_t micro) const;
+  /// In the file's order, every sequence once.
+  std::unique_ptr<FileLeaves> leaves(const DataConfig& data, std::int64_t micro) const;
 
  private:
   std::optional<TokenFileReader> tokens_;
