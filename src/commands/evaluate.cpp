@@ -34,7 +34,7 @@ std::pair<std::int64_t, std::int64_t> plan_evaluation(const Model& model, PassSh
   Buffers buffers(arena, model, pass, compute, mask);
   Context context{stream, buffers.store.weight};
   model.forward(context, buffers.activations);
-  Stream::plan_memory(arena, threads, stream.largest_workspace());
+  Stream::plan_memory(arena, DeviceKind::cpu, threads, stream.largest_workspace());
   return {arena.used(), stream.largest_workspace()};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "device/gpu_memory.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 
@@ -76,8 +77,20 @@ Arena::Arena(std::int64_t bytes) : capacity_((std::max<std::int64_t>(bytes, 1) +
   base_ = static_cast<unsigned char*>(memory);
 }
 
+Arena::Arena(Gpu& gpu, std::int64_t bytes)
+    : capacity_((std::max<std::int64_t>(bytes, 1) + alignment - 1) / alignment * alignment), gpu_(&gpu) {
+  base_ = static_cast<unsigned char*>(gpu.allocate(capacity_));
+  register_gpu_memory(gpu, base_, capacity_);
+}
+
 Arena::~Arena() {
-  if (base_ && owns_) munmap(base_, static_cast<std::size_t>(capacity_));
+  if (!base_ || !owns_) return;
+  if (gpu_) {
+    forget_gpu_memory(base_);
+    gpu_->release(base_);
+  } else {
+    munmap(base_, static_cast<std::size_t>(capacity_));
+  }
 }
 
 Arena::Arena(Arena&& other) noexcept
@@ -85,6 +98,7 @@ Arena::Arena(Arena&& other) noexcept
       capacity_(other.capacity_),
       used_(other.used_),
       owns_(other.owns_),
+      gpu_(other.gpu_),
       entries_(std::move(other.entries_)) {}
 
 void* Arena::take(const std::string& name, std::int64_t bytes) {

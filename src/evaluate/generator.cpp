@@ -71,7 +71,7 @@ struct Generator::State {
     model.prefill(context, prefill, all.decoder, 0);
     model.decode(context, all.decoder, config.batch);
     workspace = planning.largest_workspace();
-    Stream::plan_memory(whole, pool.threads(), workspace);
+    Stream::plan_memory(whole, DeviceKind::cpu, pool.threads(), workspace);
     bytes = whole.used();
   }
 

@@ -92,7 +92,7 @@ TrainPlan plan_training(const Communicator& comm, const Model& model, const Trai
   record_uses(leaf, model, setup.activations(), shape.compute);
   plan.leaf = leaf.costs(), plan.leaf_ops = leaf.planned();
   plan.workspace_bytes = std::max(stream.largest_workspace(), leaf.largest_workspace());
-  Stream::plan_memory(arena, threads, plan.workspace_bytes);
+  Stream::plan_memory(arena, DeviceKind::cpu, threads, plan.workspace_bytes);
   plan.bytes = arena.used();
   plan.entries = arena.entries();
   plan.groups = arena.summary(1);

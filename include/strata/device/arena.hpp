@@ -7,6 +7,8 @@
 
 namespace strata {
 
+class Gpu;
+
 /// Where work runs. `plan` runs nothing and allocates nothing: it records sizes and costs.
 enum class DeviceKind { cpu, cuda, plan };
 const char* name_of(DeviceKind kind);
@@ -29,6 +31,8 @@ class Arena {
   Arena() = default;
   /// A real arena of `bytes` zeroed bytes on the host, in huge pages where the kernel gives them. Throws CapacityError.
   explicit Arena(std::int64_t bytes);
+  /// A real arena of `bytes` zeroed bytes on a GPU, which must outlive it. Throws CapacityError.
+  Arena(Gpu& gpu, std::int64_t bytes);
   /// Memory of another arena, carved anew: for passes whose sizes change within a bound. Owns nothing. `memory` is 64-byte aligned.
   Arena(void* memory, std::int64_t bytes) : base_(static_cast<unsigned char*>(memory)), capacity_(bytes), owns_(false) {}
   ~Arena();
@@ -48,6 +52,7 @@ class Arena {
   unsigned char* base_ = nullptr;
   std::int64_t capacity_ = 0, used_ = 0;
   bool owns_ = true;
+  Gpu* gpu_ = nullptr;  // whose memory it is; null: the host's
   std::vector<ArenaEntry> entries_;
 };
 

@@ -1,0 +1,32 @@
+#pragma once
+// The ops of the CUDA half by name, as fronts call them: each is declared in its own header beside this one and defined in the .cu file of
+// that name, which only the shared object holds.
+#include "ops/cuda/swiglu.hpp"
+#include "strata/device/gpu.hpp"
+
+namespace strata::cuda {
+
+struct OpTable {
+  decltype(cuda::swiglu_forward)* swiglu_forward;
+  decltype(cuda::swiglu_backward)* swiglu_backward;
+};
+
+/// The table of the loaded CUDA half.
+inline const OpTable& ops() {
+  return *static_cast<const OpTable*>(cuda_half().ops);
+}
+
+}  // namespace strata::cuda
+
+namespace strata {
+
+/// Runs an op where the stream is: on_cpu(stream, arguments...), or the table's entry with the same.
+template <class... P, class... A>
+void run_op(Stream& stream, void (*on_cpu)(Stream&, P...), void (*cuda::OpTable::*on_cuda)(Stream&, P...), A&&... arguments) {
+  if (stream.on_gpu())
+    (cuda::ops().*on_cuda)(stream, arguments...);
+  else
+    on_cpu(stream, arguments...);
+}
+
+}  // namespace strata
