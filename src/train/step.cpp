@@ -70,7 +70,8 @@ TrainStep::TrainStep(Arena& arena, const Model& model, const TrainState& state, 
       idle_(Stream::plan()),
       norm_part_(model.parameters(), norm_group(mesh).size(), norm_group(mesh).rank()) {
   std::int64_t blocks = 0;
-  for (int u = 0; u < static_cast<int>(model.parameters().units().size()); ++u) blocks += norm_part_.blocks(u, norm_group(mesh).rank()).count();
+  for (int u = 0; u < static_cast<int>(model.parameters().units().size()); ++u)
+    blocks += norm_part_.blocks(u, norm_group(mesh).rank()).count();
   partials_ = take(arena, "workspace.norm", DType::f64, Shape{std::max<std::int64_t>(blocks, 1)});
 }
 
