@@ -17,6 +17,14 @@ Stream test_stream(ThreadPool& pool) {
   return test_gpu() ? Stream::cuda(*test_gpu(), pool) : Stream::cpu(pool);
 }
 
+Stream test_stream(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes) {
+  return test_gpu() ? Stream::cuda(*test_gpu(), pool, arena, workspace_bytes) : Stream::cpu(pool, arena, workspace_bytes);
+}
+
+DeviceKind test_device() {
+  return test_gpu() ? DeviceKind::cuda : DeviceKind::cpu;
+}
+
 Arena test_arena(std::int64_t bytes) {
   return test_gpu() ? Arena(*test_gpu(), bytes) : Arena(bytes);
 }

@@ -13,6 +13,10 @@ namespace strata::test {
 Gpu* test_gpu();
 /// A stream of the tests' device; its workspace grows as asked.
 Stream test_stream(ThreadPool& pool);
+/// A stream whose scratch and workspace come from an arena of the tests' device.
+Stream test_stream(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
+/// What a plan for the tests' device plans for.
+DeviceKind test_device();
 /// An arena in the memory of the tests' device.
 Arena test_arena(std::int64_t bytes);
 
