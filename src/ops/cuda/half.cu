@@ -9,6 +9,13 @@ namespace strata::cuda {
 namespace {
 
 const OpTable op_table = {
+    .adamw_update = adamw_update,
+    .add_into = add_into,
+    .cast = cast,
+    .fill = fill,
+    .join_master = join_master,
+    .split_master = split_master,
+    .sum_of_squares = sum_of_squares,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
 };

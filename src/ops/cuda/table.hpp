@@ -1,12 +1,21 @@
 #pragma once
 // The ops of the CUDA half by name, as fronts call them: each is declared in its own header beside this one and defined in the .cu file of
 // that name, which only the shared object holds.
+#include "ops/cuda/adamw.hpp"
+#include "ops/cuda/elementwise.hpp"
 #include "ops/cuda/swiglu.hpp"
 #include "strata/device/gpu.hpp"
 
 namespace strata::cuda {
 
 struct OpTable {
+  decltype(cuda::adamw_update)* adamw_update;
+  decltype(cuda::add_into)* add_into;
+  decltype(cuda::cast)* cast;
+  decltype(cuda::fill)* fill;
+  decltype(cuda::join_master)* join_master;
+  decltype(cuda::split_master)* split_master;
+  decltype(cuda::sum_of_squares)* sum_of_squares;
   decltype(cuda::swiglu_forward)* swiglu_forward;
   decltype(cuda::swiglu_backward)* swiglu_backward;
 };
