@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "ops/check.hpp"
 #include "ops/cpu/rope.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -20,8 +22,9 @@ double llama3_frequency(const RopeConfig& config, double frequency) {
   return (1 - smooth) * frequency / config.factor + smooth * frequency;
 }
 
+/// Tables in memory of the host.
 template <class T>
-void fill_tables(const RopeConfig& config, const View& cos, const View& sin) {
+void compute_tables(const RopeConfig& config, const View& cos, const View& sin) {
   const std::int64_t half = config.head_size / 2;
   for (std::int64_t i = 0; i < half; ++i) {
     double frequency = std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_size));
@@ -33,6 +36,16 @@ void fill_tables(const RopeConfig& config, const View& cos, const View& sin) {
       sin.as<T>()[p * sin.stride(0) + i] = static_cast<T>(std::sin(angle));
     }
   }
+}
+
+template <class T>
+void fill_tables(const RopeConfig& config, const View& cos, const View& sin) {
+  if (gpu_of(cos.data()) == nullptr) return compute_tables<T>(config, cos, sin);
+  STRATA_ASSERT(cos.contiguous() && sin.contiguous(), "rope_tables: tables on a GPU are strided, expected contiguous memory");
+  std::vector<T> host(static_cast<std::size_t>(2 * cos.elements()));
+  compute_tables<T>(config, View(host.data(), cos.type(), cos.shape()), View(host.data() + cos.elements(), sin.type(), sin.shape()));
+  copy_memory(cos.data(), host.data(), cos.bytes());
+  copy_memory(sin.data(), host.data() + cos.elements(), sin.bytes());
 }
 
 void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions,
@@ -48,7 +61,10 @@ void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& 
   const auto timed = stream.record(op, 3 * count_of(x.elements()), count_of(x.bytes() + y.bytes() + positions.bytes()),
                                    {x.type(), {x.size(0) * x.size(1), x.size(2)}});
   if (stream.planning()) return;
-  cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  if (stream.on_gpu())
+    cuda::ops().rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  else
+    cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
 }
 
 }  // namespace

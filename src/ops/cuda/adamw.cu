@@ -19,7 +19,7 @@ __device__ __forceinline__ S updated(S p, S gradient, S& m, S& v, const AdamwCon
   const S g = product(gradient, c.scale);
   m = sum(product(c.beta1, m), product(c.rest1, g));
   v = sum(product(c.beta2, v), product(c.rest2, product(g, g)));
-  return difference(product(p, c.decay), product(c.rate, m) / sum(product(sqrt(v), c.root), c.eps));
+  return difference(product(p, c.decay), product(c.rate, m) / sum(product(root(v), c.root), c.eps));
 }
 
 template <class S>

@@ -31,4 +31,11 @@ __device__ __forceinline__ double fused(double a, double b, double c) {
   return fma(a, b, c);
 }
 
+__device__ __forceinline__ float root(float x) {
+  return sqrtf(x);
+}
+__device__ __forceinline__ double root(double x) {
+  return sqrt(x);
+}
+
 }  // namespace strata::cuda

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "device/cuda/element.cuh"
@@ -30,7 +31,10 @@ __device__ __forceinline__ Group<T, N> load_group(const T* from) {
     using Word = WordOf<static_cast<int>(sizeof(T)) * N>;
     Group<T, N> group;
 #pragma unroll
-    for (unsigned i = 0; i < sizeof(group) / sizeof(Word); ++i) reinterpret_cast<Word*>(&group)[i] = reinterpret_cast<const Word*>(from)[i];
+    for (unsigned i = 0; i < sizeof(group) / sizeof(Word); ++i) {
+      const Word word = reinterpret_cast<const Word*>(from)[i];
+      memcpy(reinterpret_cast<unsigned char*>(&group) + i * sizeof(Word), &word, sizeof(Word));
+    }
     return group;
   }
 }
@@ -41,7 +45,11 @@ __device__ __forceinline__ void store_group(T* to, const Group<T, N>& group) {
   } else {
     using Word = WordOf<static_cast<int>(sizeof(T)) * N>;
 #pragma unroll
-    for (unsigned i = 0; i < sizeof(group) / sizeof(Word); ++i) reinterpret_cast<Word*>(to)[i] = reinterpret_cast<const Word*>(&group)[i];
+    for (unsigned i = 0; i < sizeof(group) / sizeof(Word); ++i) {
+      Word word;
+      memcpy(&word, reinterpret_cast<const unsigned char*>(&group) + i * sizeof(Word), sizeof(Word));
+      reinterpret_cast<Word*>(to)[i] = word;
+    }
   }
 }
 /// Whether groups of N can be read from here.
