@@ -98,22 +98,24 @@ __device__ __forceinline__ void team_sum(S (&value)[N], int team, S* shared) {
 template <class S, int K, int W>
 __device__ __forceinline__ void store_team_sums(const S (&sums)[K][W], const Teams& teams, int H, S* out, S* shared) {
   const int member = static_cast<int>(threadIdx.x) % teams.team, group = static_cast<int>(threadIdx.x) / teams.team;
-  if (teams.groups == 1) {
+  if constexpr (K == 1) {
+    if (teams.groups > 1) {
 #pragma unroll
-    for (int k = 0; k < K; ++k)
-#pragma unroll
-      for (int e = 0; e < W; ++e)
-        if (const int j = (member + k * teams.team) * W + e; j < H) out[j] = sums[k][e];
-    return;
+      for (int e = 0; e < W; ++e) shared[(group * teams.team + member) * W + e] = sums[0][e];
+      __syncthreads();
+      for (int j = static_cast<int>(threadIdx.x); j < H; j += static_cast<int>(blockDim.x)) {
+        S total = 0;
+        for (int g = 0; g < teams.groups; ++g) total += shared[g * teams.team * W + j];
+        out[j] = total;
+      }
+      return;
+    }
   }
 #pragma unroll
-  for (int e = 0; e < W; ++e) shared[(group * teams.team + member) * W + e] = sums[0][e];
-  __syncthreads();
-  for (int j = static_cast<int>(threadIdx.x); j < H; j += static_cast<int>(blockDim.x)) {
-    S total = 0;
-    for (int g = 0; g < teams.groups; ++g) total += shared[g * teams.team * W + j];
-    out[j] = total;
-  }
+  for (int k = 0; k < K; ++k)
+#pragma unroll
+    for (int e = 0; e < W; ++e)
+      if (const int j = (member + k * teams.team) * W + e; j < H) out[j] = sums[k][e];
 }
 /// Elements of shared memory that store_team_sums needs.
 template <int K, int W>
