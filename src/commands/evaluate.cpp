@@ -84,8 +84,7 @@ class Evaluation {
     std::optional<ComputeDevice> device;
     std::optional<Arena> arena;
     guarded(comm_, [&] {
-      const auto [bytes, largest] =
-          plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), threads_of(session_));
+      const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), threads_of(session_));
       workspace = largest;
       device.emplace(device_of(session_), threads_of(session_), comm_.local_rank(), comm_.local_size());
       arena.emplace(device->arena(bytes, 0));

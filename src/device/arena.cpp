@@ -78,7 +78,9 @@ Arena::Arena(std::int64_t bytes) : capacity_((std::max<std::int64_t>(bytes, 1) +
 }
 
 Arena::Arena(Gpu& gpu, std::int64_t bytes, std::int64_t host_bytes)
-    : capacity_(std::max(bytes - host_bytes, alignment)), host_capacity_(host_bytes), gpu_(&gpu) {
+    : capacity_((std::max<std::int64_t>(bytes - host_bytes, 1) + alignment - 1) / alignment * alignment),
+      host_capacity_(host_bytes),
+      gpu_(&gpu) {
   base_ = static_cast<unsigned char*>(gpu.allocate(capacity_));
   register_gpu_memory(gpu, base_, capacity_);
   if (host_bytes == 0) return;

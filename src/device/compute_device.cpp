@@ -34,8 +34,9 @@ Stream ComputeDevice::stream() {
 std::string ComputeDevice::describe() const {
   if (!gpu_) return "cpu";
   const GpuFacts& f = gpu_->facts();
-  return text("cuda: ", f.name, ", GPU ", f.device, " of ", f.devices, ", ", bytes_text(static_cast<double>(f.memory_bytes)), ", sm_", f.major,
-              f.minor, ", CUDA ", f.runtime / 1000, ".", f.runtime % 1000 / 10, ", driver for ", f.driver / 1000, ".", f.driver % 1000 / 10);
+  return text("cuda: ", f.name, ", GPU ", f.device, " of ", f.devices, ", ", bytes_text(static_cast<double>(f.memory_bytes)), ", sm_",
+              f.major, f.minor, ", CUDA ", f.runtime / 1000, ".", f.runtime % 1000 / 10, ", driver for ", f.driver / 1000, ".",
+              f.driver % 1000 / 10);
 }
 
 }  // namespace strata

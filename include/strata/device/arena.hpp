@@ -31,8 +31,8 @@ class Arena {
   Arena() = default;
   /// A real arena of `bytes` zeroed bytes on the host, in huge pages where the kernel gives them. Throws CapacityError.
   explicit Arena(std::int64_t bytes);
-  /// A real arena on a GPU, which must outlive it: `bytes` in all, of which `host_bytes` are page-locked memory of the host, for what is named
-  /// "host.". Throws CapacityError.
+  /// A real arena on a GPU, which must outlive it: `bytes` in all, of which `host_bytes` are page-locked memory of the host, for what is
+  /// named "host.". Throws CapacityError.
   Arena(Gpu& gpu, std::int64_t bytes, std::int64_t host_bytes = 0);
   /// Memory of another arena, carved anew: for passes whose sizes change within a bound. Owns nothing. `memory` is 64-byte aligned.
   Arena(void* memory, std::int64_t bytes) : base_(static_cast<unsigned char*>(memory)), capacity_(bytes), owns_(false) {}
@@ -41,6 +41,8 @@ class Arena {
   Arena& operator=(Arena&&) = delete;
 
   bool planning() const { return base_ == nullptr; }
+  /// Where the device's memory begins; null when planning.
+  void* memory() const { return base_; }
   /// The next `bytes` bytes, 64-byte aligned. Throws InternalError beyond the planned size.
   void* take(const std::string& name, std::int64_t bytes);
   std::int64_t used() const { return used_; }

@@ -1,6 +1,6 @@
 #pragma once
-// Values of tensors as the host sees them, whatever memory they lie in. For what the host decides, writes to files or prints; the work of a step
-// is done by ops.
+// Values of tensors as the host sees them, whatever memory they lie in. For what the host decides, writes to files or prints; the work of a
+// step is done by ops.
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -10,11 +10,12 @@
 
 namespace strata {
 
-/// Sets a contiguous tensor's elements, as many as there are values. Ops given to the device later see them. `values` may be used again. On the
-/// plan device nothing.
+/// Sets a contiguous tensor's elements, as many as there are values. Ops given to the device later see them. `values` may be used again. On
+/// the plan device nothing.
 template <class T>
 void set_values(const View& to, std::span<const T> values) {
-  STRATA_ASSERT(to.contiguous() && to.elements() == static_cast<std::int64_t>(values.size()), values.size(), " values for ", to.shape().str());
+  STRATA_ASSERT(to.contiguous() && to.elements() == static_cast<std::int64_t>(values.size()), values.size(), " values for ",
+                to.shape().str());
   if (to.data()) begin_copy_memory(to.as<T>(), values.data(), to.bytes());
 }
 template <class T>

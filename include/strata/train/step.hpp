@@ -75,9 +75,9 @@ class TrainStep {
   const TrainState& state_;
   StepSettings settings_;
   StateStage stage_;
-  Stream idle_;          // on which a rank without a leaf goes through a round's motions
-  Partition norm_part_;  // whose squares this rank sums
-  View partials_;        // f64, one per block of that part, unit by unit
+  Stream idle_;               // on which a rank without a leaf goes through a round's motions
+  Partition norm_part_;       // whose squares this rank sums
+  View partials_;             // f64, one per block of that part, unit by unit
   std::vector<double> sums_;  // the same of all ranks, rank by rank
   std::vector<double> leaf_loss_;
   std::vector<std::int64_t> counted_;  // labels of this rank's leaves

@@ -114,6 +114,16 @@ cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t 
   return record(submit(stream, Work{"memset", nullptr, [=] { std::memset(to, byte, bytes); }}));
 }
 
+cudaError_t cudaMemset2DAsync(void* to, std::size_t pitch, int byte, std::size_t width, std::size_t height, cudaStream_t stream) {
+  const Guard guard = lock();
+  if (width == 0 || height == 0) return record(cudaSuccess);
+  if (width > pitch || !is_device_memory(to, (height - 1) * pitch + width)) return record(cudaErrorInvalidValue);
+  return record(submit(stream, Work{"memset", nullptr, [=] {
+                                      for (std::size_t row = 0; row < height; ++row)
+                                        std::memset(static_cast<char*>(to) + row * pitch, byte, width);
+                                    }}));
+}
+
 cudaError_t cudaMemset(void* to, int byte, std::size_t bytes) {
   const Guard guard = lock();
   if (const auto error = unsafe_in_capture()) return record(error);
