@@ -9,6 +9,22 @@ namespace strata::cuda {
 namespace {
 
 const OpTable op_table = {
+    .adamw_update = adamw_update,
+    .add_into = add_into,
+    .cast = cast,
+    .dropout = dropout,
+    .fill = fill,
+    .gelu_forward = gelu_forward,
+    .gelu_backward = gelu_backward,
+    .join_master = join_master,
+    .layer_norm_forward = layer_norm_forward,
+    .layer_norm_backward = layer_norm_backward,
+    .linear_backward_bias = linear_backward_bias,
+    .rms_norm_forward = rms_norm_forward,
+    .rms_norm_backward = rms_norm_backward,
+    .rope_rotate = rope_rotate,
+    .split_master = split_master,
+    .sum_of_squares = sum_of_squares,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
 };
