@@ -9,6 +9,9 @@ namespace strata::cuda {
 namespace {
 
 const OpTable op_table = {
+    .attention_backward = attention_backward,
+    .attention_decode = attention_decode,
+    .attention_forward = attention_forward,
     .swiglu_forward = swiglu_forward,
     .swiglu_backward = swiglu_backward,
 };

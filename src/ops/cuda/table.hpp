@@ -1,12 +1,16 @@
 #pragma once
 // The ops of the CUDA half by name, as fronts call them: each is declared in its own header beside this one and defined in the .cu file of
 // that name, which only the shared object holds.
+#include "ops/cuda/attention.hpp"
 #include "ops/cuda/swiglu.hpp"
 #include "strata/device/gpu.hpp"
 
 namespace strata::cuda {
 
 struct OpTable {
+  decltype(cuda::attention_backward)* attention_backward;
+  decltype(cuda::attention_decode)* attention_decode;
+  decltype(cuda::attention_forward)* attention_forward;
   decltype(cuda::swiglu_forward)* swiglu_forward;
   decltype(cuda::swiglu_backward)* swiglu_backward;
 };
