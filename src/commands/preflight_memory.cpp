@@ -5,6 +5,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/writer.hpp"
+#include "strata/device/compute_device.hpp"
 
 namespace strata {
 
@@ -14,6 +15,7 @@ TrainShape train_shape(const Preflight& p) {
 
 TrainShape train_shape(const Settings& s, int ranks) {
   TrainShape shape;
+  shape.device = resolve_device(s.device.kind);
   shape.pass = {s.batch.micro, s.data.sequence};
   shape.compute = dtype_from_name(s.precision.compute);
   shape.document_mask = s.data.mask_documents;

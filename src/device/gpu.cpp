@@ -66,16 +66,28 @@ std::unique_ptr<Gpu> open_gpu(int local_rank, int local_size) {
   return std::unique_ptr<Gpu>(cuda_half().open(devices >= local_size ? local_rank : local_rank * devices / local_size));
 }
 
-void copy_memory(void* to, const void* from, std::int64_t bytes) {
-  if (bytes == 0) return;
+namespace {
+
+// The GPU that has to copy; null: both are the host's, and it is done.
+Gpu* give_copy(void* to, const void* from, std::int64_t bytes) {
+  if (bytes == 0) return nullptr;
   Gpu* const target = gpu_of(to);
   Gpu* const gpu = target ? target : gpu_of(from);
-  if (!gpu) {
+  if (gpu)
+    gpu->copy(to, from, bytes);
+  else
     std::memcpy(to, from, static_cast<std::size_t>(bytes));
-    return;
-  }
-  gpu->copy(to, from, bytes);
-  gpu->wait();
+  return gpu;
+}
+
+}  // namespace
+
+void begin_copy_memory(void* to, const void* from, std::int64_t bytes) {
+  give_copy(to, from, bytes);
+}
+
+void copy_memory(void* to, const void* from, std::int64_t bytes) {
+  if (Gpu* gpu = give_copy(to, from, bytes)) gpu->wait();
 }
 
 }  // namespace strata

@@ -1,7 +1,6 @@
 #include "strata/device/stream.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "strata/base/error.hpp"
 #include "strata/device/gpu.hpp"
@@ -75,19 +74,6 @@ void Stream::plan_memory(Arena& arena, DeviceKind target, int threads, std::int6
 
 void Stream::wait() {
   if (gpu_) gpu_->wait();
-}
-
-void Stream::put(void* to, const void* from, std::int64_t bytes) {
-  if (planning() || bytes == 0) return;
-  if (gpu_)
-    gpu_->copy(to, from, bytes);
-  else
-    std::memcpy(to, from, static_cast<std::size_t>(bytes));
-}
-
-void Stream::get(void* to, const void* from, std::int64_t bytes) {
-  put(to, from, bytes);
-  wait();
 }
 
 void* Stream::workspace(std::int64_t bytes) {

@@ -57,7 +57,7 @@ std::vector<std::int32_t> document_starts(Index B, Index S, std::initializer_lis
 
 void expect_plain_result(Case& c, const std::string& where) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   PlainAttention plain = c.plain();
   plain.forward(), plain.backward(c.dout.values());
 
@@ -79,7 +79,7 @@ std::string name_of_case(const Case& c) {
 
 TEST(Attention, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   Case c(DType::f64, {2, 5, 4, 2, 3});
   c.first = document_starts(2, 5, {0, 2});
   c.forward(stream);
@@ -114,7 +114,7 @@ TEST(Attention, LargeScoresStayFinite) {
   for (const DType type : {DType::f32, DType::f64}) {
     Case c(type, {1, 300, 1, 1, 8}, 30.0);  // scores to some thousands: exp() of them overflows without the shift by the largest
     ThreadPool pool(2);
-    Stream stream = Stream::cpu(pool);
+    Stream stream = test_stream(pool);
     c.forward(stream);
     c.backward(stream);
     for (const double value : c.o.values()) EXPECT_LE(std::abs(value), 30.0 * 5);
@@ -124,7 +124,7 @@ TEST(Attention, LargeScoresStayFinite) {
 
 TEST(Attention, AMaskedDocumentHasTheResultsOfTheDocumentAlone) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr Index S = 400, start = 256;
   for (const DType type : all_types) {
     Case whole(type, {1, S, 2, 1, 16}), tail(type, {1, S - start, 2, 1, 16});
@@ -144,7 +144,7 @@ TEST(Attention, AMaskedDocumentHasTheResultsOfTheDocumentAlone) {
 
 TEST(Attention, ARowThatSeesNoKeyGivesZeros) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     Case c(type, {1, 6, 1, 1, 4});
     c.first = {0, 0, 4, 0, 0, 9};  // rows 2 and 5
@@ -161,7 +161,7 @@ TEST(Attention, ARowThatSeesNoKeyGivesZeros) {
 
 TEST(Attention, NotANumberReachesTheRowsThatSeeIt) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   Case c(DType::f32, {1, 8, 1, 1, 4});
   c.fused.set(3 * 12 + 4, NAN);  // k of position 3
   c.forward(stream);
@@ -183,7 +183,7 @@ TEST(Attention, BitsDoNotDependOnThreads) {
 
 TEST(Attention, DecodingEqualsTheLastRowOfTheForwardPass) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const AttentionSize sizes[] = {{1, 1, 1, 1, 1}, {2, 17, 4, 2, 3}, {3, 129, 3, 3, 64}, {2, 517, 8, 2, 17}, {1, 1100, 2, 1, 128}};
   for (const DType type : all_types)
     for (const AttentionSize& s : sizes) {
@@ -235,7 +235,7 @@ TEST(Attention, PlanRecordsCostAndWorkspace) {
 
 TEST(Attention, WrongShapesAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor q(DType::f32, Shape{1, 4, 3, 2}), k(DType::f32, Shape{1, 4, 2, 2}), narrow(DType::f32, Shape{1, 4, 3, 1});
   TestTensor o(DType::f32, Shape{1, 4, 3, 2});
 

@@ -68,7 +68,7 @@ struct Case {
 
 void expect_plain_result(Case& c) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   PlainAttention plain = c.plain();
   plain.forward(), plain.backward(c.dout.values());
 
@@ -86,7 +86,7 @@ void expect_plain_result(Case& c) {
 
 TEST(BidirectionalAttention, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const double p : {0.0, 0.3}) {
     Case c(DType::f64, {2, 5, 4, 2, 3}, p);
     c.length = {5, 3};
@@ -122,7 +122,7 @@ TEST(BidirectionalAttention, PaddedKeysAreNotSeen) {
 
 TEST(BidirectionalAttention, MorePaddingChangesNoBit) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr Index S = 140, more = 400;
   for (const DType type : all_types) {
     Case narrow(type, {1, S, 2, 2, 16}, 0.1), wide(type, {1, more, 2, 2, 16}, 0.1);
@@ -145,7 +145,7 @@ TEST(BidirectionalAttention, MorePaddingChangesNoBit) {
 
 TEST(BidirectionalAttention, ASequenceWithoutKeysGivesZeros) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     Case c(type, {2, 140, 1, 1, 4}, 0.1);
     c.length = {0, 140};

@@ -54,7 +54,7 @@ Reference plain_loops(const TestTensor& x, const TestTensor& weight, const TestI
 
 TEST(CrossEntropy, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 6, H = 5, V = 17;
   constexpr double scale = 0.25;
   TestTensor x(DType::f64, Shape{R, H}, random_values(R * H, 1), 3), weight(DType::f64, Shape{V, H}, random_values(V * H, 2));
@@ -76,7 +76,7 @@ TEST(CrossEntropy, GradientsEqualCentralDifferences) {
 
 TEST(CrossEntropy, ValuesEqualPlainLoops) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   struct Size {
     std::int64_t R, H, V;
   };
@@ -121,7 +121,7 @@ TEST(CrossEntropy, BitsDoNotDependOnThreadsAndDxMayLieWhereXDoes) {
     std::vector<std::vector<unsigned char>> first;
     for (const int threads : {1, 2, 3, 5}) {
       ThreadPool pool(threads);
-      Stream stream = Stream::cpu(pool);
+      Stream stream = test_stream(pool);
       TestTensor row_loss(DType::f64, Shape{R}), dx(type, Shape{R, H}), dweight(sum_type(type), Shape{V, H}),
           in_place = x, again(sum_type(type), Shape{V, H});
       linear_cross_entropy_backward(stream, x, weight, labels, 0.01, row_loss, dx, dweight, Write::set);
@@ -137,7 +137,7 @@ TEST(CrossEntropy, BitsDoNotDependOnThreadsAndDxMayLieWhereXDoes) {
 
 TEST(CrossEntropy, RowsThatDoNotCountGiveNothing) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types)
     for (const std::int64_t R : {0, 5}) {
       const TestTensor x(type, Shape{R, 4}, random_values(R * 4, 1)), weight(type, Shape{7, 4}, random_values(28, 2)),
@@ -160,7 +160,7 @@ TEST(CrossEntropy, RowsThatDoNotCountGiveNothing) {
 
 TEST(CrossEntropy, AddingIsTheFinishedProductThenAddition) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 33, H = 17, V = 65;
   const TestTensor x(DType::bf16, Shape{R, H}, random_values(R * H, 1)), weight(DType::bf16, Shape{V, H}, random_values(V * H, 2)),
       old(DType::f32, Shape{V, H}, random_values(V * H, 3));
@@ -178,7 +178,7 @@ TEST(CrossEntropy, AddingIsTheFinishedProductThenAddition) {
 
 TEST(CrossEntropy, LargeLogitsDoNotOverflowAndNaNIsSeen) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f32, Shape{2, 1}, {1.0, NAN}), weight(DType::f32, Shape{3, 1}, {3e4, 3e4, -3e4});
   const TestIds labels({1, 0});
   TestTensor row_loss(DType::f64, Shape{2});
@@ -214,7 +214,7 @@ TEST(CrossEntropy, TheSumOfALongRowIsAccurate) {
 
 TEST(CrossEntropy, ALabelOutsideTheVocabularyIsNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f32, Shape{1, 2}), weight(DType::f32, Shape{3, 2});
   TestTensor row_loss(DType::f64, Shape{1});
   try {

@@ -59,7 +59,7 @@ double sum_of(const Doubles& values) {
 
 TEST(SpanHead, GradientsEqualCentralDifferencesOfHuggingFacesLoss) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   // All counted; a start ignored; a whole row ignored.
   const std::pair<std::vector<std::int32_t>, double> cases[] = {
       {{0, 4, 2, 2, 1, 3}, 6}, {{12, 4, 2, 2, 1, 3}, 5}, {{5, -1, 2, 2, 1, 3}, 4}};
@@ -80,7 +80,7 @@ TEST(SpanHead, GradientsEqualCentralDifferencesOfHuggingFacesLoss) {
 
 TEST(SpanHead, EveryTypeIsCloseToFp64) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 17}, {3, 65, 129}, {1, 517, 33}};
   for (const DType type : {DType::f32, DType::bf16})
     for (const auto& [B, S, H] : sizes) {
@@ -101,7 +101,7 @@ TEST(SpanHead, EveryTypeIsCloseToFp64) {
 
 TEST(SpanHead, ForwardAloneAndInPlaceGiveTheSameBits) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     Case c(type, 3, 70, 33, {1, 2, 70, 69, 0, 0});
     c.run(stream, 0.5);

@@ -50,7 +50,7 @@ void expect_same_bits_on_any_threads(const std::string& what, Run&& run) {
   Bytes first;
   for (const int threads : {1, 2, 3, 5}) {
     ThreadPool pool(threads);
-    Stream stream = Stream::cpu(pool);
+    Stream stream = test_stream(pool);
     const Bytes bytes = run(stream);
     if (first.empty()) first = bytes;
     EXPECT_TRUE(bytes == first) << what << " on " << threads << " threads";

@@ -71,5 +71,8 @@ std::unique_ptr<Gpu> open_gpu(int local_rank, int local_size);
 Gpu* gpu_of(const void* memory);
 /// Copies between any memories, after everything that the GPU's queue holds, and returns when done. Between host memories: std::memcpy.
 void copy_memory(void* to, const void* from, std::int64_t bytes);
+/// The same without waiting, where one of them is a GPU's: ops given to its queue later find it done, and `from`, if the host's, may be
+/// used again.
+void begin_copy_memory(void* to, const void* from, std::int64_t bytes);
 
 }  // namespace strata

@@ -70,10 +70,6 @@ class Stream {
   Gpu* gpu() const { return gpu_; }
   /// Returns when all that was given to the stream is done. On the host it is done already.
   void wait();
-  /// Sets memory of the device from the host's, which may be used again when this returns; ops given later see it. Nothing on plan.
-  void put(void* to, const void* from, std::int64_t bytes);
-  /// Returns with memory of the device in the host's, as ops given before left it. Nothing on plan.
-  void get(void* to, const void* from, std::int64_t bytes);
   ThreadPool& pool() const { return *pool_; }
   /// Memory valid until the op that asked returns, 64-byte aligned; one at a time. On plan: null, and the size is remembered.
   void* workspace(std::int64_t bytes);

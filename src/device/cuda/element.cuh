@@ -47,13 +47,11 @@ struct alignas(16) Pack {
 };
 template <class T>
 __device__ __forceinline__ Pack<T> load_pack(const T* from) {
-  Pack<T> pack;
-  *reinterpret_cast<uint4*>(&pack) = *reinterpret_cast<const uint4*>(from);
-  return pack;
+  return *reinterpret_cast<const Pack<T>*>(from);
 }
 template <class T>
 __device__ __forceinline__ void store_pack(T* to, const Pack<T>& pack) {
-  *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(&pack);
+  *reinterpret_cast<Pack<T>*>(to) = pack;
 }
 /// Whether rows that begin at `data`, `stride` elements apart, of `width` elements can be read by packs.
 template <class T>

@@ -90,6 +90,12 @@ __global__ void add_bias_kernel(T* c, std::int64_t ldc, const T* bias, std::int6
     c[i / n * ldc + i % n] += bias[i % n];
 }
 
+// `rows` rows of `width` bytes, `stride` bytes apart.
+__global__ void zero_kernel(unsigned char* to, std::int64_t stride, std::int64_t rows, std::int64_t width) {
+  for (std::int64_t i = blockIdx.x * std::int64_t{blockDim.x} + threadIdx.x; i < rows * width; i += std::int64_t{gridDim.x} * blockDim.x)
+    to[i / width * stride + i % width] = 0;
+}
+
 class LtProducts final : public Products {
  public:
   LtProducts() { check(cublasLtCreate(handle_.place()), "starting cuBLASLt"); }
@@ -121,10 +127,9 @@ class LtProducts final : public Products {
   static void without_terms(cudaStream_t queue, const ProductCall& call) {
     STRATA_ASSERT(!call.bias && !call.residual, "a product without terms, with a bias or a residual");
     if (call.write == Write::add) return;
-    const std::size_t element = size_of(call.out);
-    cuda::check(cudaMemset2DAsync(call.c, static_cast<std::size_t>(call.ldc) * element, 0, static_cast<std::size_t>(call.n) * element,
-                                  static_cast<std::size_t>(call.m), queue),
-                "zeroing a product");
+    const auto element = static_cast<std::int64_t>(size_of(call.out));
+    launch(zero_kernel, {blocks_for(call.m * call.n * element, 256), 256}, queue, static_cast<unsigned char*>(call.c), call.ldc * element,
+           call.m, call.n * element);
   }
 
   Plan& plan_for(const ProductCall& call, const void* old) {

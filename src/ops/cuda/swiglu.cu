@@ -32,51 +32,75 @@ __device__ void backward_one(T dy, T gate, T up, T& dgate, T& dup) {
   dup = narrow<T>(d * g * s);
 }
 
+/// A matrix with rows `stride` elements apart.
+template <class T>
+struct Rows {
+  T* data;
+  std::int64_t stride;
+  __device__ T* at(std::int64_t r, std::int64_t j) const { return data + r * stride + j; }
+};
+
 /// Element (r, j) of y from (r, j) and (r, F + j) of gate_up, W elements at once.
 template <class T, int W>
-__global__ void __launch_bounds__(threads) forward_kernel(const T* gate_up, T* y, std::int64_t rows, std::int64_t F) {
+__global__ void __launch_bounds__(threads) forward_kernel(Rows<const T> gate_up, Rows<T> y, std::int64_t rows, std::int64_t F) {
   const std::int64_t items = rows * (F / W);
   for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < items; i += std::int64_t{gridDim.x} * threads) {
     const std::int64_t r = i / (F / W), j = i % (F / W) * W;
-    const T* gate = gate_up + r * 2 * F + j;
+    const T* gate = gate_up.at(r, j);
     if constexpr (W == 1) {
-      y[r * F + j] = forward_one(gate[0], gate[F]);
+      *y.at(r, j) = forward_one(gate[0], gate[F]);
     } else {
       const Pack<T> g = load_pack(gate), u = load_pack(gate + F);
       Pack<T> out;
 #pragma unroll
       for (int e = 0; e < W; ++e) out.of[e] = forward_one(g.of[e], u.of[e]);
-      store_pack(y + r * F + j, out);
+      store_pack(y.at(r, j), out);
     }
   }
 }
 
 template <class T, int W>
-__global__ void __launch_bounds__(threads) backward_kernel(const T* dy, const T* gate_up, T* dgate_up, std::int64_t rows, std::int64_t F) {
+__global__ void __launch_bounds__(threads)
+    backward_kernel(Rows<const T> dy, Rows<const T> gate_up, Rows<T> dgate_up, std::int64_t rows, std::int64_t F) {
   const std::int64_t items = rows * (F / W);
   for (std::int64_t i = blockIdx.x * std::int64_t{threads} + threadIdx.x; i < items; i += std::int64_t{gridDim.x} * threads) {
-    const std::int64_t r = i / (F / W), j = i % (F / W) * W, at = r * 2 * F + j;
+    const std::int64_t r = i / (F / W), j = i % (F / W) * W;
+    const T* gate = gate_up.at(r, j);
+    T* to = dgate_up.at(r, j);
     if constexpr (W == 1) {
       T dgate, dup;
-      backward_one(dy[r * F + j], gate_up[at], gate_up[at + F], dgate, dup);
-      dgate_up[at] = dgate, dgate_up[at + F] = dup;
+      backward_one(*dy.at(r, j), gate[0], gate[F], dgate, dup);
+      to[0] = dgate, to[F] = dup;
     } else {
-      const Pack<T> d = load_pack(dy + r * F + j), g = load_pack(gate_up + at), u = load_pack(gate_up + at + F);
+      const Pack<T> d = load_pack(dy.at(r, j)), g = load_pack(gate), u = load_pack(gate + F);
       Pack<T> dgate, dup;
 #pragma unroll
       for (int e = 0; e < W; ++e) backward_one(d.of[e], g.of[e], u.of[e], dgate.of[e], dup.of[e]);
-      store_pack(dgate_up + at, dgate), store_pack(dgate_up + at + F, dup);
+      store_pack(to, dgate), store_pack(to + F, dup);
     }
   }
 }
 
 template <class T>
+Rows<const T> rows_of(const ConstView& view) {
+  return {data_of<T>(view), view.stride(0)};
+}
+template <class T>
+Rows<T> rows_of(const View& view) {
+  return {data_of<T>(view), view.stride(0)};
+}
+template <class T, class AnyRows>
+bool packs(const AnyRows& rows, std::int64_t F) {
+  return cuda::packs<T>(rows.data, rows.stride, F);
+}
+
+template <class T>
 void forward(Stream& stream, const ConstView& gate_up, const View& y) {
-  const T* from = data_of<T>(gate_up);
-  T* to = data_of<T>(y);
+  const auto from = rows_of<T>(gate_up);
+  const auto to = rows_of<T>(y);
   const std::int64_t rows = y.size(0), F = y.size(1);
   constexpr int W = pack_size<T>;
-  if (packs(from, F, F) && packs(to, F, F))
+  if (packs<T>(from, F) && packs<T>(to, F))
     launch(forward_kernel<T, W>, {blocks_for(rows * (F / W), threads), threads}, queue_of(stream), from, to, rows, F);
   else
     launch(forward_kernel<T, 1>, {blocks_for(rows * F, threads), threads}, queue_of(stream), from, to, rows, F);
@@ -84,11 +108,11 @@ void forward(Stream& stream, const ConstView& gate_up, const View& y) {
 
 template <class T>
 void backward(Stream& stream, const ConstView& dy, const ConstView& gate_up, const View& dgate_up) {
-  const T *d = data_of<T>(dy), *from = data_of<T>(gate_up);
-  T* to = data_of<T>(dgate_up);
+  const auto d = rows_of<T>(dy), from = rows_of<T>(gate_up);
+  const auto to = rows_of<T>(dgate_up);
   const std::int64_t rows = dy.size(0), F = dy.size(1);
   constexpr int W = pack_size<T>;
-  if (packs(d, F, F) && packs(from, F, F) && packs(to, F, F))
+  if (packs<T>(d, F) && packs<T>(from, F) && packs<T>(to, F))
     launch(backward_kernel<T, W>, {blocks_for(rows * (F / W), threads), threads}, queue_of(stream), d, from, to, rows, F);
   else
     launch(backward_kernel<T, 1>, {blocks_for(rows * F, threads), threads}, queue_of(stream), d, from, to, rows, F);
