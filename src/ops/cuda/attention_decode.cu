@@ -54,9 +54,8 @@ __device__ __forceinline__ void score(const Pass<T>& a, std::int64_t b, int kv, 
 }
 
 /// Scores of a head become exponentials, by one warp.
-template <class T>
-__device__ __forceinline__ void exponentiate(const Pass<T>& a, int keys, SumOf<T>* scores, SumOf<T>* facts) {
-  using Sum = SumOf<T>;
+template <class Sum>
+__device__ __forceinline__ void exponentiate(int keys, Sum* scores, Sum* facts) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   Sum top = -Sum{INFINITY}, mass = 0;
   for (int j = lane; j < keys; j += 32) top = max(top, scores[j]);
@@ -84,7 +83,7 @@ __global__ void __launch_bounds__(threads) piece_kernel(const Pass<T> a) {
   score<T, W>(a, b, kv, first, keys, q, scores);
   __syncthreads();
   for (int h = static_cast<int>(threadIdx.x) / 32; h < group; h += warps)
-    exponentiate(a, keys, scores + h * piece_keys, a.part(b, kv * group + h, piece) + a.hd);
+    exponentiate(keys, scores + h * piece_keys, a.part(b, kv * group + h, piece) + a.hd);
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i < group * a.hd; i += threads) {
     const int h = i / a.hd, d = i % a.hd;

@@ -2,6 +2,10 @@
 // The ops of the CUDA half by name, as fronts call them: each is declared in its own header beside this one and defined in the .cu file of
 // that name, which only the shared object holds.
 #include "ops/cuda/attention.hpp"
+#include "ops/cuda/cross_entropy.hpp"
+#include "ops/cuda/embedding.hpp"
+#include "ops/cuda/kv_cache.hpp"
+#include "ops/cuda/span_head.hpp"
 #include "ops/cuda/swiglu.hpp"
 #include "strata/device/gpu.hpp"
 
@@ -11,6 +15,15 @@ struct OpTable {
   decltype(cuda::attention_backward)* attention_backward;
   decltype(cuda::attention_decode)* attention_decode;
   decltype(cuda::attention_forward)* attention_forward;
+  decltype(cuda::embedding_backward)* embedding_backward;
+  decltype(cuda::embedding_forward)* embedding_forward;
+  decltype(cuda::embedding_sum_forward)* embedding_sum_forward;
+  decltype(cuda::linear_cross_entropy_backward)* linear_cross_entropy_backward;
+  decltype(cuda::linear_cross_entropy_forward)* linear_cross_entropy_forward;
+  decltype(cuda::span_cross_entropy)* span_cross_entropy;
+  decltype(cuda::span_logits_backward)* span_logits_backward;
+  decltype(cuda::span_logits_forward)* span_logits_forward;
+  decltype(cuda::store_rows)* store_rows;
   decltype(cuda::swiglu_forward)* swiglu_forward;
   decltype(cuda::swiglu_backward)* swiglu_backward;
 };
