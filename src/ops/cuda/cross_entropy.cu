@@ -55,7 +55,7 @@ template <class T, int threads, bool gradient>
 __global__ void __launch_bounds__(threads) row_kernel(const Chunk<T> a) {
   using Sum = SumOf<T>;
   constexpr int W = pack_size<T>;
-  Pack<T>* const kept = dynamic_shared<Pack<T>>();
+  Pack<T>* const kept = a.kept > 0 ? dynamic_shared<Pack<T>>() : nullptr;
   T* const row = a.logits + blockIdx.x * a.stride;
   const int label = a.labels[blockIdx.x];
   if (label < 0) {
