@@ -9,7 +9,8 @@ namespace {
 constexpr std::int64_t B = 3, C = 9, nkv = 2;
 
 /// What the cache holds afterwards: `old` with row r of `rows` at (sequence, position) of the list.
-Doubles expected_cache(Doubles cache, const Doubles& rows, std::int64_t hd, const std::vector<std::pair<std::int64_t, std::int64_t>>& places) {
+Doubles expected_cache(Doubles cache, const Doubles& rows, std::int64_t hd,
+                       const std::vector<std::pair<std::int64_t, std::int64_t>>& places) {
   const std::int64_t width = nkv * hd;
   for (std::size_t r = 0; r < places.size(); ++r)
     std::copy_n(rows.begin() + static_cast<std::int64_t>(r) * width, width,
@@ -32,13 +33,15 @@ TEST(KeyValueCache, RowsLandAtTheirPositions) {
       store_rows(stream, rows, ConstView(), prefilled);
 
       EXPECT_EQ(cache.values(), expected_cache(old.values(), doubles_of(rows), hd, {{0, 8}, {1, 0}, {2, 4}})) << name_of(type) << " " << hd;
-      EXPECT_EQ(prefilled.values(), expected_cache(old.values(), doubles_of(rows), hd, {{0, 0}, {0, 1}, {0, 2}})) << name_of(type) << " " << hd;
+      EXPECT_EQ(prefilled.values(), expected_cache(old.values(), doubles_of(rows), hd, {{0, 0}, {0, 1}, {0, 2}}))
+          << name_of(type) << " " << hd;
     }
 }
 
 TEST(KeyValueCache, WhatDoesNotFitIsNamed) {
   Stream plan = Stream::plan();
-  const View rows(nullptr, DType::f32, Shape{4, 2, 8}), cache(nullptr, DType::f32, Shape{3, 9, 2, 8}), positions(nullptr, DType::i32, Shape{4});
+  const View rows(nullptr, DType::f32, Shape{4, 2, 8}), cache(nullptr, DType::f32, Shape{3, 9, 2, 8}),
+      positions(nullptr, DType::i32, Shape{4});
   expect_internal_error("store_rows: 4 rows for a cache of [3, 9, 2, 8]", [&] { store_rows(plan, rows, positions, cache); });
   store_rows(plan, rows, ConstView(), cache);
   EXPECT_EQ(plan.costs().at("store_rows").bytes, 2.0 * 4 * 2 * 8 * 4);

@@ -12,10 +12,10 @@ void store_rows(Stream&, const ConstView& rows, const ConstView& positions, cons
     const std::int64_t sequence = position ? r : 0, at = position ? position[r] : r;
     STRATA_ASSERT(at >= 0 && at < cache.size(1), "store_rows: row ", r, " for position ", at, " of a cache of ", cache.size(1));
     for (std::int64_t h = 0; h < rows.size(1); ++h)
-      std::memcpy(static_cast<unsigned char*>(cache.data()) +
-                      (sequence * cache.stride(0) + at * cache.stride(1) + h * cache.stride(2)) * element,
-                  static_cast<const unsigned char*>(rows.data()) + (r * rows.stride(0) + h * rows.stride(1)) * element,
-                  static_cast<std::size_t>(rows.size(2) * element));
+      std::memcpy(
+          static_cast<unsigned char*>(cache.data()) + (sequence * cache.stride(0) + at * cache.stride(1) + h * cache.stride(2)) * element,
+          static_cast<const unsigned char*>(rows.data()) + (r * rows.stride(0) + h * rows.stride(1)) * element,
+          static_cast<std::size_t>(rows.size(2) * element));
   }
 }
 

@@ -1,5 +1,5 @@
-// Attention, backward pass on tensor cores, without atomics: one kernel for dk and dv (blocks of keys against all queries that see them, the
-// heads of a group in order) and one for dq (blocks of queries against their keys).
+// Attention, backward pass on tensor cores, without atomics: one kernel for dk and dv (blocks of keys against all queries that see them,
+// the heads of a group in order) and one for dq (blocks of queries against their keys).
 //
 // Two kernels form seven products of a pair of blocks where one would form five; but dq summed by the blocks of keys would need its terms
 // in an order (waiting for one another, or copies of dq), and storing dS costs S^2 bytes a head. Sixteen rows a warp: a thread then holds

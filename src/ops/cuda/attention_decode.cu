@@ -1,5 +1,5 @@
-// Attention of one new query per sequence against a cache: fixed pieces of the cache side by side, then their sums joined in order. A piece's
-// keys and values are read once from memory for all query heads of their group.
+// Attention of one new query per sequence against a cache: fixed pieces of the cache side by side, then their sums joined in order. A
+// piece's keys and values are read once from memory for all query heads of their group.
 #include "device/cuda/launch.cuh"
 #include "device/cuda/ptx.cuh"
 #include "ops/cuda/attention_plain.cuh"

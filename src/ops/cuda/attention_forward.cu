@@ -107,8 +107,7 @@ __device__ __forceinline__ void drop(const std::uint16_t* bits, int row, int key
   for (int m = 0; m < 2; ++m)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const uint2 keeps =
-          *reinterpret_cast<const uint2*>(bits + (row + 16 * m + 8 * half + lane / 4) * 8 + key % 128 / 16);
+      const uint2 keeps = *reinterpret_cast<const uint2*>(bits + (row + 16 * m + 8 * half + lane / 4) * 8 + key % 128 / 16);
 #pragma unroll
       for (int n = 0; n < key_rows / 8; ++n)
 #pragma unroll

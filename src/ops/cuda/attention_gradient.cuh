@@ -11,9 +11,9 @@ template <class T>
 struct GradientPass {
   Heads<const T> dout, q, k, v, o;
   Heads<T> dq, dk, dv;
-  const SumOf<T>* lse;        // [B,nh,S]
-  SumOf<T>* dots;             // D [B,nh,S]
-  const KeyRanges* ranges;    // [B, ranges_per_sequence]: of attention_range_rows queries each
+  const SumOf<T>* lse;      // [B,nh,S]
+  SumOf<T>* dots;           // D [B,nh,S]
+  const KeyRanges* ranges;  // [B, ranges_per_sequence]: of attention_range_rows queries each
   Sight sight;
   DropoutWords words;
   int nh, nkv, hd, ranges_per_sequence;

@@ -15,9 +15,7 @@ struct Heads {
   T* data = nullptr;
   std::int64_t batch = 0, row = 0, head = 0;  // strides [elements]
 
-  __device__ __forceinline__ T* at(std::int64_t b, std::int64_t i, std::int64_t h) const {
-    return data + b * batch + i * row + h * head;
-  }
+  __device__ __forceinline__ T* at(std::int64_t b, std::int64_t i, std::int64_t h) const { return data + b * batch + i * row + h * head; }
 };
 
 template <class T>
@@ -49,7 +47,8 @@ struct KeyRanges {
   static __device__ __forceinline__ KeyRanges of_nobody() { return {0x7fffffff, 0, 0, 0x7fffffff}; }
   __device__ __forceinline__ void add(KeyRange range) {
     if (range.first < range.end)
-      first = min(first, range.first), end = max(end, range.end), all_first = max(all_first, range.first), all_end = min(all_end, range.end);
+      first = min(first, range.first), end = max(end, range.end), all_first = max(all_first, range.first),
+      all_end = min(all_end, range.end);
     else
       all_first = 0x7fffffff, all_end = 0;
   }
@@ -59,13 +58,8 @@ struct KeyRanges {
   }
   /// With those of all lanes.
   __device__ __forceinline__ void add_lanes() {
-#pragma unroll
-    for (int lanes = 16; lanes > 0; lanes /= 2) {
-      KeyRanges other;
-      other.first = __shfl_xor_sync(0xffffffffu, first, lanes), other.end = __shfl_xor_sync(0xffffffffu, end, lanes);
-      other.all_first = __shfl_xor_sync(0xffffffffu, all_first, lanes), other.all_end = __shfl_xor_sync(0xffffffffu, all_end, lanes);
-      add(other);
-    }
+    first = __reduce_min_sync(0xffffffffu, first), end = __reduce_max_sync(0xffffffffu, end);
+    all_first = __reduce_max_sync(0xffffffffu, all_first), all_end = __reduce_min_sync(0xffffffffu, all_end);
   }
   __device__ __forceinline__ bool any(int key, int keys) const { return first < key + keys && end > key; }
   __device__ __forceinline__ bool all(int key, int keys) const { return all_first <= key && all_end >= key + keys; }

@@ -14,8 +14,8 @@ struct Slopes {
 };
 
 template <class T, Owns owns>
-__device__ __forceinline__ void differentiate(const GradientPass<T>& a, std::int64_t b, int h, int own, int other, const PlainTile<T>* tiles,
-                                              Slopes<T>& slopes) {
+__device__ __forceinline__ void differentiate(const GradientPass<T>& a, std::int64_t b, int h, int own, int other,
+                                              const PlainTile<T>* tiles, Slopes<T>& slopes) {
   using Sum = SumOf<T>;
   const int r = static_cast<int>(threadIdx.x) / 8, c = static_cast<int>(threadIdx.x) % 8;
   for (int n = c; n < plain_rows<T>; n += 8) {
@@ -26,7 +26,9 @@ __device__ __forceinline__ void differentiate(const GradientPass<T>& a, std::int
       const std::int64_t at = a.at(b, h, i);
       const Sum e = exp_of(fma(a.scale, plain_dot(tiles[0].row(r), tiles[2].row(n), a.hd), -a.lse[at])),
                 slope = plain_dot(tiles[1].row(r), tiles[3].row(n), a.hd),
-                factor = !a.words.samples ? Sum{1} : a.words.keeps(b, h, i, j) ? a.kept : Sum{0};
+                factor = !a.words.samples            ? Sum{1}
+                         : a.words.keeps(b, h, i, j) ? a.kept
+                                                     : Sum{0};
       p = e * factor, ds = e * fma(slope, factor, -a.dots[at]);
     }
     slopes.p[r][n] = p, slopes.ds[r][n] = ds;
@@ -35,7 +37,8 @@ __device__ __forceinline__ void differentiate(const GradientPass<T>& a, std::int
 
 /// first += dS other_0; with keys, second += P other_1.
 template <class T, int columns, Owns owns>
-__device__ __forceinline__ void add_products(int hd, const PlainTile<T>* tiles, const Slopes<T>& slopes, SumOf<T>* first, SumOf<T>* second) {
+__device__ __forceinline__ void add_products(int hd, const PlainTile<T>* tiles, const Slopes<T>& slopes, SumOf<T>* first,
+                                             SumOf<T>* second) {
   const int r = static_cast<int>(threadIdx.x) / 8, c = static_cast<int>(threadIdx.x) % 8;
 #pragma unroll
   for (int n = 0; n < columns; ++n) {

@@ -1,5 +1,5 @@
-// The head with its loss: chunks of rows through product, softmax and the two gradient products. A block takes a row of logits: one pass for
-// its largest and its sum of exponentials, one that rewrites it as its gradient.
+// The head with its loss: chunks of rows through product, softmax and the two gradient products. A block takes a row of logits: one pass
+// for its largest and its sum of exponentials, one that rewrites it as its gradient.
 #include "ops/cuda/cross_entropy.hpp"
 
 #include "device/cuda/check.cuh"
@@ -55,7 +55,7 @@ template <class T, int threads, bool gradient>
 __global__ void __launch_bounds__(threads) row_kernel(const Chunk<T> a) {
   using Sum = SumOf<T>;
   constexpr int W = pack_size<T>;
-  Pack<T>* const kept = a.kept > 0 ? dynamic_shared<Pack<T>>() : nullptr;
+  Pack<T>* const kept = gradient ? dynamic_shared<Pack<T>>() : nullptr;
   T* const row = a.logits + blockIdx.x * a.stride;
   const int label = a.labels[blockIdx.x];
   if (label < 0) {
@@ -100,7 +100,7 @@ void run_rows(cudaStream_t queue, Chunk<T> chunk, std::int64_t rows) {
   std::size_t shared = 0;
   if (gradient) {
     const int packs = std::min(chunk.V / pack_size<T>, kept_bytes() / 16);
-    chunk.kept = packs, shared = static_cast<std::size_t>(packs) * 16;
+    chunk.kept = packs, shared = static_cast<std::size_t>(std::max(packs, 1)) * 16;
   }
   if (chunk.V <= short_row)
     launch(row_kernel<T, few, gradient>, {static_cast<unsigned>(rows), few, shared}, queue, chunk);
@@ -121,8 +121,8 @@ void for_each_chunk(Stream& stream, const ConstView& x, const ConstView& weight,
   const std::int64_t R = x.size(0), V = weight.size(0), step = cross_entropy_chunk(V, x.type()), stride = cross_entropy_stride(V);
   for (std::int64_t first = 0; first < R; first += step) {
     const std::int64_t rows = std::min(step, R - first);
-    multiply(stream, rows, V, x.size(1), x.type(), {x.rows(first, rows).data(), x.stride(0), false}, {weight.data(), weight.stride(0), true},
-             x.type(), workspace, stride, Write::set);
+    multiply(stream, rows, V, x.size(1), x.type(), {x.rows(first, rows).data(), x.stride(0), false},
+             {weight.data(), weight.stride(0), true}, x.type(), workspace, stride, Write::set);
     f(Chunk<T>{static_cast<T*>(workspace), stride, static_cast<int>(V), data_of<int>(labels) + first, data_of<double>(row_loss) + first,
                scale, 0},
       first, rows);
@@ -135,9 +135,8 @@ void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const Cons
                                   const View& row_loss, void* workspace) {
   with_float_type("linear_cross_entropy_forward", x.type(), [&](auto element) {
     using T = decltype(element);
-    for_each_chunk<T>(stream, x, weight, labels, row_loss, workspace, 0.0, [&](const Chunk<T>& chunk, std::int64_t, std::int64_t rows) {
-      run_rows<T, false>(queue_of(stream), chunk, rows);
-    });
+    for_each_chunk<T>(stream, x, weight, labels, row_loss, workspace, 0.0,
+                      [&](const Chunk<T>& chunk, std::int64_t, std::int64_t rows) { run_rows<T, false>(queue_of(stream), chunk, rows); });
   });
 }
 
@@ -149,17 +148,16 @@ void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const Con
     multiply(stream, V, H, 0, x.type(), {}, {}, dweight.type(), dweight.data(), dweight.stride(0), Write::set);
   with_float_type("linear_cross_entropy_backward", x.type(), [&](auto element) {
     using T = decltype(element);
-    for_each_chunk<T>(stream, x, weight, labels, row_loss, workspace, scale,
-                      [&](const Chunk<T>& chunk, std::int64_t first, std::int64_t rows) {
-                        run_rows<T, true>(queue_of(stream), chunk, rows);
-                        // dW[V,H] = dz[rows,V]^T x[rows,H]; before dx, which may lie where x does.
-                        multiply(stream, V, H, rows, x.type(), {chunk.logits, chunk.stride, true},
-                                 {x.rows(first, rows).data(), x.stride(0), false}, dweight.type(), dweight.data(), dweight.stride(0),
-                                 first > 0 ? Write::add : write);
-                        // dx[rows,H] = dz[rows,V] W[V,H]
-                        multiply(stream, rows, H, V, x.type(), {chunk.logits, chunk.stride, false},
-                                 {weight.data(), weight.stride(0), false}, dx.type(), dx.rows(first, rows).data(), dx.stride(0), Write::set);
-                      });
+    for_each_chunk<T>(
+        stream, x, weight, labels, row_loss, workspace, scale, [&](const Chunk<T>& chunk, std::int64_t first, std::int64_t rows) {
+          run_rows<T, true>(queue_of(stream), chunk, rows);
+          // dW[V,H] = dz[rows,V]^T x[rows,H]; before dx, which may lie where x does.
+          multiply(stream, V, H, rows, x.type(), {chunk.logits, chunk.stride, true}, {x.rows(first, rows).data(), x.stride(0), false},
+                   dweight.type(), dweight.data(), dweight.stride(0), first > 0 ? Write::add : write);
+          // dx[rows,H] = dz[rows,V] W[V,H]
+          multiply(stream, rows, H, V, x.type(), {chunk.logits, chunk.stride, false}, {weight.data(), weight.stride(0), false}, dx.type(),
+                   dx.rows(first, rows).data(), dx.stride(0), Write::set);
+        });
   });
 }
 

@@ -1,5 +1,5 @@
-// Embedding: rows copied, a warp each; gradients summed by id in order of rows, without sorting: the block of an id's first row looks for the
-// others and adds them.
+// Embedding: rows copied, a warp each; gradients summed by id in order of rows, without sorting: the block of an id's first row looks for
+// the others and adds them.
 #include "ops/cuda/embedding.hpp"
 
 #include "device/cuda/check.cuh"
@@ -171,8 +171,8 @@ void embedding_forward(Stream& stream, const ConstView& ids, const ConstView& we
     const T* from = data_of<T>(weight);
     T* to = data_of<T>(y);
     if (packs(from, weight.stride(0), H) && packs(to, y.stride(0), H))
-      launch(forward_kernel<T, pack_size<T>>, {row_blocks(R), threads}, queue_of(stream), data_of<int>(ids), R, from, weight.stride(0), V, to,
-             y.stride(0), H);
+      launch(forward_kernel<T, pack_size<T>>, {row_blocks(R), threads}, queue_of(stream), data_of<int>(ids), R, from, weight.stride(0), V,
+             to, y.stride(0), H);
     else
       launch(forward_kernel<T, 1>, {row_blocks(R), threads}, queue_of(stream), data_of<int>(ids), R, from, weight.stride(0), V, to,
              y.stride(0), H);
@@ -185,7 +185,7 @@ void embedding_sum_forward(Stream& stream, const ConstView& ids, const ConstView
   if (R == 0 || H == 0) return;
   with_float_type("embedding_sum_forward", y.type(), [&](auto element) {
     using T = decltype(element);
-    const Tables<T> tables{data_of<int>(ids),      data_of<int>(types), data_of<T>(words),   data_of<T>(types_table),
+    const Tables<T> tables{data_of<int>(ids),     data_of<int>(types), data_of<T>(words),   data_of<T>(types_table),
                            data_of<T>(positions), words.size(0),       types_table.size(0), S};
     T* to = data_of<T>(y);
     if (packs(tables.words, H, H) && packs(tables.kinds, H, H) && packs(tables.positions, H, H) && packs(to, H, H))
@@ -198,13 +198,14 @@ void embedding_sum_forward(Stream& stream, const ConstView& ids, const ConstView
 void embedding_backward(Stream& stream, const ConstView& dy, const ConstView& ids, const View& dweight, Write write, void* workspace) {
   const std::int64_t R = ids.elements(), V = dweight.size(0), H = dweight.size(1);
   const cudaStream_t queue = queue_of(stream);
-  if (write == Write::set) check(cudaMemsetAsync(dweight.data(), 0, static_cast<std::size_t>(dweight.bytes()), queue), "zeroing a gradient");
+  if (write == Write::set)
+    check(cudaMemsetAsync(dweight.data(), 0, static_cast<std::size_t>(dweight.bytes()), queue), "zeroing a gradient");
   if (R == 0 || V == 0 || H == 0) return;
   int *const counts = static_cast<int*>(workspace), *const firsts = counts + V;
   check(cudaMemsetAsync(counts, 0, static_cast<std::size_t>(V) * sizeof(int), queue), "zeroing counts");
   check(cudaMemsetAsync(firsts, 0x7f, static_cast<std::size_t>(V) * sizeof(int), queue), "setting first rows");
-  launch(count_kernel, {static_cast<unsigned>((R + threads - 1) / threads), threads}, queue, data_of<int>(ids), static_cast<int>(R), V, counts,
-         firsts);
+  launch(count_kernel, {static_cast<unsigned>((R + threads - 1) / threads), threads}, queue, data_of<int>(ids), static_cast<int>(R), V,
+         counts, firsts);
   with_float_type("embedding_backward", dy.type(), [&](auto element) {
     using T = decltype(element);
     backward(queue, Gradient<T>{data_of<T>(dy), dy.stride(0), data_of<int>(ids), counts, firsts, data_of<SumOf<T>>(dweight),

@@ -1,6 +1,6 @@
 #pragma once
-// Embedding look-up on the GPU; shapes and types are checked by the front (ops/embedding.cpp). Rows whose id lies outside the table are left
-// out: the loader has checked them.
+// Embedding look-up on the GPU; shapes and types are checked by the front (ops/embedding.cpp). Rows whose id lies outside the table are
+// left out: the loader has checked them.
 #include "strata/device/blas.hpp"
 #include "strata/tensor/view.hpp"
 

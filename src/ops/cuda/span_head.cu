@@ -17,8 +17,8 @@ __device__ __forceinline__ std::int64_t place(std::int64_t r, int c, std::int64_
 
 /// A warp for each token.
 template <class T>
-__global__ void __launch_bounds__(threads) logits_kernel(const T* x, const T* weight, const T* bias, SumOf<T>* logits, std::int64_t R,
-                                                         std::int64_t H, std::int64_t S) {
+__global__ void __launch_bounds__(threads)
+    logits_kernel(const T* x, const T* weight, const T* bias, SumOf<T>* logits, std::int64_t R, std::int64_t H, std::int64_t S) {
   const std::int64_t r = blockIdx.x * std::int64_t{warps} + threadIdx.x / 32;
   if (r >= R) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -97,8 +97,8 @@ __device__ __forceinline__ double weight_of(const int* labels, std::int64_t B, s
 
 /// Block: one end of one sequence. dz may be z.
 template <class Sum>
-__global__ void __launch_bounds__(threads) loss_kernel(const Sum* logits, const int* labels, double scale, double* loss, Sum* dlogits,
-                                                       std::int64_t B, std::int64_t S) {
+__global__ void __launch_bounds__(threads)
+    loss_kernel(const Sum* logits, const int* labels, double scale, double* loss, Sum* dlogits, std::int64_t B, std::int64_t S) {
   __shared__ double shared_weight;
   const Sum* z = logits + blockIdx.x * S;
   Sum* dz = dlogits ? dlogits + blockIdx.x * S : nullptr;
@@ -145,8 +145,8 @@ void span_logits_backward(Stream& stream, const ConstView& dlogits, const ConstV
     auto* partial = static_cast<Sum*>(workspace);
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>((H + threads - 1) / threads));
     if (R > 0 && H > 0)
-      launch(gradient_kernel<T>, {grid, threads}, queue_of(stream), data_of<Sum>(dlogits), data_of<T>(x), data_of<T>(weight), data_of<T>(dx),
-             partial, R, H, S);
+      launch(gradient_kernel<T>, {grid, threads}, queue_of(stream), data_of<Sum>(dlogits), data_of<T>(x), data_of<T>(weight),
+             data_of<T>(dx), partial, R, H, S);
     launch(fold_kernel<Sum>, {static_cast<unsigned>((2 * H + threads - 1) / threads + 2), threads}, queue_of(stream), partial, blocks,
            data_of<Sum>(dlogits), data_of<Sum>(dweight), data_of<Sum>(dbias), R, H, S);
   });
