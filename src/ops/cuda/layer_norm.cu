@@ -74,7 +74,7 @@ __device__ __forceinline__ Pack<T> added(const Forward<T>& a, unsigned row, int 
 template <class T, bool whole, int K>
 __global__ void __launch_bounds__(most_row_threads) forward_kernel(Forward<T> a) {
   using S = SumOf<T>;
-  constexpr int U = rows_each<K>, W = pack_size<T>;
+  constexpr int U = K == 1 ? forward_rows_each : 1, W = pack_size<T>;
   __shared__ S shared[2][16 * U];
   const int team = a.teams.team, member = static_cast<int>(threadIdx.x) % team;
   const unsigned first = blockIdx.x * static_cast<unsigned>(a.teams.groups * U) + threadIdx.x / static_cast<unsigned>(team);
@@ -174,7 +174,7 @@ __device__ __forceinline__ Pack<T> backward_pack(const Pack<T>& dy, const Pack<T
 template <class T, bool whole, int K>
 __global__ void __launch_bounds__(most_row_threads) backward_kernel(Backward<T> a) {
   using S = SumOf<T>;
-  constexpr int U = rows_each<K>, W = pack_size<T>;
+  constexpr int U = K == 1 ? backward_rows_each : 1, W = pack_size<T>;
   __shared__ S shared[2][16 * 2 * U];
   __shared__ S team_sums[2][team_sums_shared<K, W>];
   const int team = a.teams.team, member = static_cast<int>(threadIdx.x) % team;
@@ -255,7 +255,7 @@ void forward(Stream& stream, const LayerNormForward& p) {
                      static_cast<int>(H),
                      teams_for(H, p.x.type())};
   if (a.rows == 0 || H == 0) return;
-  const auto at_once = static_cast<unsigned>(a.teams.rows_at_once());
+  const auto at_once = static_cast<unsigned>(a.teams.groups * (a.teams.packs == 1 ? forward_rows_each : 1));
   const LaunchShape shape{(a.rows + at_once - 1) / at_once, static_cast<unsigned>(a.teams.threads())};
   const bool parameters = packs(a.weight, 0, H) && packs(a.bias, 0, H);
   const bool aligned = parameters && packs(a.x, H, H) && packs(a.residual, H, H) && packs(a.sum, H, H) && packs(a.y, H, H);

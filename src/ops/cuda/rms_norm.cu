@@ -1,5 +1,5 @@
-// RMS normalisation: rows in registers of a team of threads, read once (teams.hpp). A hidden size of 1024 in bf16 is a block of four warps
-// that takes four rows at once, a head of 128 half a warp. A thread's columns are the same for all rows of its block, so that dweight is
+// RMS normalisation: rows in registers of a team of threads, read once (teams.hpp). A hidden size of 1024 in bf16 is four warps, two such
+// teams a block; a head of 128 is half a warp. A thread's columns are the same for all rows of its block, so that dweight is
 // summed in registers.
 #include "ops/cuda/rms_norm.hpp"
 
@@ -32,7 +32,7 @@ __device__ __forceinline__ T scaled(T x, SumOf<T> rstd, T weight) {
 template <class T, bool whole, int K>
 __global__ void __launch_bounds__(most_row_threads) forward_kernel(Forward<T> a) {
   using S = SumOf<T>;
-  constexpr int U = rows_each<K>, W = pack_size<T>;
+  constexpr int U = K == 1 ? forward_rows_each : 1, W = pack_size<T>;
   __shared__ S shared[16 * U];
   const int team = a.teams.team, member = static_cast<int>(threadIdx.x) % team;
   const unsigned first = blockIdx.x * static_cast<unsigned>(a.teams.groups * U) + threadIdx.x / static_cast<unsigned>(team);
@@ -102,7 +102,7 @@ __device__ __forceinline__ Pack<T> backward_pack(const Pack<T>& dy, const Pack<T
 template <class T, bool whole, int K>
 __global__ void __launch_bounds__(most_row_threads) backward_kernel(Backward<T> a) {
   using S = SumOf<T>;
-  constexpr int U = rows_each<K>, W = pack_size<T>;
+  constexpr int U = K == 1 ? backward_rows_each : 1, W = pack_size<T>;
   __shared__ S shared[2][16 * U];
   __shared__ S team_sums[team_sums_shared<K, W>];
   const int team = a.teams.team, member = static_cast<int>(threadIdx.x) % team;
@@ -159,7 +159,7 @@ void forward(Stream& stream, const ConstView& x, const ConstView& weight, double
                         static_cast<S>(eps),   rows_of(x),     inner_of(x),        static_cast<int>(H),
                         teams_for(H, x.type())};
   if (pass.rows == 0 || H == 0) return;
-  const auto at_once = static_cast<unsigned>(pass.teams.rows_at_once());
+  const auto at_once = static_cast<unsigned>(pass.teams.groups * (pass.teams.packs == 1 ? forward_rows_each : 1));
   const LaunchShape shape{(pass.rows + at_once - 1) / at_once, static_cast<unsigned>(pass.teams.threads())};
   with_row_form<T>(pass.x.packed() && pass.y.packed() && packs(pass.weight, 0, H), pass.teams, [&](auto whole, auto count) {
     launch(forward_kernel<T, decltype(whole)::value, decltype(count)::value>, shape, queue_of(stream), pass);

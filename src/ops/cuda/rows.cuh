@@ -71,7 +71,7 @@ __device__ __forceinline__ void store_of_row(T* row, int p, int H, const Pack<T>
   }
 }
 
-/// N sums over each team, for all of its threads: by halves inside a warp, then over the block's warps in order. All threads of the block
+/// N sums over each team, for all of its threads: by halves inside a warp, then over the team's warps in order. All threads of the block
 /// call it; `shared` holds 16 N and must not be that of the call before.
 template <class S, int N>
 __device__ __forceinline__ void team_sum(S (&value)[N], int team, S* shared) {
@@ -86,11 +86,12 @@ __device__ __forceinline__ void team_sum(S (&value)[N], int team, S* shared) {
     for (int i = 0; i < N; ++i) shared[warp * N + i] = value[i];
   }
   __syncthreads();
+  const S* const mine = shared + threadIdx.x / static_cast<unsigned>(team) * static_cast<unsigned>(team / 32 * N);
 #pragma unroll
-  for (int i = 0; i < N; ++i) value[i] = shared[i];
+  for (int i = 0; i < N; ++i) value[i] = mine[i];
   for (int w = 1; w < team / 32; ++w) {
 #pragma unroll
-    for (int i = 0; i < N; ++i) value[i] += shared[w * N + i];
+    for (int i = 0; i < N; ++i) value[i] += mine[w * N + i];
   }
 }
 
@@ -126,10 +127,10 @@ template <class F>
 void with_packs(const Teams& teams, F&& f) {
   if (teams.packs == 1)
     f(std::integral_constant<int, 1>{});
-  else if (teams.packs == 4)
-    f(std::integral_constant<int, 4>{});
+  else if (teams.packs == 2)
+    f(std::integral_constant<int, 2>{});
   else
-    f(std::integral_constant<int, 16>{});
+    f(std::integral_constant<int, 8>{});
 }
 /// Calls f(whole, K). f64 is for tests: element by element.
 template <class T, class F>
@@ -141,7 +142,4 @@ void with_row_form(bool whole, const Teams& teams, F&& f) {
     f(std::false_type{}, packs);
   });
 }
-template <int K>
-constexpr int rows_each = K == 1 ? 4 : 1;
-
 }  // namespace strata::cuda
