@@ -9,6 +9,7 @@
 #include "ops/cuda/attention_gradient.cuh"
 #include "ops/cuda/attention_tensor.hpp"
 #include "ops/cuda/attention_tiles.cuh"
+#include "ops/cuda/limits.cuh"
 #include "ops/cuda/queue.cuh"
 
 namespace strata::cuda {
@@ -357,14 +358,14 @@ void launch_side(void (*kernel)(Pass, int), cudaStream_t queue, const Pass& pass
   launch(kernel, {static_cast<unsigned>(heads * blocks), 32 * warps, Side<HD, warps, drops>::shared}, queue, pass, blocks);
 }
 
-/// Rows of a block decide no bit. Four warps, two blocks beside each other, where eight would leave multiprocessors idle.
+/// Rows of a block decide no bit. Four warps, two blocks beside each other, where eight would leave multiprocessors idle or find no room.
 constexpr std::int64_t enough_blocks = 132;
 
 template <int HD, bool drops>
 void backward(cudaStream_t queue, const Pass& pass, std::int64_t B) {
   prepare_gradients(queue, pass, B);
   const std::int64_t keys = B * pass.nkv, queries = B * pass.nh, blocks = (pass.sight.S + 127) / 128;
-  if (keys * blocks >= enough_blocks)
+  if (keys * blocks >= enough_blocks && KeySide<HD, 8, drops>::shared + 4096 <= shared_limit())
     launch_side<KeySide, HD, 8, drops>(key_kernel<HD, 8, drops>, queue, pass, keys);
   else
     launch_side<KeySide, HD, 4, drops>(key_kernel<HD, 4, drops>, queue, pass, keys);

@@ -2,8 +2,8 @@
 // for its largest and its sum of exponentials, one that rewrites it as its gradient.
 #include "ops/cuda/cross_entropy.hpp"
 
-#include "device/cuda/check.cuh"
 #include "device/cuda/launch.cuh"
+#include "ops/cuda/limits.cuh"
 #include "ops/cuda/queue.cuh"
 #include "ops/cuda/softmax.cuh"
 
@@ -28,19 +28,33 @@ __device__ __forceinline__ void widen_pack(const Pack<T>& pack, SumOf<T> (&z)[pa
   for (int e = 0; e < pack_size<T>; ++e) z[e] = widen(pack.of[e]);
 }
 
+/// Calls use(i, pack) for the packs i of a row that are this thread's, four of them under way at once.
+template <class T, int threads, class Read, class Use>
+__device__ __forceinline__ void for_packs(int packs, Read&& read, Use&& use) {
+  constexpr int ahead = 4;
+  for (int first = static_cast<int>(threadIdx.x); first < packs; first += ahead * threads) {
+    Pack<T> pack[ahead];
+#pragma unroll
+    for (int k = 0; k < ahead; ++k)
+      if (first + k * threads < packs) pack[k] = read(first + k * threads);
+#pragma unroll
+    for (int k = 0; k < ahead; ++k)
+      if (first + k * threads < packs) use(first + k * threads, pack[k]);
+  }
+}
+
 /// The mass of the row; its first packs stay in shared memory, each for the thread that reads it again.
 template <class T, int threads>
 __device__ __forceinline__ BlockMass<T> mass_of(const Chunk<T>& a, const T* row, Pack<T>* kept) {
   constexpr int W = pack_size<T>;
   Mass<T> own;
-#pragma unroll 4
-  for (int i = static_cast<int>(threadIdx.x); i < a.V / W; i += threads) {
-    const Pack<T> pack = load_pack(row + std::int64_t{i} * W);
+  const auto read = [&](int i) { return load_pack(row + std::int64_t{i} * W); };
+  for_packs<T, threads>(a.V / W, read, [&](int i, const Pack<T>& pack) {
     if (i < a.kept) kept[i] = pack;
     SumOf<T> z[W];
     widen_pack(pack, z);
     own.add(z);
-  }
+  });
   const int rest = a.V / W * W + static_cast<int>(threadIdx.x);
   if (rest < a.V) {
     const SumOf<T> z[1] = {widen(row[rest])};
@@ -60,8 +74,10 @@ __global__ void __launch_bounds__(threads) row_kernel(const Chunk<T> a) {
   const int label = a.labels[blockIdx.x];
   if (label < 0) {
     if (threadIdx.x == 0) a.loss[blockIdx.x] = 0;
+    // Whole packs: a row has room for them (cross_entropy_stride).
     if (gradient)
-      for (int v = static_cast<int>(threadIdx.x); v < a.V; v += threads) row[v] = narrow<T>(Sum{0});
+      for (int v = static_cast<int>(threadIdx.x) * W; v < a.V; v += threads * W)
+        *reinterpret_cast<uint4*>(row + v) = make_uint4(0, 0, 0, 0);
     return;
   }
   const double at_label = label < a.V ? static_cast<double>(widen(row[label])) : NAN;
@@ -70,26 +86,21 @@ __global__ void __launch_bounds__(threads) row_kernel(const Chunk<T> a) {
   if constexpr (gradient) {
     const Sum factor = static_cast<Sum>(a.scale / mass.sum), scale = static_cast<Sum>(a.scale);
     const auto slope = [&](Sum z, int v) { return exponential<T>(z - mass.top) * factor - (v == label ? scale : Sum{0}); };
-#pragma unroll 4
-    for (int i = static_cast<int>(threadIdx.x); i < a.V / W; i += threads) {
-      T* const place = row + std::int64_t{i} * W;
-      Pack<T> pack = i < a.kept ? kept[i] : load_pack(place);
+    const auto read = [&](int i) { return i < a.kept ? kept[i] : load_pack(row + std::int64_t{i} * W); };
+    for_packs<T, threads>(a.V / W, read, [&](int i, Pack<T>& pack) {
 #pragma unroll
       for (int e = 0; e < W; ++e) pack.of[e] = narrow<T>(slope(widen(pack.of[e]), i * W + e));
-      store_pack(place, pack);
-    }
+      store_pack(row + std::int64_t{i} * W, pack);
+    });
     const int rest = a.V / W * W + static_cast<int>(threadIdx.x);
     if (rest < a.V) row[rest] = narrow<T>(slope(widen(row[rest]), rest));
   }
 }
 
-/// Bytes of a row that wait in shared memory: what a block of this GPU may have, less what the kernel has of its own. The rest of a row is
+/// Packs of a row that wait in shared memory: what a block of this GPU may have, less what the kernel has of its own. The rest of a row is
 /// read again from the second-level cache: of 151,936 logits in bf16 then a third, which the rows of all multiprocessors leave room for.
-int kept_bytes() {
-  int device = 0, bytes = 0;
-  check(cudaGetDevice(&device), "asking for the device");
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "asking for shared memory");
-  return std::max(0, bytes - 4096) / 1024 * 1024;
+int kept_packs() {
+  return static_cast<int>((shared_limit() - 4096) / 16);
 }
 
 /// Few threads where a row is short: the order of its sum depends on V alone.
@@ -99,7 +110,7 @@ template <class T, bool gradient>
 void run_rows(cudaStream_t queue, Chunk<T> chunk, std::int64_t rows) {
   std::size_t shared = 0;
   if (gradient) {
-    const int packs = std::min(chunk.V / pack_size<T>, kept_bytes() / 16);
+    const int packs = std::min(chunk.V / pack_size<T>, kept_packs());
     chunk.kept = packs, shared = static_cast<std::size_t>(std::max(packs, 1)) * 16;
   }
   if (chunk.V <= short_row)
