@@ -23,10 +23,11 @@ function(strata_room name)
   set(STRATA_ROOMS ${STRATA_ROOMS} ${name} CACHE INTERNAL "rooms so far, top first")
 endfunction()
 
-# strata_add_test(FILE room/test_x.cpp [LABELS ...] [RANKS n...] [TIMEOUT s] [LIBRARIES ...])
-# One executable per file; CTest name <room>.<x>, or <room>.<x>.np<N> for each rank count.
+# strata_add_test(FILE room/test_x.cpp [LABELS ...] [RANKS n...] [TIMEOUT s] [LIBRARIES ...] [CUDA])
+# One executable per file; CTest name <room>.<x>, or <room>.<x>.np<N> for each rank count. With CUDA it runs once more, <room>.<x>.cuda, with the
+# tests' device a GPU (STRATA_TEST_DEVICE): the host emulation, or what STRATA_CUDA_LIBRARY names (test/gpu.sh).
 function(strata_add_test)
-  cmake_parse_arguments(TEST "" "FILE;TIMEOUT" "LABELS;RANKS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(TEST "CUDA" "FILE;TIMEOUT" "LABELS;RANKS;LIBRARIES" ${ARGN})
   get_filename_component(room ${TEST_FILE} DIRECTORY)
   get_filename_component(stem ${TEST_FILE} NAME_WE)
   string(REGEX REPLACE "^test_" "" short ${stem})
@@ -57,5 +58,11 @@ function(strata_add_test)
   else()
     add_test(NAME ${room}.${short} COMMAND ${target})
     set_tests_properties(${room}.${short} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${timeout} ENVIRONMENT "${environment}" SKIP_RETURN_CODE 77)
+    if(TEST_CUDA)
+      add_dependencies(${target} strata_cuda_emulated)
+      add_test(NAME ${room}.${short}.cuda COMMAND ${target})
+      set_tests_properties(${room}.${short}.cuda PROPERTIES LABELS "cuda;${TEST_LABELS}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                           ENVIRONMENT "${environment};STRATA_TEST_DEVICE=cuda;STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
+    endif()
   endif()
 endfunction()

@@ -14,7 +14,7 @@ Strata tests
   2. builds everything into build/, warnings as errors
   3. runs ctest; a test that cannot run here (no reference data, no mount permission) is reported as skipped, with its reason
 TEXT
-((install)) && install_packages "${strata_packages[@]}" libgtest-dev libgmock-dev python3 zstd procps
+((install)) && install_packages "${strata_packages[@]}" libgtest-dev libgmock-dev libboost-context-dev python3 zstd procps
 
 strata_cmake_options=(-DSTRATA_WERROR=ON -DBUILD_TESTING=ON)
 build_strata all

@@ -8,6 +8,7 @@
 #include "checkpoint/block_hash.hpp"
 #include "checkpoint/records.hpp"
 #include "strata/base/error.hpp"
+#include "strata/device/gpu.hpp"
 #include "strata/io/direct_file.hpp"
 #include "strata/io/in_flight.hpp"
 
@@ -100,7 +101,8 @@ void CheckpointReader::read_by(const Fetch& fetch, const std::string& name, std:
   const auto size = static_cast<std::int64_t>(size_of(tensor.data.type));
   each_transfer(tensor.data, first, count, [&](std::int64_t from, std::int64_t n) {
     // A transfer that sticks out of what was asked for cannot go where it is wanted: checksums need whole blocks.
-    const bool inside = from >= first && from + n <= first + count;
+    // Nor can one that belongs into a GPU's memory, which files are not read into.
+    const bool inside = from >= first && from + n <= first + count && !gpu_of(to);
     std::byte* const wanted = inside ? static_cast<std::byte*>(to) + (from - first) * size : nullptr;
     const std::byte* const found = fetch(tensor, from, n, wanted);
     compare_blocks(file_, tensor.data, tensor.checksums, found, from, n, [&](std::int64_t a, std::int64_t b) {
@@ -108,7 +110,7 @@ void CheckpointReader::read_by(const Fetch& fetch, const std::string& name, std:
     });
     if (found == wanted) return;
     const std::int64_t a = std::max(from, first), b = std::min(from + n, first + count);
-    std::memcpy(static_cast<std::byte*>(to) + (a - first) * size, found + (a - from) * size, static_cast<std::size_t>((b - a) * size));
+    copy_memory(static_cast<std::byte*>(to) + (a - first) * size, found + (a - from) * size, (b - a) * size);
   });
 }
 

@@ -2,7 +2,6 @@
 #include "checkpoint/save_job.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "checkpoint/block_hash.hpp"
 #include "checkpoint/records.hpp"
@@ -10,6 +9,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/fault.hpp"
+#include "strata/device/gpu.hpp"
 #include "strata/io/direct_file.hpp"
 #include "strata/io/in_flight.hpp"
 
@@ -69,7 +69,7 @@ void SaveJob::copy_to_snapshot() noexcept {
   std::byte* at = snapshot_;
   for (Piece& piece : pieces_) {
     const auto bytes = static_cast<std::size_t>(piece.count * piece.element_bytes);
-    std::memcpy(at, piece.data, bytes);
+    copy_memory(at, piece.data, static_cast<std::int64_t>(bytes));
     piece.data = at;
     at += bytes;
   }
@@ -123,7 +123,7 @@ void SaveJob::write_pieces(const std::vector<Transfer>& transfers) {
   const DirectFile file(temporary_, FileHandle::Mode::write_existing);
   each_in_flight(transfers, [&](const Transfer& transfer, const Span& to, std::byte* data) {
     const Piece& piece = pieces_[transfer.piece];
-    std::memcpy(data, piece.data + transfer.first * piece.element_bytes, static_cast<std::size_t>(to.bytes));
+    copy_memory(data, piece.data + transfer.first * piece.element_bytes, to.bytes);
     hash_blocks(data, transfer.count, static_cast<std::size_t>(piece.element_bytes),
                 hashes_[transfer.piece].data() + transfer.first / checksum_elements * checksum_bytes);
     file.write_at(data, to.bytes, to.offset);

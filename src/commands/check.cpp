@@ -37,6 +37,7 @@ int check_run(Session& session) {
       unreadable = e.what();
     }
   const auto launch = planned_launch(session, script);
+  settle_device(session);
   settle_strategy(session, *launch);
   Preflight p(session, *launch, true);
   p.elsewhere = script.has_value();

@@ -28,13 +28,14 @@ struct Buffers {
 };
 
 // Bytes of the arena, and of the largest workspace, without allocating either.
-std::pair<std::int64_t, std::int64_t> plan_evaluation(const Model& model, PassShape pass, DType compute, bool mask, int threads) {
+std::pair<std::int64_t, std::int64_t> plan_evaluation(const Model& model, PassShape pass, DType compute, bool mask, DeviceKind device,
+                                                      int threads) {
   Arena arena;
-  Stream stream = Stream::plan();
+  Stream stream = Stream::plan(device);
   Buffers buffers(arena, model, pass, compute, mask);
   Context context{stream, buffers.store.weight};
   model.forward(context, buffers.activations);
-  Stream::plan_memory(arena, threads, stream.largest_workspace());
+  Stream::plan_memory(arena, device, threads, stream.largest_workspace());
   return {arena.used(), stream.largest_workspace()};
 }
 
@@ -77,17 +78,17 @@ class Evaluation {
     const Model& model = *source_->model;
     const PassShape pass{s_.batch.micro, s_.data.sequence};
     const DType type = compute_type(session_);
-    const int threads = threads_of(session_);
     std::int64_t workspace = 0;
+    std::optional<ComputeDevice> device;
     std::optional<Arena> arena;
     guarded(comm_, [&] {
-      const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, threads);
+      const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), threads_of(session_));
       workspace = largest;
-      arena.emplace(bytes);
+      device.emplace(device_of(session_), threads_of(session_), comm_.local_rank(), comm_.local_size());
+      arena.emplace(device->arena(bytes, 0));
     });
-    ThreadPool pool(threads);
     Buffers buffers(*arena, model, pass, type, s_.data.mask_documents);
-    Stream stream = Stream::cpu(pool, *arena, workspace);
+    Stream stream = device->stream(*arena, workspace);
     model.prepare(buffers.activations);
     guarded(comm_, [&] { load_into(stream, *source_, model.parameters(), buffers.store, s_.run.seed); });
     const std::int64_t samples = leaves_->samples();
@@ -161,7 +162,8 @@ class Evaluation {
 
 int run_evaluate(Session& session) {
   if (!session.settings().evaluate.score.empty()) return score_predictions(session);
-  check_device(session);
+  agree_device(session);
+  guarded(session.comm, [&] { check_device(session); });
   return Evaluation(session).run();
 }
 

@@ -49,6 +49,7 @@ std::string line_of(const std::string& prompt, const Generation& g) {
 }  // namespace
 
 int run_generate(Session& session) {
+  settle_device(session);
   const Settings& s = session.settings();
   check_device(session);
   const WeightsSource source = find_weights(session, s.generate.checkpoint);
@@ -65,10 +66,10 @@ int run_generate(Session& session) {
   log_info(text("Generating with ", source.description, ": ", prompts.size(), prompts.size() == 1 ? " prompt, " : " prompts, ",
                 s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
   require_fit(source, model.parameters());
-  ThreadPool pool(threads_of(session));
+  ComputeDevice device(device_of(session), threads_of(session), 0, 1);
   GenerateConfig config = s.generate;
   config.batch = std::min<std::int64_t>(config.batch, static_cast<std::int64_t>(prompts.size()));
-  Generator generator(pool, model, compute_type(session), config, static_cast<std::int64_t>(longest));
+  Generator generator(device, model, compute_type(session), config, static_cast<std::int64_t>(longest));
   load_into(generator.stream(), source, model.parameters(), generator.weights(), s.run.seed);
 
   const Stopwatch watch;

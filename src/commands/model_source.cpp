@@ -23,9 +23,40 @@ DType compute_type(const Session& session) {
   return dtype_from_name(session.settings().precision.compute);
 }
 
+DeviceKind device_of(const Session& session) {
+  const std::string& kind = session.settings().device.kind;
+  STRATA_ASSERT(kind != "auto", "device.kind is not settled");
+  return resolve_device(kind);
+}
+
+namespace {
+
+void set_device(Session& session, DeviceKind kind) {
+  auto settled = session.deck.with("device.kind", name_of(kind), "device.kind = auto");
+  STRATA_ASSERT(settled.has_value(), "device ", name_of(kind));
+  session.deck = std::move(*settled);
+}
+
+}  // namespace
+
+void settle_device(Session& session) {
+  if (session.settings().device.kind == "auto") set_device(session, resolve_device("auto"));
+}
+
+void agree_device(Session& session) {
+  if (session.settings().device.kind != "auto") return;
+  const bool here = resolve_device("auto") == DeviceKind::cuda;
+  set_device(session, session.comm.all_min(here ? 1 : 0) == 1 ? DeviceKind::cuda : DeviceKind::cpu);
+}
+
 void check_device(const Session& session) {
-  if (session.settings().device.kind == "cuda")
-    throw NotCompiled("device.kind = cuda: this version of Strata has no CUDA code; use device.kind = cpu");
+  if (device_of(session) != DeviceKind::cuda) return;
+  if (cuda_half().devices() > 0) return;
+  open_gpu(0, 1);  // says why there is none
+}
+
+ComputeDevice open_device(const Session& session) {
+  return ComputeDevice(device_of(session), threads_of(session), session.comm.local_rank(), session.comm.local_size());
 }
 
 namespace {

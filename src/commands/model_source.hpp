@@ -5,6 +5,7 @@
 
 #include "strata/checkpoint/reader.hpp"
 #include "strata/commands/command.hpp"
+#include "strata/device/compute_device.hpp"
 #include "strata/models/causal_lm.hpp"
 #include "strata/tokenizer/tokenizer.hpp"
 #include "strata/train/state.hpp"
@@ -17,8 +18,16 @@ int threads_of(const Session& session);
 DType compute_type(const Session& session);
 /// Whether one moving line shows the progress: run.progress, or on a terminal without a launcher (under mpirun a rank cannot tell).
 bool shows_progress(const Session& session);
-/// Throws NotCompiled or DeckError unless device.kind can be had.
+/// cpu or cuda, once settle_device() has been called.
+DeviceKind device_of(const Session& session);
+/// Replaces device.kind = auto by what this host has: cuda where the program's CUDA half finds a GPU. Local.
+void settle_device(Session& session);
+/// The same for all ranks: cuda where every one of them has it. Collective.
+void agree_device(Session& session);
+/// Throws NotCompiled or CapacityError unless device.kind can be had here.
 void check_device(const Session& session);
+/// What this rank computes on. Throws as check_device.
+ComputeDevice open_device(const Session& session);
 
 /// The weights a command without training works on: a checkpoint (the one named, or the newest sound one of a folder) or a Hugging Face
 /// folder.

@@ -52,8 +52,10 @@ int run_plan(Session& session) {
   for (DeckMistake& mistake : contradictions(session.deck, "plan", ranks->size())) mistakes.push_back(std::move(mistake));
   throw_mistakes(mistakes);
   for (const std::string& warning : session.deck.warnings()) log_warning(warning);
+  settle_device(session);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
+  p.plans = true;
   if (machine) p.threads = threads_on(*machine, p);
   check_model(p);
   require_start(session.comm, p.findings);

@@ -8,6 +8,7 @@
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
 #include "strata/checkpoint/catalogue.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 #include "strata/comm/watchdog.hpp"
 #include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
@@ -122,7 +123,7 @@ class TrainCommand {
     check_disk(run_);
     require_start(comm_, run_.findings);
     log_info(text("Model: ", run_.model->family(), ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
-                  " tensors, ", name_of(compute_), " on cpu"));
+                  " tensors, ", name_of(compute_), " on ", s_.device.kind));
     if (run_.checkpoint)
       log_info(text("Resuming from ", run_.checkpoint->path().string(), ", step ", run_.checkpoint->run().step, ", written by ",
                     run_.checkpoint->launch().ranks, run_.checkpoint->launch().ranks == 1 ? " rank" : " ranks"));
@@ -154,12 +155,14 @@ class TrainCommand {
                     " per rank while checkpoints are written in the background"));
     guarded(comm_, [&] {
       if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", foreseen(plan));
-      arena_.emplace(plan.bytes);
+      device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
+      arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
-    pool_.emplace(threads_);
-    mesh_.emplace(comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
+    if (device_->gpu()) log_info("Device: " + device_->describe());
+    gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
+    mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
-    stream_.emplace(Stream::cpu(*pool_, *arena_, plan.workspace_bytes));
+    stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
   }
@@ -256,7 +259,7 @@ class TrainCommand {
       return {run_.machine->gflops(s_.precision.compute) * share * 1e9, run_.machine->memory_gbs() * share * 1e9, s_.plan.machine};
     }
     comm_.barrier();
-    Stream stream = Stream::cpu(*pool_);
+    Stream stream = device_->stream();
     const Peaks found = quick_peaks(stream, compute_);
     comm_.barrier();
     return found;
@@ -351,7 +354,8 @@ class TrainCommand {
   DType compute_;
   Preflight run_;
   double foreseen_seconds_ = 0;  // of a step; 0: the machine is not known
-  std::optional<ThreadPool> pool_;
+  std::optional<ComputeDevice> device_;
+  std::unique_ptr<Communicator> gpu_ranks_;  // where the device is a GPU
   std::optional<Arena> arena_;
   std::optional<Mesh> mesh_;
   std::optional<TrainSetup> setup_;
@@ -366,6 +370,7 @@ class TrainCommand {
 }  // namespace
 
 int run_train(Session& session) {
+  agree_device(session);
   agree_strategy(session);
   for (DamagedCheckpoints damaged;;) {
     try {

@@ -6,7 +6,7 @@ namespace strata::deck {
 Section schema_device() {
   using C = DeviceConfig;
   Table<C> table("device", "What the ranks compute on.", &Settings::device);
-  table.row("kind", &C::kind, Choice({{"auto", "cpu"}, {"cuda"}}), "", "auto takes the best device this build and machine have.").launch();
+  table.row("kind", &C::kind, Choice({{"auto", "cpu", "cuda"}}), "", "auto takes the best device this build and machine have.").launch();
   table
       .row("threads", &C::threads, Whole::between(1, 4096).word("auto", 0), "",
            "Threads per rank; auto: the cores of the host, shared among its ranks.")

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "device/gpu_memory.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 
@@ -76,26 +77,58 @@ Arena::Arena(std::int64_t bytes) : capacity_((std::max<std::int64_t>(bytes, 1) +
   base_ = static_cast<unsigned char*>(memory);
 }
 
+Arena::Arena(Gpu& gpu, std::int64_t bytes, std::int64_t host_bytes)
+    : capacity_((std::max<std::int64_t>(bytes - host_bytes, 1) + alignment - 1) / alignment * alignment),
+      host_capacity_(host_bytes),
+      gpu_(&gpu) {
+  base_ = static_cast<unsigned char*>(gpu.allocate(capacity_));
+  register_gpu_memory(gpu, base_, capacity_);
+  if (host_bytes == 0) return;
+  try {
+    host_base_ = static_cast<unsigned char*>(gpu.allocate_host(host_bytes));
+  } catch (...) {
+    free();
+    throw;
+  }
+}
+
 Arena::~Arena() {
-  if (base_ && owns_) munmap(base_, static_cast<std::size_t>(capacity_));
+  free();
+}
+
+void Arena::free() {
+  if (!base_ || !owns_) return;
+  if (!gpu_) {
+    munmap(base_, static_cast<std::size_t>(capacity_));
+    return;
+  }
+  forget_gpu_memory(base_);
+  gpu_->release(base_);
+  if (host_base_) gpu_->release_host(host_base_);
 }
 
 Arena::Arena(Arena&& other) noexcept
     : base_(std::exchange(other.base_, nullptr)),
+      host_base_(std::exchange(other.host_base_, nullptr)),
       capacity_(other.capacity_),
+      host_capacity_(other.host_capacity_),
       used_(other.used_),
+      host_used_(other.host_used_),
       owns_(other.owns_),
+      gpu_(other.gpu_),
       entries_(std::move(other.entries_)) {}
 
 void* Arena::take(const std::string& name, std::int64_t bytes) {
   STRATA_ASSERT(bytes >= 0, name, " asks for ", bytes, " bytes");
   const std::int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  STRATA_ASSERT(planning() || used_ + rounded <= capacity_, name, " was not planned: ", rounded, " bytes beyond ", used_, " of ",
-                capacity_);
-  void* memory = planning() ? nullptr : base_ + used_;
+  const bool host = name.rfind("host.", 0) == 0, apart = host && gpu_;
+  // Where it begins in its own memory.
+  const std::int64_t at = apart ? host_used_ : gpu_ ? used_ - host_used_ : used_, room = apart ? host_capacity_ : capacity_;
+  STRATA_ASSERT(planning() || at + rounded <= room, name, " was not planned: ", rounded, " bytes beyond ", at, " of ", room);
   used_ += rounded;
+  if (host) host_used_ += rounded;
   entries_.push_back({name, rounded});
-  return memory;
+  return planning() ? nullptr : (apart ? host_base_ : base_) + at;
 }
 
 std::vector<ArenaEntry> Arena::summary(int depth) const {

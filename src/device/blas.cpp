@@ -8,6 +8,7 @@
 #include "device/skinny.hpp"
 #include "device/tile_product.hpp"
 #include "strata/base/error.hpp"
+#include "strata/device/gpu.hpp"
 
 namespace strata {
 namespace {
@@ -64,6 +65,9 @@ void gemm(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType 
           std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual) {
   if (m <= 0 || n <= 0) return;
   STRATA_ASSERT(write == Write::set || !residual, "a product can be added to a residual or to its output, not to both");
+  if (stream.on_gpu())
+    return stream.gpu()->gemm(m, n, k, in, a, b, out, c, ldc, write, bias, residual, ld_residual, stream.product_scratch(),
+                              Stream::gpu_product_scratch_bytes);
   const Product product{k, in, a, b, out, c, ldc, bias, write == Write::add ? c : residual, write == Write::add ? ldc : ld_residual};
   const auto scratch = [&](int worker) { return static_cast<unsigned char*>(stream.worker_scratch(worker)); };
   if (fits_tiles(m, k, in, a, b)) {

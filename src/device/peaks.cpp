@@ -9,6 +9,7 @@
 
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
+#include "strata/device/gpu.hpp"
 
 namespace strata {
 namespace {
@@ -42,12 +43,19 @@ void fill_matrix(void* to, std::int64_t elements, float (*convert)(T&, float)) {
 
 // Numbers as they occur: zeros cost a processor less power, and so run at another clock.
 void fill_matrix(DType type, void* to, std::int64_t elements) {
+  std::vector<unsigned char> values(static_cast<std::size_t>(elements) * size_of(type));
   if (type == DType::f64)
-    fill_matrix<double>(to, elements, [](double& v, float x) { return v = static_cast<double>(x), x; });
+    fill_matrix<double>(values.data(), elements, [](double& v, float x) { return v = static_cast<double>(x), x; });
   else if (type == DType::f32)
-    fill_matrix<float>(to, elements, [](float& v, float x) { return v = x; });
+    fill_matrix<float>(values.data(), elements, [](float& v, float x) { return v = x; });
   else
-    fill_matrix<BFloat16>(to, elements, [](BFloat16& v, float x) { return v = BFloat16(x), x; });
+    fill_matrix<BFloat16>(values.data(), elements, [](BFloat16& v, float x) { return v = BFloat16(x), x; });
+  copy_memory(to, values.data(), static_cast<std::int64_t>(values.size()));
+}
+
+// Memory of the device that `stream` runs on.
+Arena arena_for(const Stream& stream, std::int64_t bytes) {
+  return stream.gpu() ? Arena(*stream.gpu(), bytes) : Arena(bytes);
 }
 
 DType output_type(const ProductShape& shape) {
@@ -78,13 +86,16 @@ ProductRate product_rate(Stream& stream, const ProductShape& shape, double secon
   const auto [type, layout, m, n, k] = shape;
   const DType out = output_type(shape);
   const auto bytes = [](std::int64_t elements, DType t) { return elements * static_cast<std::int64_t>(size_of(t)); };
-  Arena arena(bytes(m * k, type) + bytes(k * n, type) + bytes(m * n, out) + 3 * Arena::alignment);
+  Arena arena = arena_for(stream, bytes(m * k, type) + bytes(k * n, type) + bytes(m * n, out) + 3 * Arena::alignment);
   void* a = arena.take("a", bytes(m * k, type));
   void* b = arena.take("b", bytes(k * n, type));
   void* c = arena.take("c", bytes(m * n, out));
   fill_matrix(type, a, m * k), fill_matrix(type, b, k * n);
   const MatrixRef left{a, layout[0] == 't' ? m : k, layout[0] == 't'}, right{b, layout[1] == 't' ? k : n, layout[1] == 't'};
-  const auto product = [&] { gemm(stream, shape.m, shape.n, shape.k, shape.type, left, right, out, c, shape.n); };
+  const auto product = [&] {
+    gemm(stream, shape.m, shape.n, shape.k, shape.type, left, right, out, c, shape.n);
+    stream.wait();
+  };
   product();  // creates primitives, touches memory
   const std::vector<double> times = times_of(seconds, product);
   const std::size_t quarter = std::max<std::size_t>(1, times.size() / 4);
@@ -177,7 +188,23 @@ double clock_rate(ThreadPool& pool) {
   return *std::min_element(rates.begin(), rates.end());
 }
 
+namespace {
+
+// What a GPU copies within its memory, read and written. [bytes/s]
+double gpu_copy_rate(Stream& stream, double seconds) {
+  const std::int64_t bytes = std::int64_t{256} << 20;
+  Arena arena = arena_for(stream, 2 * bytes);
+  void *from = arena.take("from", bytes), *to = arena.take("to", bytes);
+  const std::vector<double> times = times_of(seconds, [&] { copy_memory(to, from, bytes); });
+  return 2 * static_cast<double>(bytes) / *std::min_element(times.begin(), times.end());
+}
+
+}  // namespace
+
 Peaks quick_peaks(Stream& stream, DType type) {
+  if (stream.on_gpu())
+    return {product_rate(stream, {type, "nt", 8192, 4096, type == DType::bf16 ? 4096 : 512}, 0.25).best, gpu_copy_rate(stream, 0.1),
+            "measured at the run's start"};
   const std::int64_t k = type == DType::f64 ? 512 : 1024;
   const double flops = product_rate(stream, {type, "nt", 1024, 1024, k}, 0.25).best;
   return {flops, memory_rate(stream.pool(), beyond_caches() / 3, 0.2).best(), "measured at the run's start"};

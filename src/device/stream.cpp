@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "strata/base/error.hpp"
+#include "strata/device/gpu.hpp"
 
 namespace strata {
 
@@ -18,8 +19,9 @@ Stream::Stream(DeviceKind kind, ThreadPool* pool) : kind_(kind), pool_(pool) {}
 Stream::Stream(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
-Stream Stream::plan() {
+Stream Stream::plan(DeviceKind target) {
   Stream stream(DeviceKind::plan, nullptr);
+  stream.target_ = target;
   stream.grown_ = std::make_unique<Grown>();
   return stream;
 }
@@ -40,14 +42,38 @@ Stream Stream::cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes)
   return stream;
 }
 
-void Stream::take_scratch(Arena& arena, int threads) {
-  scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * threads));
-  product_scratch_ = static_cast<unsigned char*>(arena.take("workspace.products", product_scratch_bytes));
+Stream Stream::cuda(Gpu& gpu, ThreadPool& pool) {
+  Stream stream(DeviceKind::cuda, &pool);
+  stream.gpu_ = &gpu;
+  stream.grown_ = std::make_unique<Grown>();
+  stream.grown_->scratch = std::make_unique<Arena>(gpu, gpu_product_scratch_bytes);
+  stream.take_scratch(*stream.grown_->scratch, 0);
+  return stream;
 }
 
-void Stream::plan_memory(Arena& arena, int threads, std::int64_t workspace_bytes) {
-  plan().take_scratch(arena, threads);
+Stream Stream::cuda(Gpu& gpu, ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes) {
+  Stream stream(DeviceKind::cuda, &pool);
+  stream.gpu_ = &gpu;
+  stream.take_scratch(arena, 0);
+  stream.workspace_ = static_cast<unsigned char*>(arena.take("workspace.ops", workspace_bytes));
+  stream.workspace_bytes_ = workspace_bytes;
+  return stream;
+}
+
+void Stream::take_scratch(Arena& arena, int threads) {
+  const bool host = target() == DeviceKind::cpu;
+  if (host) scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * threads));
+  product_scratch_ =
+      static_cast<unsigned char*>(arena.take("workspace.products", host ? product_scratch_bytes : gpu_product_scratch_bytes));
+}
+
+void Stream::plan_memory(Arena& arena, DeviceKind target, int threads, std::int64_t workspace_bytes) {
+  plan(target).take_scratch(arena, threads);
   arena.take("workspace.ops", workspace_bytes);
+}
+
+void Stream::wait() {
+  if (gpu_) gpu_->wait();
 }
 
 void* Stream::workspace(std::int64_t bytes) {
@@ -55,7 +81,8 @@ void* Stream::workspace(std::int64_t bytes) {
   if (planning()) return nullptr;
   if (bytes > workspace_bytes_) {
     STRATA_ASSERT(grown_ != nullptr, "an op asks for ", bytes, " bytes of workspace, ", workspace_bytes_, " were planned");
-    grown_->workspace = std::make_unique<Arena>(bytes);
+    wait();  // what ops of before still use
+    grown_->workspace = gpu_ ? std::make_unique<Arena>(*gpu_, bytes) : std::make_unique<Arena>(bytes);
     workspace_ = static_cast<unsigned char*>(grown_->workspace->take("workspace", bytes));
     workspace_bytes_ = bytes;
   }
@@ -100,6 +127,7 @@ void Stream::start_profile() {
 
 // Time up to now belongs to the row that has been current.
 void Stream::count_time() {
+  wait();
   const auto now = std::chrono::steady_clock::now();
   if (current_) current_->seconds += std::chrono::duration<double>(now - since_).count();
   since_ = now;

@@ -1,5 +1,6 @@
 // Answer scoring: every rank keeps the logits of its leaves, rank 0 searches, all hear what it is worth.
 #include "strata/evaluate/answer_scoring.hpp"
+#include "strata/tensor/values.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +32,8 @@ void AnswerScoring::begin() {
 }
 
 void AnswerScoring::see(std::int64_t leaf, const Activations& a) {
-  const View& logits = a.encoder.logits;  // [B,2,S]
+  const OnHost here(a.encoder.logits);
+  const ConstView& logits = here.view();  // [B,2,S]
   const std::int64_t size = 2 * a.pass.S;
   std::vector<float> row(static_cast<std::size_t>(size));
   for (std::int64_t b = 0; b < micro_ && leaf * micro_ + b < features_; ++b) {

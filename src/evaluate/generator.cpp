@@ -6,6 +6,7 @@
 #include "strata/evaluate/sampler.hpp"
 #include "strata/evaluate/stop.hpp"
 #include "strata/tensor/random.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -38,7 +39,7 @@ struct Slot {
 }  // namespace
 
 struct Generator::State {
-  ThreadPool& pool;
+  ComputeDevice& device;
   const CausalLm& model;
   DType compute;
   GenerateConfig config;
@@ -48,21 +49,22 @@ struct Generator::State {
   std::optional<Stream> stream;
   std::vector<TokenId> ends;
   std::vector<float> logits;
+  std::vector<std::int32_t> ids, positions;  // of each place's next step
 
-  State(ThreadPool& p, const CausalLm& m, DType type, const GenerateConfig& c, std::int64_t longest_prompt)
-      : pool(p), model(m), compute(type), config(c), longest(longest_prompt), capacity(longest_prompt + c.max_new_tokens) {
+  State(ComputeDevice& d, const CausalLm& m, DType type, const GenerateConfig& c, std::int64_t longest_prompt)
+      : device(d), model(m), compute(type), config(c), longest(longest_prompt), capacity(longest_prompt + c.max_new_tokens) {
     model.config().check_sequence(capacity);
     plan();
-    arena.emplace(bytes);
+    arena.emplace(device.arena(bytes, 0));
     buffers.emplace(*arena, model, compute, config.batch, capacity, prefill_bytes);
-    stream.emplace(Stream::cpu(pool, *arena, workspace));
+    stream.emplace(device.stream(*arena, workspace));
     STRATA_ASSERT(arena->used() == bytes, "planned ", bytes, " bytes, took ", arena->used());
     model.prepare(buffers->decoder);
   }
 
   void plan() {
     Arena prefill_arena;
-    Stream planning = Stream::plan();
+    Stream planning = Stream::plan(device.kind());
     CausalLm::Activations prefill = take_prefill(prefill_arena, model, longest, compute);
     prefill_bytes = prefill_arena.used();
     Arena whole;
@@ -71,7 +73,7 @@ struct Generator::State {
     model.prefill(context, prefill, all.decoder, 0);
     model.decode(context, all.decoder, config.batch);
     workspace = planning.largest_workspace();
-    Stream::plan_memory(whole, pool.threads(), workspace);
+    Stream::plan_memory(whole, device.kind(), device.pool().threads(), workspace);
     bytes = whole.used();
   }
 
@@ -79,24 +81,41 @@ struct Generator::State {
     Arena memory(buffers->prefill.data(), prefill_bytes);
     CausalLm::Activations pass = take_prefill(memory, model, static_cast<std::int64_t>(prompt.size()), compute);
     model.prepare(pass);
-    std::copy(prompt.begin(), prompt.end(), pass.inputs.as<std::int32_t>());
+    set_values(pass.inputs, std::vector<std::int32_t>(prompt.begin(), prompt.end()));
     Context context{*stream, buffers->store.weight};
     model.prefill(context, pass, buffers->decoder, slot);
   }
 
   std::span<const float> logits_of(std::int64_t slot) {
     const View row = buffers->decoder.logits.rows(slot, 1);
-    if (row.type() == DType::f32) return {row.as<float>(), static_cast<std::size_t>(row.elements())};
-    logits.resize(static_cast<std::size_t>(row.elements()));
-    std::transform(row.as<double>(), row.as<double>() + row.elements(), logits.begin(), [](double v) { return static_cast<float>(v); });
+    if (row.type() == DType::f32) {
+      if (!gpu_of(row.data())) return {row.as<float>(), static_cast<std::size_t>(row.elements())};
+      logits = values_of<float>(row);
+    } else {
+      const std::vector<double> wide = values_of<double>(row);
+      logits.assign(wide.begin(), wide.end());
+    }
     return logits;
+  }
+
+  /// One step for the first `rows` places, each at its own token and position.
+  void decode(std::int64_t rows) {
+    CausalLm::Decoder& d = buffers->decoder;
+    const auto count = static_cast<std::size_t>(rows);
+    std::vector<std::int32_t> lengths(count);
+    for (std::size_t b = 0; b < count; ++b) lengths[b] = positions[b] + 1;
+    set_values(d.ids.rows(0, rows), std::span<const std::int32_t>(ids).first(count));
+    set_values(d.positions.rows(0, rows), std::span<const std::int32_t>(positions).first(count));
+    set_values(d.lengths.rows(0, rows), lengths);
+    Context context{*stream, buffers->store.weight};
+    model.decode(context, d, rows);
   }
 
   bool ends_text(TokenId id) const { return std::find(ends.begin(), ends.end(), id) != ends.end(); }
 };
 
-Generator::Generator(ThreadPool& pool, const CausalLm& model, DType compute, const GenerateConfig& config, std::int64_t longest_prompt)
-    : state_(std::make_unique<State>(pool, model, compute, config, longest_prompt)) {}
+Generator::Generator(ComputeDevice& device, const CausalLm& model, DType compute, const GenerateConfig& config, std::int64_t longest_prompt)
+    : state_(std::make_unique<State>(device, model, compute, config, longest_prompt)) {}
 Generator::~Generator() = default;
 const WeightStore& Generator::weights() const {
   return state_->buffers->store;
@@ -149,7 +168,7 @@ std::vector<Generation> Generator::run(const std::vector<std::vector<TokenId>>& 
   std::vector<Generation> results(prompts.size());
   std::vector<Slot> slots(static_cast<std::size_t>(std::min<std::int64_t>(c.batch, static_cast<std::int64_t>(prompts.size()))));
   std::size_t next_prompt = 0;
-  CausalLm::Decoder& decoder = s.buffers->decoder;
+  s.ids.assign(slots.size(), 0), s.positions.assign(slots.size(), 0);
 
   // The next token of a slot from its row of logits; ends the slot where its continuation ends.
   const auto take_token = [&](std::int64_t b) {
@@ -157,8 +176,8 @@ std::vector<Generation> Generator::run(const std::vector<std::vector<TokenId>>& 
     const double u = random_uniform(seed, RandomPurpose::sampling, slot.prompt, slot.history.size());
     const TokenId id = sampler.sample(s.logits_of(b), slot.history, u);
     if (advance(slot, id, s.ends_text(id), c.max_new_tokens)) {
-      decoder.ids.as<std::int32_t>()[b] = static_cast<std::int32_t>(id);
-      decoder.positions.as<std::int32_t>()[b] = static_cast<std::int32_t>(slot.history.size()) - 1;
+      s.ids[static_cast<std::size_t>(b)] = static_cast<std::int32_t>(id);
+      s.positions[static_cast<std::size_t>(b)] = static_cast<std::int32_t>(slot.history.size()) - 1;
       return;
     }
     complete_text(slot);
@@ -183,8 +202,7 @@ std::vector<Generation> Generator::run(const std::vector<std::vector<TokenId>>& 
     // Places at the end that are free are left out; free ones between go along with their last token.
     std::int64_t rows = static_cast<std::int64_t>(slots.size());
     while (!slots[static_cast<std::size_t>(rows - 1)].busy) --rows;
-    Context context{*s.stream, s.buffers->store.weight};
-    s.model.decode(context, decoder, rows);
+    s.decode(rows);
     for (std::int64_t b = 0; b < rows; ++b)
       if (slots[static_cast<std::size_t>(b)].busy) take_token(b);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "strata/ops/span_head.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -87,8 +88,9 @@ Activations BertForQuestionAnswering::take_activations(Arena& arena, PassShape p
 }
 
 void BertForQuestionAnswering::prepare(Activations& a) const {
-  auto* position = a.positions.as<std::int32_t>();
-  for (std::int64_t r = 0; r < a.pass.R(); ++r) position[r] = static_cast<std::int32_t>(r % a.pass.S);
+  std::vector<std::int32_t> position(static_cast<std::size_t>(a.pass.R()));
+  for (std::size_t r = 0; r < position.size(); ++r) position[r] = static_cast<std::int32_t>(static_cast<std::int64_t>(r) % a.pass.S);
+  set_values(a.positions, position);
 }
 
 EncoderEmbedding::Inputs BertForQuestionAnswering::embedding_inputs(const Activations& a) const {

@@ -2,6 +2,7 @@
 
 #include "strata/ops/cross_entropy.hpp"
 #include "strata/ops/embedding.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -31,8 +32,9 @@ std::string CausalLm::summary() const {
 
 void CausalLm::prepare(Activations& a) const {
   rope_tables(config_.rope, a.cos, a.sin);
-  auto* position = a.positions.as<std::int32_t>();
-  for (std::int64_t r = 0; r < a.pass.R(); ++r) position[r] = static_cast<std::int32_t>(r % a.pass.S);
+  std::vector<std::int32_t> position(static_cast<std::size_t>(a.pass.R()));
+  for (std::size_t r = 0; r < position.size(); ++r) position[r] = static_cast<std::int32_t>(static_cast<std::int64_t>(r) % a.pass.S);
+  set_values(a.positions, position);
 }
 
 PositionViews CausalLm::at(const Activations& a) const {
@@ -167,8 +169,6 @@ void CausalLm::prefill(Context& context, Activations& a, Decoder& decoder, std::
 
 void CausalLm::decode(Context& context, Decoder& d, std::int64_t B) const {
   const auto first = [&](const View& view) { return view.rows(0, B); };
-  if (!context.stream.planning())
-    for (std::int64_t b = 0; b < B; ++b) d.lengths.as<std::int32_t>()[b] = d.positions.as<std::int32_t>()[b] + 1;
   const PositionViews positions{d.cos, d.sin, first(d.positions), ConstView()};
   embedding_forward(context.stream, first(d.ids), context.weights.parameter(embedding_), first(d.x));
   for (std::size_t l = 0; l < blocks_.size(); ++l)

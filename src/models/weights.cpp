@@ -8,6 +8,7 @@
 
 #include "models/weight_pieces.hpp"
 #include "strata/tensor/random.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -45,31 +46,47 @@ bool WeightStore::holds(int parameter, Range range) const {
   return common(weight.held(parameter), range).count() > 0 || (remainder.given() && common(remainder.held(parameter), range).count() > 0);
 }
 
+namespace {
+
+template <class T, class F>
+void store_as(const View& to, const float* values, F&& convert) {
+  const auto count = static_cast<std::size_t>(to.elements());
+  if (!gpu_of(to.data())) {
+    std::transform(values, values + count, to.as<T>(), convert);
+    return;
+  }
+  std::vector<T> converted(count);
+  std::transform(values, values + count, converted.begin(), convert);
+  set_values(to, converted);
+}
+
+std::int16_t remainder_of(float master) {
+  return static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(master) - (std::uint32_t{BFloat16(master).bits} << 16));
+}
+
+}  // namespace
+
 void WeightStore::store(int parameter, std::int64_t first, std::span<const float> values) const {
   const Range asked{first, first + static_cast<std::int64_t>(values.size())};
   const auto from = [&](Range here) { return values.data() + (here.first - first); };
   if (const Range here = common(weight.held(parameter), asked); here.count() > 0) {
     const View to = weight.slice(parameter, here);
-    const float* value = from(here);
     if (to.type() == DType::f32)
-      std::copy_n(value, here.count(), to.as<float>());
+      begin_copy_memory(to.data(), from(here), to.bytes());
     else if (to.type() == DType::f64)
-      std::copy_n(value, here.count(), to.as<double>());
+      store_as<double>(to, from(here), [](float v) { return static_cast<double>(v); });
     else
-      std::transform(value, value + here.count(), to.as<BFloat16>(), [](float v) { return BFloat16(v); });
+      store_as<BFloat16>(to, from(here), [](float v) { return BFloat16(v); });
   }
   if (!remainder.given()) return;
-  if (const Range here = common(remainder.held(parameter), asked); here.count() > 0) {
-    auto* low = remainder.slice(parameter, here).as<std::int16_t>();
-    const float* value = from(here);
-    for (std::int64_t i = 0; i < here.count(); ++i)
-      low[i] = static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(value[i]) - (std::uint32_t{BFloat16(value[i]).bits} << 16));
-  }
+  if (const Range here = common(remainder.held(parameter), asked); here.count() > 0)
+    store_as<std::int16_t>(remainder.slice(parameter, here), from(here), remainder_of);
 }
 
 void WeightStore::load(int parameter, std::int64_t first, std::span<float> values) const {
   const Range asked{first, first + static_cast<std::int64_t>(values.size())};
-  const View from = weight.slice(parameter, asked);
+  const OnHost held(weight.slice(parameter, asked));
+  const ConstView& from = held.view();
   if (from.type() == DType::f32) {
     std::copy_n(from.as<float>(), values.size(), values.begin());
     return;
@@ -78,7 +95,8 @@ void WeightStore::load(int parameter, std::int64_t first, std::span<float> value
     std::transform(from.as<double>(), from.as<double>() + values.size(), values.begin(), [](double d) { return static_cast<float>(d); });
     return;
   }
-  const std::int16_t* low = remainder.given() ? remainder.slice(parameter, asked).as<std::int16_t>() : nullptr;
+  const OnHost rest(remainder.given() ? ConstView(remainder.slice(parameter, asked)) : ConstView());
+  const std::int16_t* low = remainder.given() ? rest.view().as<std::int16_t>() : nullptr;
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = std::bit_cast<float>((std::uint32_t{from.as<BFloat16>()[i].bits} << 16) +
                                      static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));

@@ -6,6 +6,8 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/rope.hpp"
+#include "ops/cuda/table.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -22,17 +24,19 @@ double llama3_frequency(const RopeConfig& config, double frequency) {
 
 template <class T>
 void fill_tables(const RopeConfig& config, const View& cos, const View& sin) {
-  const std::int64_t half = config.head_size / 2;
+  const std::int64_t half = config.head_size / 2, positions = cos.size(0);
+  std::vector<T> cosines(static_cast<std::size_t>(positions * half)), sines(cosines.size());
   for (std::int64_t i = 0; i < half; ++i) {
     double frequency = std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_size));
     if (config.llama3) frequency = llama3_frequency(config, frequency);
     frequency = static_cast<double>(static_cast<T>(frequency));
-    for (std::int64_t p = 0; p < cos.size(0); ++p) {
+    for (std::int64_t p = 0; p < positions; ++p) {
       const double angle = static_cast<double>(p) * frequency;
-      cos.as<T>()[p * cos.stride(0) + i] = static_cast<T>(std::cos(angle));
-      sin.as<T>()[p * sin.stride(0) + i] = static_cast<T>(std::sin(angle));
+      cosines[static_cast<std::size_t>(p * half + i)] = static_cast<T>(std::cos(angle));
+      sines[static_cast<std::size_t>(p * half + i)] = static_cast<T>(std::sin(angle));
     }
   }
+  set_values(cos, cosines), set_values(sin, sines);
 }
 
 void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& cos, const ConstView& sin, const ConstView& positions,
@@ -48,7 +52,10 @@ void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& 
   const auto timed = stream.record(op, 3 * count_of(x.elements()), count_of(x.bytes() + y.bytes() + positions.bytes()),
                                    {x.type(), {x.size(0) * x.size(1), x.size(2)}});
   if (stream.planning()) return;
-  cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  if (stream.on_gpu())
+    cuda::ops().rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  else
+    cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
 }
 
 }  // namespace

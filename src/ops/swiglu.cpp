@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/swiglu.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 
@@ -14,7 +15,7 @@ void swiglu_forward(Stream& stream, ConstView gate_up, View y) {
   const auto timed =
       stream.record(op, 5 * count_of(y.elements()), count_of(gate_up.bytes() + y.bytes()), {y.type(), {y.size(0), y.size(1)}});
   if (stream.planning()) return;
-  cpu::swiglu_forward(stream, gate_up, y);
+  run_op(stream, cpu::swiglu_forward, &cuda::OpTable::swiglu_forward, gate_up, y);
 }
 
 void swiglu_backward(Stream& stream, ConstView dy, ConstView gate_up, View dgate_up) {
@@ -26,7 +27,7 @@ void swiglu_backward(Stream& stream, ConstView dy, ConstView gate_up, View dgate
   const auto timed = stream.record(op, 12 * count_of(dy.elements()), count_of(dy.bytes() + gate_up.bytes() + dgate_up.bytes()),
                                    {dy.type(), {dy.size(0), dy.size(1)}});
   if (stream.planning()) return;
-  cpu::swiglu_backward(stream, dy, gate_up, dgate_up);
+  run_op(stream, cpu::swiglu_backward, &cuda::OpTable::swiglu_backward, dy, gate_up, dgate_up);
 }
 
 }  // namespace strata

@@ -1,14 +1,13 @@
 #include "strata/train/data_leaves.hpp"
 
-#include <algorithm>
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
 
 void copy_into(const TokenBatch& batch, Activations& activations) {
-  std::copy(batch.inputs.begin(), batch.inputs.end(), activations.inputs.as<std::int32_t>());
-  std::copy(batch.labels.begin(), batch.labels.end(), activations.labels.as<std::int32_t>());
-  if (activations.document_mask) std::copy(batch.first_key.begin(), batch.first_key.end(), activations.first_key.as<std::int32_t>());
+  set_values(activations.inputs, batch.inputs), set_values(activations.labels, batch.labels);
+  if (activations.document_mask) set_values(activations.first_key, batch.first_key);
 }
 
 }  // namespace

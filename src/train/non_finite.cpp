@@ -6,6 +6,7 @@
 
 #include "strata/base/fault.hpp"
 #include "strata/base/phase.hpp"
+#include "strata/tensor/values.hpp"
 #include "strata/train/step.hpp"
 
 namespace strata {
@@ -30,9 +31,11 @@ std::int64_t first_in(const ConstView& view) {
 }
 
 std::string element_text(const ConstView& view, std::int64_t i, std::int64_t first = 0) {
-  const double value = view.type() == DType::f64   ? view.as<double>()[i]
-                       : view.type() == DType::f32 ? as_double(view.as<float>()[i])
-                                                   : as_double(view.as<BFloat16>()[i]);
+  const OnHost one(view.reshaped(Shape{view.elements()}).rows(i, 1));
+  const ConstView& element = one.view();
+  const double value = view.type() == DType::f64   ? *element.as<double>()
+                       : view.type() == DType::f32 ? as_double(*element.as<float>())
+                                                   : as_double(*element.as<BFloat16>());
   return text("element ", first + i, " is ", value);
 }
 
@@ -75,7 +78,7 @@ std::string finding_of_leaf(StepParts& p, const Model& model, const FlatBuffer& 
     model.forward(forward, p.activations);
   } else {
     found = not_finite_activation(forward, model, p.activations);
-    if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
+    if (fault_poisons(t, leaf)) set_values(p.activations.row_loss.rows(0, 1), std::vector{std::nan("")});
     if (found.empty()) found = not_finite_loss(p.activations);
   }
   p.traffic.begin_quiet_training_pass(p.stream);
@@ -109,7 +112,9 @@ std::pair<std::int64_t, std::string> first_parameter(const Model& model, const F
 
 }  // namespace
 
-std::int64_t first_not_finite(const ConstView& view) {
+std::int64_t first_not_finite(const ConstView& anywhere) {
+  const OnHost here(anywhere);
+  const ConstView& view = here.view();
   switch (view.type()) {
     case DType::f64:
       return first_in<double>(view);

@@ -72,7 +72,7 @@ double TrainPlan::leaf_flops() const {
 
 TrainPlan plan_training(const Communicator& comm, const Model& model, const TrainShape& shape, int threads) {
   Arena arena;
-  Stream stream = Stream::plan();
+  Stream stream = Stream::plan(shape.device);
   const auto ranks = make_plan_communicator(comm.size(), comm.local_size());
   const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group, shape.node);
   TrainSetup setup(arena, mesh, model, shape);
@@ -88,12 +88,12 @@ TrainPlan plan_training(const Communicator& comm, const Model& model, const Trai
   plan.rounds = setup.reduction().round_count();
   plan.most_rounds = most_rounds(setup.reduction().rounds(), mesh.replicas().size());
   // A rank may have no leaf in this step, and one in another.
-  Stream leaf = Stream::plan();
+  Stream leaf = Stream::plan(shape.device);
   record_uses(leaf, model, setup.activations(), shape.compute);
   plan.leaf = leaf.costs(), plan.leaf_ops = leaf.planned();
   plan.workspace_bytes = std::max(stream.largest_workspace(), leaf.largest_workspace());
-  Stream::plan_memory(arena, threads, plan.workspace_bytes);
-  plan.bytes = arena.used();
+  Stream::plan_memory(arena, shape.device, threads, plan.workspace_bytes);
+  plan.bytes = arena.used(), plan.host_bytes = arena.host_used();
   plan.entries = arena.entries();
   plan.groups = arena.summary(1);
   return plan;

@@ -1,6 +1,8 @@
 #include "strata/train/span_leaves.hpp"
 
-#include <algorithm>
+#include <numeric>
+
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 
@@ -8,15 +10,12 @@ SpanLeaves::SpanLeaves(const FeatureFile& file, const DataOrder& order, std::int
 
 void SpanLeaves::fill(std::int64_t leaf, Activations& a) {
   loader_.fill(position(leaf), end_, batch_);
-  const auto copy = [](const std::vector<std::int32_t>& from, const View& to) {
-    STRATA_ASSERT(static_cast<std::int64_t>(from.size()) == to.elements(), from.size(), " values for ", to.elements());
-    std::copy(from.begin(), from.end(), to.as<std::int32_t>());
-  };
-  copy(batch_.inputs, a.inputs), copy(batch_.labels, a.labels);
-  copy(batch_.types, a.encoder.types), copy(batch_.lengths, a.encoder.lengths);
+  set_values(a.inputs, batch_.inputs), set_values(a.labels, batch_.labels);
+  set_values(a.encoder.types, batch_.types), set_values(a.encoder.lengths, batch_.lengths);
   if (!a.encoder.samples.given()) return;
-  for (std::int64_t row = 0; row < loader_.rows(); ++row)
-    a.encoder.samples.as<std::int32_t>()[row] = static_cast<std::int32_t>(leaf * loader_.rows() + row);
+  std::vector<std::int32_t> numbers(static_cast<std::size_t>(loader_.rows()));
+  std::iota(numbers.begin(), numbers.end(), static_cast<std::int32_t>(leaf * loader_.rows()));
+  set_values(a.encoder.samples, numbers);
 }
 
 }  // namespace strata

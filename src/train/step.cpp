@@ -1,5 +1,6 @@
 #include "strata/train/step.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -8,6 +9,7 @@
 #include "strata/ops/elementwise.hpp"
 #include "strata/optim/clip.hpp"
 #include "strata/tensor/fold.hpp"
+#include "strata/tensor/values.hpp"
 #include "strata/train/non_finite.hpp"
 #include "strata/train/profile.hpp"
 #include "strata/train/signals.hpp"
@@ -39,7 +41,7 @@ Communicator& norm_group(const Mesh& mesh) {
 }  // namespace
 
 double fold_rows(const View& row_loss) {
-  return fold(std::span<const double>(row_loss.as<double>(), static_cast<std::size_t>(row_loss.elements())));
+  return fold(values_of<double>(row_loss));
 }
 
 void gather_leaves(Communicator& comm, std::vector<double>& values, const LeafRounds& rounds) {
@@ -67,7 +69,10 @@ TrainStep::TrainStep(Arena& arena, const Model& model, const TrainState& state, 
       stage_(arena, state),
       idle_(Stream::plan()),
       norm_part_(model.parameters(), norm_group(mesh).size(), norm_group(mesh).rank()) {
-  partials_ = take(arena, "workspace.norm", DType::f64, Shape{model.parameters().blocks()});
+  // As many as any rank sums, so that all ranks' plans are one.
+  std::int64_t most = 1;
+  for (int r = 0; r < norm_group(mesh).size(); ++r) most = std::max(most, norm_part_.blocks(r));
+  partials_ = take(arena, "workspace.norm", DType::f64, Shape{most});
 }
 
 // Labels of the whole step, from the data alone.
@@ -111,7 +116,7 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
     const double weight = scales_[static_cast<std::size_t>(round)];
     Context context{p.stream, p.weights, &gradient, &p.traffic};
     model_.forward_backward(context, p.activations, weight);
-    if (fault_poisons(t, leaf)) p.activations.row_loss.as<double>()[0] = std::nan("");
+    if (fault_poisons(t, leaf)) set_values(p.activations.row_loss.rows(0, 1), std::vector{std::nan("")});
     if (!p.stream.planning()) leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(p.activations.row_loss) * weight;
   }
 }
@@ -176,12 +181,8 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   const ParameterSet& set = model_.parameters();
   const auto units = static_cast<int>(set.units().size());
   std::vector<std::int64_t> begin(static_cast<std::size_t>(group.size()) + 1, 0);  // [blocks] of each rank
-  for (int r = 0; r < group.size(); ++r) {
-    std::int64_t blocks = 0;
-    for (int u = 0; u < units; ++u) blocks += norm_part_.blocks(u, r).count();
-    begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + blocks;
-  }
-  std::int64_t at = begin[static_cast<std::size_t>(group.rank())];
+  for (int r = 0; r < group.size(); ++r) begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + norm_part_.blocks(r);
+  std::int64_t at = 0;
   for (int i = 0; i < static_cast<int>(set.parameters().size()); ++i) {
     const Range own = common(norm_part_.elements(set[i].unit), {set[i].offset, set[i].offset + set[i].elements()});
     if (own.count() == 0) continue;
@@ -194,17 +195,17 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
     const auto timed = p.stream.time(phase::sums);
     std::vector<std::size_t> bytes;
     for (int r = 0; r < group.size(); ++r) bytes.push_back(static_cast<std::size_t>(count_of(r)) * sizeof(double));
-    group.all_gather_v(partials_.rows(begin[static_cast<std::size_t>(group.rank())], count_of(group.rank())).data(), bytes,
-                       partials_.data());
+    const std::vector<double> own = p.stream.planning() ? std::vector<double>() : values_of<double>(partials_.rows(0, at));
+    sums_.resize(static_cast<std::size_t>(begin.back()));
+    group.all_gather_v(own.data(), bytes, sums_.data());
   }
   if (p.stream.planning()) return 1.0;
-  const auto* sums = partials_.as<double>();
   std::vector<double> of_units, blocks;
   for (int u = 0; u < units; ++u) {
     blocks.clear();
     for (int r = 0; r < group.size(); ++r) {
       const auto count = norm_part_.blocks(u, r).count();
-      const double* first = sums + begin[static_cast<std::size_t>(r)];
+      const double* first = sums_.data() + begin[static_cast<std::size_t>(r)];
       blocks.insert(blocks.end(), first, first + count);
       begin[static_cast<std::size_t>(r)] += count;
     }

@@ -49,7 +49,7 @@ TEST(Stream, WorkspaceGrowsWithoutAnArena) {
 TEST(Stream, MemoryOfAnArenaIsPlannedAndFixed) {
   ThreadPool pool(2);
   Arena plan;
-  Stream::plan_memory(plan, 2, 4096);
+  Stream::plan_memory(plan, DeviceKind::cpu, 2, 4096);
   EXPECT_EQ(plan.used(), 2 * Stream::worker_scratch_bytes + Stream::product_scratch_bytes + 4096);
 
   Arena arena(plan.used());

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <type_traits>
 #include <vector>
 
 #include "strata/device/stream.hpp"
 #include "strata/tensor/random.hpp"
-#include "strata/tensor/view.hpp"
+#include "strata/tensor/values.hpp"
+#include "support/device.hpp"
 
 namespace strata::test {
 
@@ -47,8 +49,10 @@ void with_element(DType type, F&& f) {
     f(BFloat16{});
 }
 
-/// Every element of a floating view, strided or not, as double, in row-major order.
-inline Doubles doubles_of(const ConstView& view) {
+/// Every element of a floating view, strided or not, in any memory, as double, in row-major order.
+inline Doubles doubles_of(const ConstView& anywhere) {
+  const OnHost here(anywhere);
+  const ConstView& view = here.view();
   Doubles values;
   values.reserve(static_cast<std::size_t>(view.elements()));
   with_element(view.type(), [&](auto element) {
@@ -77,7 +81,7 @@ class TestTensor {
       step *= shape[d];
       if (d == shape.rank() - 1) step += padding;
     }
-    memory_.assign(static_cast<std::size_t>(std::max<std::int64_t>(step, 1)) * size_of(type), 0xff);  // NaN in every floating type
+    memory_ = TestMemory(static_cast<std::size_t>(std::max<std::int64_t>(step, 1)) * size_of(type), 0xff);  // NaN in every floating type
     set(Doubles(static_cast<std::size_t>(shape.elements()), 0.0));
   }
   TestTensor(DType type, Shape shape, const Doubles& values, std::int64_t padding = 0) : TestTensor(type, shape, padding) { set(values); }
@@ -88,44 +92,52 @@ class TestTensor {
   operator ConstView() const { return view(); }  // NOLINT
   Doubles values() const { return doubles_of(view()); }
   /// Every byte, padding included: for comparing bits.
-  const std::vector<unsigned char>& bytes() const { return memory_; }
+  const std::vector<unsigned char>& bytes() const { return memory_.bytes(); }
 
   /// Sets all elements, each rounded to the tensor's type.
   void set(const Doubles& values) {
-    for (std::size_t i = 0; i < values.size(); ++i) set(static_cast<std::int64_t>(i), values[i]);
+    memory_.change([&](unsigned char* data) {
+      for (std::size_t i = 0; i < values.size(); ++i) put(data, static_cast<std::int64_t>(i), values[i]);
+    });
   }
   /// Sets one element by its row-major number.
   void set(std::int64_t index, double value) {
+    memory_.change([&](unsigned char* data) { put(data, index, value); });
+  }
+
+ private:
+  void put(unsigned char* data, std::int64_t index, double value) const {
     std::int64_t rest = index, offset = 0;
     for (int d = shape_.rank() - 1; d >= 0; --d) offset += rest % shape_[d] * strides_[static_cast<std::size_t>(d)], rest /= shape_[d];
     with_element(type_, [&](auto element) {
       using T = decltype(element);
       if constexpr (std::is_same_v<T, BFloat16>)
-        view().as<T>()[offset] = BFloat16(static_cast<float>(value));
+        reinterpret_cast<T*>(data)[offset] = BFloat16(static_cast<float>(value));
       else
-        view().as<T>()[offset] = static_cast<T>(value);
+        reinterpret_cast<T*>(data)[offset] = static_cast<T>(value);
     });
   }
 
- private:
   DType type_ = DType::f32;
   Shape shape_;
   std::array<std::int64_t, Shape::max_rank> strides_{};
-  std::vector<unsigned char> memory_;
+  TestMemory memory_;
 };
 
 /// A tensor of whole numbers, i32.
 class TestIds {
  public:
-  TestIds(std::vector<std::int32_t> ids, Shape shape) : ids_(std::move(ids)), shape_(shape) {}
-  explicit TestIds(std::vector<std::int32_t> ids) : TestIds(std::move(ids), Shape{0}) {
-    shape_ = Shape{static_cast<std::int64_t>(ids_.size())};
+  TestIds(std::vector<std::int32_t> ids, Shape shape)
+      : ids_(std::move(ids)), memory_(ids_.size() * sizeof(std::int32_t), 0), shape_(shape) {
+    memory_.change([&](unsigned char* data) { std::memcpy(data, ids_.data(), ids_.size() * sizeof(std::int32_t)); });
   }
-  operator ConstView() const { return ConstView(ids_.data(), DType::i32, shape_); }  // NOLINT
+  explicit TestIds(const std::vector<std::int32_t>& ids) : TestIds(ids, Shape{static_cast<std::int64_t>(ids.size())}) {}
+  operator ConstView() const { return ConstView(memory_.data(), DType::i32, shape_); }  // NOLINT
   std::int32_t operator[](std::int64_t i) const { return ids_[static_cast<std::size_t>(i)]; }
 
  private:
   std::vector<std::int32_t> ids_;
+  TestMemory memory_;
   Shape shape_;
 };
 

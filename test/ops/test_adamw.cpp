@@ -43,7 +43,7 @@ struct Plain {
 
 TEST(Adamw, FirstStepByHand) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   TestTensor weight(DType::f64, Shape{2}, {1.0, -2.0}), m(DType::f64, Shape{2}), v(DType::f64, Shape{2});
   AdamwStep step;
   step.lr = 0.1, step.beta1 = 0.9, step.beta2 = 0.99, step.eps = 1.0, step.weight_decay = 0.5, step.t = 1, step.gradient_scale = 2.0;
@@ -59,7 +59,7 @@ TEST(Adamw, FirstStepByHand) {
 
 TEST(Adamw, ManyStepsEqualPlainLoopsInFp64) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr Index n = 517;
   TestTensor weight(DType::f64, Shape{n}, random_values(n, 1)), m(DType::f64, Shape{n}), v(DType::f64, Shape{n});
   Plain<double> plain(weight.values());
@@ -74,7 +74,7 @@ TEST(Adamw, ManyStepsEqualPlainLoopsInFp64) {
 
 TEST(Adamw, FloatUpdatesStayWithinRoundingOfPyTorchsOrder) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr Index n = 517;
   TestTensor weight(DType::f32, Shape{n}, random_values(n, 1)), m(DType::f32, Shape{n}), v(DType::f32, Shape{n});
   Plain<float> torch(weight.values());
@@ -94,7 +94,7 @@ TEST(Adamw, FloatUpdatesStayWithinRoundingOfPyTorchsOrder) {
 
 TEST(Adamw, SplitMasterGivesTheBitsOfTheWholeOne) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const Index n : {Index{1}, Index{3}, Index{17}, Index{65}, Index{129}, Index{517}, Index{20001}}) {
     TestTensor master(DType::f32, Shape{n}, random_values(n, 1)), m(DType::f32, Shape{n}), v(DType::f32, Shape{n}),
         m_split = m, v_split = v, weight(DType::bf16, Shape{n}), joined(DType::f32, Shape{n}), expected(DType::bf16, Shape{n});
@@ -119,7 +119,7 @@ TEST(Adamw, SplitMasterGivesTheBitsOfTheWholeOne) {
 
 TEST(Adamw, AnElementsBitsDependOnItsOwnValuesAlone) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr Index n = 61;
   const TestTensor start(DType::f32, Shape{n}, random_values(n, 1)), gradient(DType::f32, Shape{n}, gradient_of(n, 1)),
       first_m(DType::f32, Shape{n}, random_values(n, 2, 0.01));
@@ -149,7 +149,7 @@ TEST(Adamw, BitsDoNotDependOnThreads) {
 
 TEST(Adamw, WrongOperandsAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   TestTensor weight(DType::bf16, Shape{4}), m(DType::f32, Shape{4}), v(DType::f32, Shape{4});
   const TestTensor gradient(DType::f32, Shape{4}), short_gradient(DType::f32, Shape{3});
 

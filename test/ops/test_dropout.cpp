@@ -27,7 +27,7 @@ struct Drawn {
 
 Doubles drop_ones(const Drawn& drawn, std::int64_t S, std::int64_t H, DType type = DType::f64, int threads = 2) {
   ThreadPool pool(threads);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t R = static_cast<std::int64_t>(drawn.samples.size()) * S;
   TestTensor x(type, Shape{R, H}, Doubles(static_cast<std::size_t>(R * H), 1.0));
   dropout(stream, x, drawn.what, x);
@@ -75,7 +75,7 @@ TEST(Dropout, ASampleHasItsMaskInAnyBatch) {
 
 TEST(Dropout, WithoutProbabilityItCopies) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::bf16, Shape{3, 5}, random_values(15, 1));
   TestTensor y(DType::bf16, Shape{3, 5});
   dropout(stream, x, {}, y);

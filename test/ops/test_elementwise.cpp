@@ -15,7 +15,7 @@ const Index lengths[] = {1, 3, 17, 65, 129, 517, 16384, 16385, 40000};
 
 TEST(Elementwise, FillSetsEveryElement) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types)
     for (const Index n : lengths) {
       TestTensor y(type, Shape{n});
@@ -26,7 +26,7 @@ TEST(Elementwise, FillSetsEveryElement) {
 
 TEST(Elementwise, CastRoundsOnceToTheTargetType) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType from : all_types)
     for (const DType to : all_types)
       for (const Index n : {Index{1}, Index{129}, Index{20000}}) {
@@ -42,7 +42,7 @@ TEST(Elementwise, CastRoundsOnceToTheTargetType) {
 
 TEST(Elementwise, AddIntoAdds) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : {DType::f32, DType::f64})
     for (const Index n : lengths) {
       const TestTensor x(type, Shape{n}, random_values(n, 1)), before(type, Shape{n}, random_values(n, 2));
@@ -68,7 +68,7 @@ struct Split {
   explicit Split(std::vector<std::uint32_t> patterns)
       : bits(std::move(patterns)), weight(bits.size()), remainder(bits.size()), joined(bits.size()) {
     ThreadPool pool(2);
-    Stream stream = Stream::cpu(pool);
+    Stream stream = test_stream(pool);
     const Shape shape{static_cast<Index>(bits.size())};
     const View upper(weight.data(), DType::bf16, shape), lower(remainder.data(), DType::i16, shape);
     split_master(stream, ConstView(bits.data(), DType::f32, shape), upper, lower);
@@ -107,7 +107,7 @@ TEST(Elementwise, SplitMasterRoundsTiesUpward) {
 
 TEST(Elementwise, SumOfSquaresInChunksOf4096) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : {DType::f32, DType::f64})
     for (const Index n : {Index{1}, Index{31}, Index{4095}, Index{4096}, Index{4097}, Index{16385}, Index{50001}}) {
       const TestTensor x(type, Shape{n}, random_values(n, 1));
@@ -128,18 +128,17 @@ TEST(Elementwise, SumOfSquaresInChunksOf4096) {
 
 TEST(Elementwise, SumOfSquaresHoldsLargeNumbersAndShowsInfinities) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor large(DType::f32, Shape{2}, {1e30, 1e30}), infinite(DType::f32, Shape{3}, {1, -INFINITY, 2}),
       nan(DType::f32, Shape{2}, {NAN, 1});
-  double partial = 0;
-  const View out(&partial, DType::f64, Shape{1});
+  TestTensor partial(DType::f64, Shape{1});
 
-  sum_of_squares(stream, large, out);
-  EXPECT_NEAR(partial, 2e60, 1e54);
-  sum_of_squares(stream, infinite, out);
-  EXPECT_TRUE(std::isinf(partial));
-  sum_of_squares(stream, nan, out);
-  EXPECT_TRUE(std::isnan(partial));
+  sum_of_squares(stream, large, partial);
+  EXPECT_NEAR(partial.values()[0], 2e60, 1e54);
+  sum_of_squares(stream, infinite, partial);
+  EXPECT_TRUE(std::isinf(partial.values()[0]));
+  sum_of_squares(stream, nan, partial);
+  EXPECT_TRUE(std::isnan(partial.values()[0]));
 }
 
 TEST(Elementwise, BitsDoNotDependOnThreads) {
@@ -158,7 +157,7 @@ TEST(Elementwise, BitsDoNotDependOnThreads) {
 
 TEST(Elementwise, WrongOperandsAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   TestTensor y(DType::f32, Shape{4}), strided(DType::f32, Shape{2, 2}, 1), half(DType::bf16, Shape{4});
 
   expect_internal_error("cast: y has 4 elements, expected 8", [&] { cast(stream, TestTensor(DType::f32, Shape{8}), y); });

@@ -21,7 +21,7 @@ double plain_slope(double x, Gelu kind) {
 
 TEST(Gelu, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const Gelu kind : kinds) {
     TestTensor x(DType::f64, Shape{4, 7}, random_values(28, 1, 2.0)), y(DType::f64, Shape{4, 7}), dx(DType::f64, Shape{4, 7});
     const TestTensor dy(DType::f64, Shape{4, 7}, random_values(28, 2));
@@ -37,7 +37,7 @@ TEST(Gelu, GradientsEqualCentralDifferences) {
 
 TEST(Gelu, ValuesEqualPlainLoopsAndOutputsMayBeInputs) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {129, 517}, {2, 20000}};
   for (const DType type : all_types)
     for (const Gelu kind : kinds)
@@ -63,7 +63,7 @@ TEST(Gelu, ValuesEqualPlainLoopsAndOutputsMayBeInputs) {
 
 TEST(Gelu, EveryValueIsCloseAlsoInTheTails) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t n = 4001;
   TestTensor x(DType::f32, Shape{1, n}), y(DType::f32, Shape{1, n});
   for (std::int64_t i = 0; i < n; ++i) x.set(i, 0.003 * static_cast<double>(i - n / 2));
@@ -80,7 +80,7 @@ TEST(Gelu, EveryValueIsCloseAlsoInTheTails) {
 
 TEST(Gelu, LargeValuesAndNan) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : {DType::f32, DType::f64})
     for (const Gelu kind : kinds) {
       const TestTensor x(type, Shape{1, 6}, {-1e30, -40, 0, 40, 1e30, NAN}), one(type, Shape{1, 6}, {1, 1, 1, 1, 1, 1});

@@ -82,7 +82,7 @@ struct Case {
 
 TEST(LayerNorm, ValuesByHand) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f64, Shape{2, 2}, {3, 5, 7, 7}), weight(DType::f64, Shape{2}, {1, 2}), bias(DType::f64, Shape{2}, {10, 20});
   TestTensor y(DType::f64, Shape{2, 2}), mean(DType::f64, Shape{2}), rstd(DType::f64, Shape{2});
 
@@ -96,7 +96,7 @@ TEST(LayerNorm, ValuesByHand) {
 
 TEST(LayerNorm, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const double p : {0.0, 0.4}) {
     Case c(DType::f64, 6, 7);
     const Dropout what = c.dropping(p, 2);
@@ -117,7 +117,7 @@ TEST(LayerNorm, GradientsEqualCentralDifferences) {
 
 TEST(LayerNorm, ValuesEqualPlainLoops) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {129, 65}, {17, 517}, {517, 129}, {2, 1024}};
   for (const DType type : all_types)
     for (const auto& [R, H] : sizes) {
@@ -139,7 +139,7 @@ TEST(LayerNorm, ValuesEqualPlainLoops) {
 
 TEST(LayerNorm, TheFusedFormEqualsItsParts) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types)
     for (const double p : {0.0, 0.1}) {
       constexpr std::int64_t B = 3, S = 47, H = 300;
@@ -168,7 +168,7 @@ TEST(LayerNorm, TheFusedFormEqualsItsParts) {
 
 TEST(LayerNorm, OutputsMayBeInputs) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     Case c(type, 70, 45);
     const Dropout what = c.dropping(0.3, 7);
@@ -212,7 +212,7 @@ TEST(LayerNorm, PlanRecordsCostAndWorkspace) {
 
 TEST(LayerNorm, WrongShapesAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f32, Shape{2, 4}), three(DType::f32, Shape{3}), four(DType::f32, Shape{4});
   TestTensor y(DType::f32, Shape{2, 4}), rows(DType::f32, Shape{2}), gradient(DType::f32, Shape{4});
 

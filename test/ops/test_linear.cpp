@@ -28,7 +28,7 @@ auto matrix_transposed(const Doubles& values, std::int64_t columns) {
 
 TEST(Linear, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 5, K = 7, N = 6;
   TestTensor x(DType::f64, Shape{R, K}, random_values(R * K, 1), 2), weight(DType::f64, Shape{N, K}, random_values(N * K, 2)),
       bias(DType::f64, Shape{N}, random_values(N, 3));
@@ -55,7 +55,7 @@ const Size sizes[] = {{1, 65, 513}, {3, 600, 17}, {17, 3, 600}, {65, 513, 65}, {
 
 TEST(Linear, ValuesEqualPlainLoops) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types)
     for (const auto& [R, K, N] : sizes) {
       const TestTensor x(type, Shape{R, K}, random_values(R * K, 1), 5), weight(type, Shape{N, K}, random_values(N * K, 2)),
@@ -83,7 +83,7 @@ TEST(Linear, ValuesEqualPlainLoops) {
 
 TEST(Linear, AddingIsTheFinishedResultThenAddition) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     constexpr std::int64_t R = 130, K = 65, N = 300;
     const DType sums = sum_type(type);
@@ -110,7 +110,7 @@ TEST(Linear, AddingIsTheFinishedResultThenAddition) {
 
 TEST(Linear, ResidualMayBeTheOutputAndBiasMayBeLeftOut) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     constexpr std::int64_t R = 70, K = 33, N = 600;
     const TestTensor x(type, Shape{R, K}, random_values(R * K, 1)), weight(type, Shape{N, K}, random_values(N * K, 2)),
@@ -132,7 +132,7 @@ TEST(Linear, BitsDoNotDependOnThreads) {
     std::vector<std::vector<unsigned char>> first;
     for (const int threads : {1, 2, 3, 5}) {
       ThreadPool pool(threads);
-      Stream stream = Stream::cpu(pool);
+      Stream stream = test_stream(pool);
       TestTensor y(type, Shape{R, N}), dx(type, Shape{R, K}), dweight(sum_type(type), Shape{N, K}), dbias(sum_type(type), Shape{N});
       linear_forward(stream, x, weight, {}, {}, y);
       linear_backward_input(stream, dy, weight, dx);
@@ -147,7 +147,7 @@ TEST(Linear, BitsDoNotDependOnThreads) {
 
 TEST(Linear, NoRowsGiveZeroGradientsOrLeaveThem) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::bf16, Shape{0, 4}), weight(DType::bf16, Shape{3, 4}, random_values(12, 1));
   TestTensor y(DType::bf16, Shape{0, 3}), dweight(DType::f32, Shape{3, 4}, random_values(12, 2)),
       dbias(DType::f32, Shape{3}, random_values(3, 3));

@@ -34,7 +34,7 @@ Expected plain(const Doubles& x, const Doubles& weight, const Doubles& dy) {
 
 TEST(RmsNorm, ValuesByHand) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f64, Shape{2, 2}, {3, 4, 0, 0}), weight(DType::f64, Shape{2}, {1, 2});
   TestTensor y(DType::f64, Shape{2, 2}), rstd(DType::f64, Shape{2});
 
@@ -49,7 +49,7 @@ TEST(RmsNorm, ValuesByHand) {
 
 TEST(RmsNorm, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 3, n = 2, H = 5;
   TestTensor x(DType::f64, Shape{R, n, H}, random_values(R * n * H, 1), 2), weight(DType::f64, Shape{H}, random_values(H, 2));
   const TestTensor dy(DType::f64, Shape{R, n, H}, random_values(R * n * H, 3), 1);
@@ -68,7 +68,7 @@ TEST(RmsNorm, GradientsEqualCentralDifferences) {
 
 TEST(RmsNorm, ValuesEqualPlainLoops) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {129, 65}, {17, 517}, {517, 129}, {2, 1024}, {1, 3}};
   for (const DType type : all_types)
     for (const auto& [R, H] : sizes) {
@@ -92,7 +92,7 @@ TEST(RmsNorm, ValuesEqualPlainLoops) {
 
 TEST(RmsNorm, NormalisedValueIsRoundedBeforeTheWeight) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t H = 64;
   const TestTensor x(DType::bf16, Shape{1, H}, random_values(H, 1)), weight(DType::bf16, Shape{H}, random_values(H, 2));
   TestTensor y(DType::bf16, Shape{1, H}), rstd(DType::f32, Shape{1});
@@ -108,7 +108,7 @@ TEST(RmsNorm, NormalisedValueIsRoundedBeforeTheWeight) {
 
 TEST(RmsNorm, HeadsInAFusedProduct) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 67, nh = 3, hd = 16, width = 5 * hd;
   for (const DType type : all_types) {
     const TestTensor fused(type, Shape{R, width}, random_values(R * width, 1)), weight(type, Shape{hd}, random_values(hd, 2)),
@@ -132,7 +132,7 @@ TEST(RmsNorm, HeadsInAFusedProduct) {
 
 TEST(RmsNorm, OutputsMayBeInputsAndAddingAdds) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 70, H = 45;
   for (const DType type : all_types) {
     const TestTensor x(type, Shape{R, H}, random_values(R * H, 1)), weight(type, Shape{H}, random_values(H, 2)),
@@ -185,7 +185,7 @@ TEST(RmsNorm, PlanRecordsCostAndWorkspace) {
 
 TEST(RmsNorm, WrongShapesAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor x(DType::f32, Shape{2, 4}), weight(DType::f32, Shape{3}), half(DType::bf16, Shape{4});
   TestTensor y(DType::f32, Shape{2, 4});
 

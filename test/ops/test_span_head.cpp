@@ -10,6 +10,7 @@ struct Case {
   std::int64_t B, S, H;
   TestTensor x, weight, bias, logits, row_loss, dlogits, dx, dweight, dbias;
   std::vector<std::int32_t> label;
+  TestIds label_ids;  // the same in the device's memory
 
   Case(DType type, std::int64_t sequences, std::int64_t length, std::int64_t width, std::vector<std::int32_t> labels)
       : B(sequences),
@@ -24,8 +25,9 @@ struct Case {
         dx(type, Shape{B * S, H}),
         dweight(sum_type(type), Shape{2, H}),
         dbias(sum_type(type), Shape{2}),
-        label(std::move(labels)) {}
-  ConstView labels() const { return ConstView(label.data(), DType::i32, Shape{B, 2}); }
+        label(std::move(labels)),
+        label_ids(label, Shape{B, 2}) {}
+  ConstView labels() const { return label_ids; }
   void run(Stream& stream, double scale) {
     span_logits_forward(stream, x, weight, bias, logits);
     span_cross_entropy_backward(stream, logits, labels(), scale, row_loss, dlogits);
@@ -59,7 +61,7 @@ double sum_of(const Doubles& values) {
 
 TEST(SpanHead, GradientsEqualCentralDifferencesOfHuggingFacesLoss) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   // All counted; a start ignored; a whole row ignored.
   const std::pair<std::vector<std::int32_t>, double> cases[] = {
       {{0, 4, 2, 2, 1, 3}, 6}, {{12, 4, 2, 2, 1, 3}, 5}, {{5, -1, 2, 2, 1, 3}, 4}};
@@ -80,7 +82,7 @@ TEST(SpanHead, GradientsEqualCentralDifferencesOfHuggingFacesLoss) {
 
 TEST(SpanHead, EveryTypeIsCloseToFp64) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 17}, {3, 65, 129}, {1, 517, 33}};
   for (const DType type : {DType::f32, DType::bf16})
     for (const auto& [B, S, H] : sizes) {
@@ -101,7 +103,7 @@ TEST(SpanHead, EveryTypeIsCloseToFp64) {
 
 TEST(SpanHead, ForwardAloneAndInPlaceGiveTheSameBits) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   for (const DType type : all_types) {
     Case c(type, 3, 70, 33, {1, 2, 70, 69, 0, 0});
     c.run(stream, 0.5);

@@ -24,7 +24,7 @@ Expected plain(const Doubles& gate_up, const Doubles& dy, std::size_t F) {
 
 TEST(Swiglu, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t R = 4, F = 7;
   TestTensor gate_up(DType::f64, Shape{R, 2 * F}, random_values(R * 2 * F, 1), 3), y(DType::f64, Shape{R, F}),
       dgate_up(DType::f64, Shape{R, 2 * F}, 1);
@@ -40,7 +40,7 @@ TEST(Swiglu, GradientsEqualCentralDifferences) {
 
 TEST(Swiglu, ValuesEqualPlainLoopsAndGradientMayOverwriteItsInput) {
   ThreadPool pool(2);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {17, 129}, {129, 517}, {2, 20000}};
   for (const DType type : all_types)
     for (const auto& [R, F] : sizes) {
@@ -62,7 +62,7 @@ TEST(Swiglu, ValuesEqualPlainLoopsAndGradientMayOverwriteItsInput) {
 
 TEST(Swiglu, LargeGatesNeitherOverflowNorVanishWrongly) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor gate_up(DType::f32, Shape{1, 6}, {1000, -1000, 0, 2, 3, 5}), dy(DType::f32, Shape{1, 3}, {1, 1, 1});
   TestTensor y(DType::f32, Shape{1, 3}), dgate_up(DType::f32, Shape{1, 6});
 
@@ -88,7 +88,7 @@ TEST(Swiglu, BitsDoNotDependOnThreads) {
 
 TEST(Swiglu, BitsDoNotDependOnThePositionInARow) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   constexpr std::int64_t F = 77;
   for (const DType type : all_types) {
     const TestTensor row(type, Shape{1, 2 * F}, random_values(2 * F, 1));
@@ -105,7 +105,7 @@ TEST(Swiglu, BitsDoNotDependOnThePositionInARow) {
 
 TEST(Swiglu, WrongShapesAreNamed) {
   ThreadPool pool(1);
-  Stream stream = Stream::cpu(pool);
+  Stream stream = test_stream(pool);
   const TestTensor gate_up(DType::f32, Shape{2, 7});
   TestTensor y(DType::f32, Shape{2, 4});
 

@@ -7,6 +7,8 @@
 
 namespace strata {
 
+class Gpu;
+
 /// Where work runs. `plan` runs nothing and allocates nothing: it records sizes and costs.
 enum class DeviceKind { cpu, cuda, plan };
 const char* name_of(DeviceKind kind);
@@ -29,6 +31,9 @@ class Arena {
   Arena() = default;
   /// A real arena of `bytes` zeroed bytes on the host, in huge pages where the kernel gives them. Throws CapacityError.
   explicit Arena(std::int64_t bytes);
+  /// A real arena on a GPU, which must outlive it: `bytes` in all, of which `host_bytes` are page-locked memory of the host, for what is
+  /// named "host.". Throws CapacityError.
+  Arena(Gpu& gpu, std::int64_t bytes, std::int64_t host_bytes = 0);
   /// Memory of another arena, carved anew: for passes whose sizes change within a bound. Owns nothing. `memory` is 64-byte aligned.
   Arena(void* memory, std::int64_t bytes) : base_(static_cast<unsigned char*>(memory)), capacity_(bytes), owns_(false) {}
   ~Arena();
@@ -36,18 +41,24 @@ class Arena {
   Arena& operator=(Arena&&) = delete;
 
   bool planning() const { return base_ == nullptr; }
+  /// Where the device's memory begins; null when planning.
+  void* memory() const { return base_; }
   /// The next `bytes` bytes, 64-byte aligned. Throws InternalError beyond the planned size.
   void* take(const std::string& name, std::int64_t bytes);
   std::int64_t used() const { return used_; }
+  /// Of it what is named "host.", and so lies in the host's memory on any device.
+  std::int64_t host_used() const { return host_used_; }
   std::int64_t capacity() const { return capacity_; }
   const std::vector<ArenaEntry>& entries() const { return entries_; }
   /// Bytes by the first `depth` parts of the names ("activations", "state.exp_avg"), in order of first appearance.
   std::vector<ArenaEntry> summary(int depth) const;
 
  private:
-  unsigned char* base_ = nullptr;
-  std::int64_t capacity_ = 0, used_ = 0;
+  void free();
+  unsigned char *base_ = nullptr, *host_base_ = nullptr;  // on a GPU, "host." is apart
+  std::int64_t capacity_ = 0, host_capacity_ = 0, used_ = 0, host_used_ = 0;
   bool owns_ = true;
+  Gpu* gpu_ = nullptr;  // whose memory it is; null: the host's
   std::vector<ArenaEntry> entries_;
 };
 

@@ -8,7 +8,7 @@
 namespace strata {
 
 /// Whether a product replaces its output or is added to it.
-enum class Write { set, add };
+enum class Write : int { set, add };
 
 /// A row-major matrix in memory: element (i, j) at data[i * stride + j], or at data[j * stride + i] when transposed.
 struct MatrixRef {

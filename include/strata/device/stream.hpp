@@ -14,6 +14,8 @@
 
 namespace strata {
 
+class Gpu;
+
 /// What an op costs: exact floating-point operations and the bytes it must at least move.
 struct OpCost {
   std::int64_t calls = 0;
@@ -40,28 +42,41 @@ class Stream {
   static constexpr std::int64_t worker_scratch_bytes = std::int64_t{6} << 20;
   /// Scratch that all threads share while one product is computed: a packed operand, and sums of deep products. [bytes]
   static constexpr std::int64_t product_scratch_bytes = std::int64_t{24} << 20;
+  /// The same on a GPU: what cuBLASLt may use, as its authors recommend for sm_90. [bytes]
+  static constexpr std::int64_t gpu_product_scratch_bytes = std::int64_t{32} << 20;
 
-  /// Runs nothing; records costs and the largest workspace that was asked for.
-  static Stream plan();
+  /// Runs nothing; records costs and the largest workspace that was asked for, as ops on a device of kind `target` would.
+  static Stream plan(DeviceKind target = DeviceKind::cpu);
   /// Host processor with `pool`; the workspace grows as asked (tests, tools).
   static Stream cpu(ThreadPool& pool);
   /// Host processor with fixed scratch and workspace from an arena: a step then allocates nothing.
   static Stream cpu(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
-  /// Takes from a planning arena what the function above takes for so many threads.
-  static void plan_memory(Arena& arena, int threads, std::int64_t workspace_bytes);
+  /// A GPU, and `pool` for what the host does; the workspace grows as asked (tests, tools).
+  static Stream cuda(Gpu& gpu, ThreadPool& pool);
+  /// The same with fixed scratch and workspace from an arena of that GPU.
+  static Stream cuda(Gpu& gpu, ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
+  /// Takes from a planning arena what cpu() or cuda() takes, on the host for so many threads.
+  static void plan_memory(Arena& arena, DeviceKind target, int threads, std::int64_t workspace_bytes);
 
   Stream(Stream&&) noexcept;
   ~Stream();
 
   DeviceKind kind() const { return kind_; }
   bool planning() const { return kind_ == DeviceKind::plan; }
+  /// The kind of device that ops run on, or on plan would run on.
+  DeviceKind target() const { return planning() ? target_ : kind_; }
+  bool on_gpu() const { return kind_ == DeviceKind::cuda; }
+  /// The GPU; null elsewhere.
+  Gpu* gpu() const { return gpu_; }
+  /// Returns when all that was given to the stream is done. On the host it is done already.
+  void wait();
   ThreadPool& pool() const { return *pool_; }
   /// Memory valid until the op that asked returns, 64-byte aligned; one at a time. On plan: null, and the size is remembered.
   void* workspace(std::int64_t bytes);
   std::int64_t largest_workspace() const { return largest_workspace_; }
   /// worker_scratch_bytes bytes that belong to one worker of the pool.
   void* worker_scratch(int worker);
-  /// product_scratch_bytes bytes for the product that runs; used by gemm() only.
+  /// product_scratch_bytes bytes (on a GPU gpu_product_scratch_bytes) for the product that runs; used by gemm() only.
   void* product_scratch() { return product_scratch_; }
 
   /// While it lives, time counts for one row of the profile. Does nothing where there is no profile.
@@ -105,8 +120,9 @@ class Stream {
   void leave(OpCost* before, bool whole);
   void count_time();
   struct Grown;
-  DeviceKind kind_;
+  DeviceKind kind_, target_ = DeviceKind::cpu;
   ThreadPool* pool_ = nullptr;
+  Gpu* gpu_ = nullptr;
   unsigned char* scratch_ = nullptr;
   unsigned char* product_scratch_ = nullptr;
   unsigned char* workspace_ = nullptr;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "strata/device/compute_device.hpp"
 #include "strata/evaluate/config.hpp"
 #include "strata/models/causal_lm.hpp"
 #include "strata/models/weights.hpp"
@@ -24,7 +25,7 @@ struct Generation {
 class Generator {
  public:
   /// `longest_prompt` and config.max_new_tokens bound the caches; together they may not exceed the model's positions (DataError).
-  Generator(ThreadPool& pool, const CausalLm& model, DType compute, const GenerateConfig& config, std::int64_t longest_prompt);
+  Generator(ComputeDevice& device, const CausalLm& model, DType compute, const GenerateConfig& config, std::int64_t longest_prompt);
   ~Generator();
   /// Where the weights go before the first run.
   const WeightStore& weights() const;

@@ -13,6 +13,7 @@ namespace strata {
 
 /// What decides a run's memory.
 struct TrainShape {
+  DeviceKind device = DeviceKind::cpu;
   PassShape pass;  // batch.micro x data.sequence
   DType compute = DType::f32;
   bool document_mask = false;
@@ -59,6 +60,7 @@ struct TrainPlan {
   std::vector<ArenaEntry> entries;     // every region by name
   std::vector<ArenaEntry> groups;      // by the first part of the name
   std::int64_t bytes = 0;              // the arena
+  std::int64_t host_bytes = 0;         // of it what lies in the host's memory on any device
   std::int64_t workspace_bytes = 0;    // the largest any op asked for
   std::map<std::string, OpCost> leaf;  // forward and backward of one leaf, by op
   PlannedOps leaf_ops;                 // the same by op and sizes

@@ -75,9 +75,10 @@ class TrainStep {
   const TrainState& state_;
   StepSettings settings_;
   StateStage stage_;
-  Stream idle_;          // on which a rank without a leaf goes through a round's motions
-  Partition norm_part_;  // whose squares this rank sums
-  View partials_;        // f64, one per block of the parameter set: rank by rank, then unit by unit
+  Stream idle_;               // on which a rank without a leaf goes through a round's motions
+  Partition norm_part_;       // whose squares this rank sums
+  View partials_;             // f64, one per block of that part, unit by unit
+  std::vector<double> sums_;  // the same of all ranks, rank by rank
   std::vector<double> leaf_loss_;
   std::vector<std::int64_t> counted_;  // labels of this rank's leaves
   std::vector<double> scales_;         // by which they were scaled

@@ -1,0 +1,78 @@
+#pragma once
+// Gpu: one graphics processor, as the CUDA half of the program drives it. That half is a shared object of its own, loaded when a deck asks
+// for cuda, so that the same binary runs where no CUDA library exists (doc/cuda.md).
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "strata/base/dtype.hpp"
+
+namespace strata {
+
+class Stream;
+struct MatrixRef;
+enum class Write : int;
+
+struct GpuFacts {
+  std::string name;               // "NVIDIA H200"
+  int device = 0;                 // its number on this host
+  int devices = 1;                // GPUs this process sees
+  int major = 0, minor = 0;       // compute capability
+  int processors = 0;             // streaming multiprocessors
+  std::int64_t memory_bytes = 0;  // in all
+  int driver = 0, runtime = 0;    // CUDA versions: 13020 is 13.2
+  bool emulated = false;          // the host emulation that tests use (doc/cuda-emulation.md)
+};
+
+/// One GPU and its queue: ops and copies run there one after another, in the order in which they were given. All members may be called from
+/// several threads.
+class Gpu {
+ public:
+  virtual ~Gpu() = default;
+  virtual const GpuFacts& facts() const = 0;
+  /// Memory that could be taken now. [bytes]
+  virtual std::int64_t free_bytes() const = 0;
+  /// Zeroed memory of the GPU, 256-byte aligned. Throws CapacityError saying what is free.
+  virtual void* allocate(std::int64_t bytes) = 0;
+  virtual void release(void* memory) noexcept = 0;
+  /// Page-locked memory of the host, zeroed: copies from and to it are asynchronous. Throws CapacityError.
+  virtual void* allocate_host(std::int64_t bytes) = 0;
+  virtual void release_host(void* memory) noexcept = 0;
+  /// Begins a copy between any memories, in the queue's order. Ordinary memory of the host may be used again when this returns if it is
+  /// `from`; before wait() if it is `to`, it holds nothing yet.
+  virtual void copy(void* to, const void* from, std::int64_t bytes) = 0;
+  /// Returns when all that was given to the queue is done. Throws Error (exit code 1) if something of it failed, naming CUDA's reason.
+  virtual void wait() = 0;
+  /// The queue, for the CUDA half's own code: a cudaStream_t.
+  virtual void* queue() const = 0;
+  /// C[m,n] (=|+=) A B (+ bias) (+ residual), as gemm() in device/blas.hpp says, by cuBLASLt: one algorithm per shape, the same on every
+  /// call. `scratch` belongs to the product until the queue has passed it.
+  virtual void gemm(std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out, void* c,
+                    std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual, void* scratch,
+                    std::int64_t scratch_bytes) = 0;
+};
+
+/// What the shared object offers; rooms below take the tables that are theirs.
+struct CudaHalf {
+  const char* build;         // must be build_text() of this program
+  int (*devices)();          // GPUs that this process sees. Throws CapacityError where there is no driver.
+  Gpu* (*open)(int device);  // Throws CapacityError where the GPU is too old.
+  const void* ops;           // cuda::OpTable (ops/cuda/table.hpp)
+};
+
+/// The CUDA half, loaded on first use: the file that STRATA_CUDA_LIBRARY names, or libstrata_cuda.so beside the program or in
+/// ../lib/strata. Throws NotCompiled where there is none, or where it is of another build.
+const CudaHalf& cuda_half();
+/// The GPU for rank `local_rank` of the `local_size` ranks of this host: its own, or one that it shares with others where there are fewer
+/// GPUs than ranks. Throws CapacityError where there is none.
+std::unique_ptr<Gpu> open_gpu(int local_rank, int local_size);
+
+/// The GPU whose memory this is; null: memory of the host. Arenas register theirs.
+Gpu* gpu_of(const void* memory);
+/// Copies between any memories, after everything that the GPU's queue holds, and returns when done. Between host memories: std::memcpy.
+void copy_memory(void* to, const void* from, std::int64_t bytes);
+/// The same without waiting, where one of them is a GPU's: ops given to its queue later find it done, and `from`, if the host's, may be
+/// used again.
+void begin_copy_memory(void* to, const void* from, std::int64_t bytes);
+
+}  // namespace strata

@@ -1,0 +1,156 @@
+// The GPU of a rank: its memory, its queue, its copies.
+#include "device/cuda/cuda_gpu.hpp"
+
+#include <cuda_runtime.h>
+
+#include <cstring>
+
+#include "device/cuda/check.cuh"
+#include "device/cuda/products.hpp"
+#include "strata/base/clock.hpp"
+#include "strata/device/blas.hpp"
+
+namespace strata::cuda {
+namespace {
+
+constexpr int oldest_major = 8;  // bf16 tensor cores, cp.async
+
+class CudaGpu final : public Gpu {
+ public:
+  explicit CudaGpu(int device) {
+    check(cudaSetDevice(device), "choosing a GPU");
+    read_facts(device);
+    check(cudaStreamCreateWithFlags(&queue_, cudaStreamNonBlocking), "making a stream");
+    products_ = make_products();
+  }
+  ~CudaGpu() override {
+    products_.reset();
+    cudaStreamDestroy(queue_);
+  }
+  CudaGpu(const CudaGpu&) = delete;
+  CudaGpu& operator=(const CudaGpu&) = delete;
+
+  const GpuFacts& facts() const override { return facts_; }
+
+  std::int64_t free_bytes() const override {
+    std::size_t free = 0, all = 0;
+    enter();
+    check(cudaMemGetInfo(&free, &all), "asking for free memory");
+    return static_cast<std::int64_t>(free);
+  }
+
+  void* allocate(std::int64_t bytes) override {
+    enter();
+    void* memory = nullptr;
+    if (const cudaError_t result = cudaMalloc(&memory, static_cast<std::size_t>(bytes)); result == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is told, and over
+      throw CapacityError(
+          text("cannot allocate ", bytes_text(static_cast<double>(bytes)), " on ", facts_.name, " (GPU ", facts_.device, "), which has ",
+               bytes_text(static_cast<double>(free_bytes())), " free of ", bytes_text(static_cast<double>(facts_.memory_bytes)),
+               "; lower batch.micro or data.sequence, shard more (parallel.strategy), or free the GPU of other programs (nvidia-smi "
+               "lists them)"));
+    } else {
+      check(result, "allocating memory of the GPU");
+    }
+    check(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), queue_), "zeroing memory of the GPU");
+    wait();
+    return memory;
+  }
+
+  void release(void* memory) noexcept override {
+    if (cudaSetDevice(facts_.device) == cudaSuccess && cudaStreamSynchronize(queue_) == cudaSuccess) cudaFree(memory);
+  }
+
+  void* allocate_host(std::int64_t bytes) override {
+    enter();
+    void* memory = nullptr;
+    if (cudaMallocHost(&memory, static_cast<std::size_t>(bytes)) != cudaSuccess) {
+      cudaGetLastError();
+      throw CapacityError(text("cannot page-lock ", bytes_text(static_cast<double>(bytes)),
+                               " of host memory for copies to the GPU; raise the limit "
+                               "(ulimit -l) or use less offload"));
+    }
+    std::memset(memory, 0, static_cast<std::size_t>(bytes));
+    return memory;
+  }
+
+  void release_host(void* memory) noexcept override {
+    if (cudaSetDevice(facts_.device) == cudaSuccess && cudaStreamSynchronize(queue_) == cudaSuccess) cudaFreeHost(memory);
+  }
+
+  void copy(void* to, const void* from, std::int64_t bytes) override {
+    if (bytes == 0) return;
+    enter();
+    check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, queue_), "copying");
+  }
+
+  void wait() override {
+    enter();
+    check(cudaStreamSynchronize(queue_), "waiting for the GPU");
+  }
+
+  void* queue() const override { return queue_; }
+
+  void gemm(std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out, void* c,
+            std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual, void* scratch,
+            std::int64_t scratch_bytes) override {
+    products_->run(queue_, {m, n, k, in, a, b, out, c, ldc, write, bias, residual, ld_residual, scratch, scratch_bytes});
+  }
+
+ private:
+  // CUDA's current device belongs to the thread.
+  void enter() const { check(cudaSetDevice(facts_.device), "choosing the GPU"); }
+
+  void read_facts(int device) {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, device), "asking what the GPU is");
+    facts_.name = properties.name;
+    facts_.device = device;
+    check(cudaGetDeviceCount(&facts_.devices), "counting GPUs");
+    facts_.major = properties.major, facts_.minor = properties.minor;
+    facts_.processors = properties.multiProcessorCount;
+    facts_.memory_bytes = static_cast<std::int64_t>(properties.totalGlobalMem);
+    check(cudaDriverGetVersion(&facts_.driver), "asking for the driver's version");
+    check(cudaRuntimeGetVersion(&facts_.runtime), "asking for CUDA's version");
+    facts_.emulated = facts_.name.find("emulated") != std::string::npos;
+    if (facts_.major < oldest_major)
+      throw CapacityError(text("device.kind = cuda: GPU ", device, " is a ", facts_.name, " of compute capability ", facts_.major, ".",
+                               facts_.minor,
+                               "; strata needs 8.0 (Ampere) or newer. Choose others with CUDA_VISIBLE_DEVICES, or use device.kind = cpu"));
+  }
+
+  GpuFacts facts_;
+  cudaStream_t queue_ = nullptr;
+  std::unique_ptr<Products> products_;
+};
+
+std::string version_text(int version) {
+  return text(version / 1000, ".", version % 1000 / 10);
+}
+
+}  // namespace
+
+int device_count() {
+  int count = 0;
+  const cudaError_t result = cudaGetDeviceCount(&count);
+  if (result == cudaSuccess) return count;
+  cudaGetLastError();
+  if (result == cudaErrorNoDevice) return 0;
+  if (result == cudaErrorInsufficientDriver) {
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver), cudaRuntimeGetVersion(&runtime);
+    throw CapacityError(
+        driver == 0
+            ? std::string("device.kind = cuda: no NVIDIA driver on this host (a login node?); run on a node with a GPU, or use "
+                          "device.kind = cpu")
+            : text("device.kind = cuda: the NVIDIA driver of this host serves CUDA up to ", version_text(driver),
+                   ", and this program was built with CUDA ", version_text(runtime), "; update the driver or build with an older toolkit"));
+  }
+  throw CapacityError(text("device.kind = cuda: no GPU can be used: ", cudaGetErrorName(result), " (", cudaGetErrorString(result), ")"));
+}
+
+Gpu* open_device(int device) {
+  return new CudaGpu(device);
+}
+
+}  // namespace strata::cuda

@@ -1,0 +1,221 @@
+// Matrix products by cuBLASLt. Our matrices lie by rows, cuBLASLt's by columns: C = A B is given as C^T = B^T A^T, which moves nothing.
+#include "device/cuda/products.hpp"
+
+#include <cublasLt.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "device/cuda/check.cuh"
+#include "device/cuda/element.cuh"
+#include "device/cuda/launch.cuh"
+
+namespace strata::cuda {
+namespace {
+
+void check(cublasStatus_t status, const char* doing, const std::string& what = "") {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw InternalError(text(doing, what, ": ", cublasLtGetStatusName(status), " (", cublasLtGetStatusString(status), ")"));
+}
+
+cudaDataType_t type_of(DType type) {
+  switch (type) {
+    case DType::f32:
+      return CUDA_R_32F;
+    case DType::bf16:
+      return CUDA_R_16BF;
+    case DType::f64:
+      return CUDA_R_64F;
+    default:
+      throw InternalError(text("a matrix product of ", name_of(type), ", expected f32, bf16 or f64"));
+  }
+}
+
+/// The largest power of two up to 256 that divides an address: kernels differ in what they ask for.
+std::uint32_t alignment_of(const void* memory) {
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  return address == 0 ? 256u : static_cast<std::uint32_t>(std::min<std::uintptr_t>(address & (~address + 1), 256));
+}
+
+template <class Handle, cublasStatus_t (*destroy)(Handle)>
+class Owned {
+ public:
+  Owned() = default;
+  ~Owned() {
+    if (handle_) destroy(handle_);
+  }
+  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Handle* place() { return &handle_; }
+  operator Handle() const { return handle_; }  // NOLINT: it is one
+
+ private:
+  Handle handle_ = nullptr;
+};
+using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+
+/// What an algorithm is chosen for.
+using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, DType, DType, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
+                       bool, bool, bool, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
+
+struct Plan {
+  Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> operation;
+  Layout a, b, c, d;
+  cublasLtMatmulAlgo_t algorithm{};
+};
+
+Layout make_layout(DType type, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
+  Layout layout;
+  check(cublasLtMatrixLayoutCreate(layout.place(), type_of(type), static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns),
+                                   stride),
+        "describing a matrix");
+  return layout;
+}
+
+// The layout of an operand whose product role is [outer, k], and whether cuBLASLt is to transpose it.
+Layout operand(DType type, const MatrixRef& matrix, std::int64_t rows, std::int64_t columns) {
+  // Stored by rows as rows x columns (or its transpose): by columns that is columns x rows.
+  return matrix.transposed ? make_layout(type, rows, columns, matrix.stride) : make_layout(type, columns, rows, matrix.stride);
+}
+
+template <class T>
+__global__ void add_bias_kernel(T* c, std::int64_t ldc, const T* bias, std::int64_t m, std::int64_t n) {
+  for (std::int64_t i = blockIdx.x * std::int64_t{blockDim.x} + threadIdx.x; i < m * n; i += std::int64_t{gridDim.x} * blockDim.x)
+    c[i / n * ldc + i % n] += bias[i % n];
+}
+
+// `rows` rows of `width` bytes, `stride` bytes apart.
+__global__ void zero_kernel(unsigned char* to, std::int64_t stride, std::int64_t rows, std::int64_t width) {
+  for (std::int64_t i = blockIdx.x * std::int64_t{blockDim.x} + threadIdx.x; i < rows * width; i += std::int64_t{gridDim.x} * blockDim.x)
+    to[i / width * stride + i % width] = 0;
+}
+
+class LtProducts final : public Products {
+ public:
+  LtProducts() { check(cublasLtCreate(handle_.place()), "starting cuBLASLt"); }
+
+  void run(cudaStream_t queue, const ProductCall& call) override {
+    if (call.k == 0) return without_terms(queue, call);
+    const void* const old = call.write == Write::add ? call.c : call.residual;
+    Plan& plan = plan_for(call, old);
+    const bool fused_bias = call.bias && call.in != DType::f64;
+    if (fused_bias) name_bias(plan, call);
+    const float one_f = 1, beta_f = old ? 1 : 0;
+    const double one_d = 1, beta_d = old ? 1 : 0;
+    const bool wide = call.in == DType::f64;
+    check(cublasLtMatmul(handle_, plan.operation, wide ? static_cast<const void*>(&one_d) : &one_f, call.b.data, plan.a, call.a.data,
+                         plan.b, wide ? static_cast<const void*>(&beta_d) : &beta_f, old ? old : call.c, plan.c, call.c, plan.d,
+                         &plan.algorithm, call.scratch, static_cast<std::size_t>(call.scratch_bytes), queue),
+          "a product of ", shape_text(call));
+    if (call.bias && !fused_bias)
+      launch(add_bias_kernel<double>, {blocks_for(call.m * call.n, 256), 256}, queue, static_cast<double*>(call.c), call.ldc,
+             static_cast<const double*>(call.bias), call.m, call.n);
+  }
+
+ private:
+  static std::string shape_text(const ProductCall& call) { return text(call.m, " x ", call.n, " x ", call.k, " in ", name_of(call.in)); }
+
+  // A sum of no terms is zero.
+  static void without_terms(cudaStream_t queue, const ProductCall& call) {
+    STRATA_ASSERT(!call.bias && !call.residual, "a product without terms, with a bias or a residual");
+    if (call.write == Write::add) return;
+    const auto element = static_cast<std::int64_t>(size_of(call.out));
+    launch(zero_kernel, {blocks_for(call.m * call.n * element, 256), 256}, queue, static_cast<unsigned char*>(call.c), call.ldc * element,
+           call.m, call.n * element);
+  }
+
+  static void name_bias(const Plan& plan, const ProductCall& call) {
+    check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &call.bias, sizeof call.bias), "naming a bias");
+  }
+
+  Plan& plan_for(const ProductCall& call, const void* old) {
+    const std::int64_t ld_old = call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
+    const Key key{call.m,
+                  call.n,
+                  call.k,
+                  call.in,
+                  call.out,
+                  call.a.stride,
+                  call.b.stride,
+                  call.ldc,
+                  ld_old,
+                  call.a.transposed,
+                  call.b.transposed,
+                  call.bias != nullptr,
+                  old == call.c,
+                  alignment_of(call.a.data),
+                  alignment_of(call.b.data),
+                  alignment_of(call.c),
+                  alignment_of(old)};
+    const std::lock_guard lock(mutex_);
+    const auto found = plans_.find(key);
+    if (found != plans_.end()) return found->second;
+    return plans_.emplace(key, make_plan(call, old, ld_old ? ld_old : call.ldc)).first->second;
+  }
+
+  Plan make_plan(const ProductCall& call, const void* old, std::int64_t ld_old) const {
+    Plan plan;
+    const bool wide = call.in == DType::f64;
+    check(cublasLtMatmulDescCreate(plan.operation.place(), wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F),
+          "describing a product");
+    const cublasOperation_t of_b = call.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, of_a = call.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &of_b, sizeof of_b), "describing a product");
+    check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, &of_a, sizeof of_a), "describing a product");
+    if (call.bias && !wide) {
+      const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+      check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), "asking for a bias");
+      if (call.in != call.out) {
+        const cudaDataType_t bias = type_of(call.in);
+        check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias), "asking for a bias");
+      }
+      name_bias(plan, call);  // an algorithm may depend on its alignment
+    }
+    // b is [k,n], a [m,k]; cuBLASLt's first operand is ours second.
+    plan.a = operand(call.in, call.b, call.k, call.n);
+    plan.b = operand(call.in, call.a, call.m, call.k);
+    plan.c = make_layout(call.out, call.n, call.m, ld_old);
+    plan.d = make_layout(call.out, call.n, call.m, call.ldc);
+    plan.algorithm = choose(call, old, plan);
+    return plan;
+  }
+
+  cublasLtMatmulAlgo_t choose(const ProductCall& call, const void* old, const Plan& plan) const {
+    Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
+    check(cublasLtMatmulPreferenceCreate(preference.place()), "describing a preference");
+    const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+      check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value), "describing a preference");
+    };
+    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::uint64_t>(call.scratch_bytes));
+    // Sums of parts of k through the scratch, in a fixed order; never in place, where the order is that of arrival.
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.b.data));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.a.data));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(old ? old : call.c));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(call.c));
+    cublasLtMatmulHeuristicResult_t found{};
+    int count = 0;
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, preference, 1, &found, &count);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "choosing an algorithm for ", shape_text(call));
+    if (count == 0) throw InternalError(text("cuBLASLt has no algorithm for a product of ", shape_text(call), " into ", name_of(call.out)));
+    return found.algo;
+  }
+
+  Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
+  std::mutex mutex_;
+  std::map<Key, Plan> plans_;
+};
+
+}  // namespace
+
+std::unique_ptr<Products> make_products() {
+  return std::make_unique<LtProducts>();
+}
+
+}  // namespace strata::cuda

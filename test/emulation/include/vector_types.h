@@ -1,0 +1,2 @@
+#pragma once
+#include "emulation/vector_types.hpp"

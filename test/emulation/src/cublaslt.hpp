@@ -1,0 +1,45 @@
+// What cuBLASLt's opaque descriptors hold here.
+#pragma once
+#include <cublasLt.h>
+
+#include <bit>
+#include <cstring>
+
+namespace emulation {
+
+/// Attribute `index` of a descriptor: each has a slot of eight bytes.
+template <class T, class Descriptor>
+T attribute(const Descriptor& descriptor, int index) {
+  static_assert(sizeof(T) <= sizeof descriptor.data[0]);
+  T value;
+  std::memcpy(&value, &descriptor.data[index], sizeof(T));
+  return value;
+}
+
+struct Algorithm {  // as cublasLtMatmulAlgo_t holds it
+  std::uint32_t config[9];
+  std::uint32_t workspace;  // [bytes] that it needs
+  std::uint32_t magic;
+  std::uint32_t unused[5];
+};
+static_assert(sizeof(Algorithm) == sizeof(cublasLtMatmulAlgo_t));
+inline constexpr std::uint32_t algorithm_magic = 0x5354414c;
+
+inline cublasLtMatmulAlgo_t make_algorithm(std::uint32_t id, std::uint32_t workspace) {
+  Algorithm algorithm{};
+  algorithm.config[CUBLASLT_ALGO_CONFIG_ID] = id;
+  algorithm.config[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] = 1;
+  algorithm.workspace = workspace;
+  algorithm.magic = algorithm_magic;
+  return std::bit_cast<cublasLtMatmulAlgo_t>(algorithm);
+}
+
+/// What the arguments of a product come to.
+struct Problem {
+  cublasLtMatmulDescOpaque_t desc;
+  cublasLtMatrixLayoutOpaque_t a, b, c, d;
+};
+/// CUBLAS_STATUS_SUCCESS if it can be computed.
+cublasStatus_t check(const Problem& problem);
+
+}  // namespace emulation

@@ -1,0 +1,239 @@
+// The emulation's matrix products against Eigen: every transpose, order and type; epilogues; what is refused.
+#include <cublasLt.h>
+#include <gtest/gtest.h>
+
+#include <Eigen/Core>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "cuda_bf16.h"
+#include "cuda_fp16.h"
+#include "emulation/emulation_fixture.hpp"
+
+using strata::test::Device;
+using strata::test::DeviceArray;
+
+namespace {
+
+using Dense = Eigen::MatrixXd;
+
+Dense numbers(int rows, int cols, int first) {
+  Dense m(rows, cols);
+  for (int i = 0; i < rows * cols; ++i) m(i % rows, i / rows) = ((i + first) * 29 % 31 - 15) / 8.0;  // exact in every type
+  return m;
+}
+
+template <class T>
+constexpr cudaDataType type_of() {
+  if (std::is_same_v<T, double>) return CUDA_R_64F;
+  if (std::is_same_v<T, float>) return CUDA_R_32F;
+  return std::is_same_v<T, __nv_bfloat16> ? CUDA_R_16BF : CUDA_R_16F;
+}
+
+// A matrix in device memory with a padded leading dimension, and its layout.
+template <class T>
+struct Operand {
+  Operand(const Device& device, const Dense& values, bool by_rows)
+      : rows(static_cast<int>(values.rows())),
+        cols(static_cast<int>(values.cols())),
+        ld((by_rows ? cols : rows) + 3),
+        rowwise(by_rows),
+        data(device, stored(values)) {
+    EXPECT_EQ(cublasLtMatrixLayoutCreate(&layout, type_of<T>(), static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), ld),
+              CUBLAS_STATUS_SUCCESS);
+    const int order = by_rows ? CUBLASLT_ORDER_ROW : CUBLASLT_ORDER_COL;
+    EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_ORDER, &order, sizeof order), CUBLAS_STATUS_SUCCESS);
+  }
+  ~Operand() { cublasLtMatrixLayoutDestroy(layout); }
+  std::size_t at(int row, int col) const { return static_cast<std::size_t>(rowwise ? row * ld + col : col * ld + row); }
+  std::vector<T> stored(const Dense& values) const {
+    std::vector<T> flat(static_cast<std::size_t>(ld * (rowwise ? rows : cols)), T(0.0f));
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < cols; ++j) flat[at(i, j)] = static_cast<T>(values(i, j));
+    }
+    return flat;
+  }
+  Dense read() const {
+    const auto flat = data.read();
+    Dense values(rows, cols);
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < cols; ++j)
+        values(i, j) = static_cast<double>(static_cast<std::conditional_t<std::is_same_v<T, double>, double, float>>(flat[at(i, j)]));
+    }
+    return values;
+  }
+
+  int rows, cols, ld;
+  bool rowwise;
+  DeviceArray<T> data;
+  cublasLtMatrixLayout_t layout = nullptr;
+};
+
+struct Blas {
+  cublasLtHandle_t handle = nullptr;
+  cublasLtMatmulDesc_t desc = nullptr;
+  explicit Blas(bool wide = false, cublasComputeType_t compute = CUBLAS_COMPUTE_32F) {
+    EXPECT_EQ(cublasLtCreate(&handle), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulDescCreate(&desc, wide ? CUBLAS_COMPUTE_64F : compute, wide ? CUDA_R_64F : CUDA_R_32F), CUBLAS_STATUS_SUCCESS);
+  }
+  ~Blas() {
+    cublasLtMatmulDescDestroy(desc);
+    cublasLtDestroy(handle);
+  }
+  template <class T>
+  void set(cublasLtMatmulDescAttributes_t attribute, T value) {
+    EXPECT_EQ(cublasLtMatmulDescSetAttribute(desc, attribute, &value, sizeof value), CUBLAS_STATUS_SUCCESS);
+  }
+  template <class Scale, class T, class U>
+  cublasStatus_t multiply(const Device& device, Scale alpha, const Operand<T>& a, const Operand<T>& b, Scale beta, const Operand<U>& d) {
+    return cublasLtMatmul(handle, desc, &alpha, a.data, a.layout, b.data, b.layout, &beta, d.data, d.layout, d.data, d.layout, nullptr,
+                          nullptr, 0, device.stream);
+  }
+};
+
+// 2 op(A) op(B) - C for all transposes and orders.
+template <class T, class U>
+void compare_all(double tolerance) {
+  Device device;
+  constexpr bool wide = std::is_same_v<T, double>;
+  using Scale = std::conditional_t<wide, double, float>;
+  const int M = 70, N = 9, K = 33;
+  for (int bits = 0; bits < 32; ++bits) {
+    const bool ta = bits & 1, tb = bits & 2;
+    Blas blas(wide);
+    blas.set(CUBLASLT_MATMUL_DESC_TRANSA, ta ? CUBLAS_OP_T : CUBLAS_OP_N);
+    blas.set(CUBLASLT_MATMUL_DESC_TRANSB, tb ? CUBLAS_OP_T : CUBLAS_OP_N);
+    const Dense a = ta ? numbers(K, M, 1) : numbers(M, K, 1), b = tb ? numbers(N, K, 5) : numbers(K, N, 5), c = numbers(M, N, 9);
+    const Operand<T> d_a(device, a, bits & 4), d_b(device, b, bits & 8);
+    const Operand<U> d_d(device, c, bits & 16);
+
+    ASSERT_EQ(blas.multiply<Scale>(device, 2, d_a, d_b, -1, d_d), CUBLAS_STATUS_SUCCESS);
+
+    const Dense expected = 2 * (ta ? Dense(a.transpose()) : a) * (tb ? Dense(b.transpose()) : b) - c;
+    const Dense error = (d_d.read() - expected).cwiseAbs();
+    for (int i = 0; i < M * N; ++i) ASSERT_LE(error(i % M, i / M), tolerance * std::abs(expected(i % M, i / M))) << bits;
+  }
+}
+
+TEST(EmulatedCublasLt, AgreesWithEigen) {
+  compare_all<double, double>(0);  // the numbers are such that every sum is exact
+  compare_all<float, float>(0);
+  compare_all<__nv_bfloat16, float>(0);
+  compare_all<__nv_bfloat16, __nv_bfloat16>(1.0 / 256);
+  compare_all<__half, float>(0);
+  compare_all<__half, __half>(1.0 / 2048);
+}
+
+TEST(EmulatedCublasLt, Batches) {
+  Device device;
+  Blas blas;
+  const int M = 5, N = 4, K = 3;
+  const Dense a = numbers(M, 2 * K, 1), b = numbers(K, 2 * N, 2);
+  const Operand<float> d_a(device, a, false), d_b(device, b, false), d_d(device, Dense::Zero(M, 2 * N), false);
+  const auto batched = [](const Operand<float>& operand, int cols) {
+    const std::uint64_t one = static_cast<std::uint64_t>(cols);
+    const std::int64_t stride = cols * operand.ld;
+    const int two = 2;
+    EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(operand.layout, CUBLASLT_MATRIX_LAYOUT_COLS, &one, sizeof one), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(operand.layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &two, sizeof two),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(operand.layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride),
+              CUBLAS_STATUS_SUCCESS);
+  };
+  batched(d_a, K), batched(d_b, N), batched(d_d, N);
+
+  ASSERT_EQ(blas.multiply(device, 1.0f, d_a, d_b, 0.0f, d_d), CUBLAS_STATUS_SUCCESS);
+
+  const Dense d = d_d.read();
+  EXPECT_EQ(d.leftCols(N), a.leftCols(K) * b.leftCols(N));
+  EXPECT_EQ(d.rightCols(N), a.rightCols(K) * b.rightCols(N));
+}
+
+TEST(EmulatedCublasLt, Epilogues) {
+  Device device;
+  const int M = 8, N = 6, K = 5;
+  const Dense a = numbers(M, K, 1), b = numbers(K, N, 2), c = a * b;
+  const Operand<float> d_a(device, a, false), d_b(device, b, false), d_d(device, Dense::Zero(M, N), false);
+  const DeviceArray<float> bias(device, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}), aux(device, 48);
+  const auto run = [&](cublasLtEpilogue_t epilogue) {
+    Blas blas;
+    blas.set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+    blas.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<float*>(bias));
+    blas.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, static_cast<float*>(aux));
+    blas.set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{8});
+    EXPECT_EQ(blas.multiply(device, 1.0f, d_a, d_b, 0.0f, d_d), CUBLAS_STATUS_SUCCESS);
+    return d_d.read();
+  };
+  const auto gelu = [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); };
+
+  const Dense with_bias = run(CUBLASLT_EPILOGUE_BIAS), with_gelu = run(CUBLASLT_EPILOGUE_GELU_AUX_BIAS);
+  const auto kept = aux.read();
+  const Dense slope = run(CUBLASLT_EPILOGUE_DGELU_BGRAD);
+  const auto slope_sums = bias.read();
+  run(CUBLASLT_EPILOGUE_BGRADA);
+  const auto a_sums = bias.read();
+  run(CUBLASLT_EPILOGUE_BGRADB);
+  const auto b_sums = bias.read();
+
+  for (int m = 0; m < M; ++m) {
+    for (int n = 0; n < N; ++n) {
+      const double x = c(m, n) + m + 1;
+      EXPECT_EQ(with_bias(m, n), x);
+      EXPECT_EQ(static_cast<double>(kept[static_cast<std::size_t>(n * 8 + m)]), x);
+      EXPECT_NEAR(with_gelu(m, n), gelu(x), 1e-5);
+      EXPECT_NEAR(slope(m, n), c(m, n) * (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5, 1e-4);
+    }
+    EXPECT_NEAR(static_cast<double>(slope_sums[static_cast<std::size_t>(m)]), slope.row(m).sum(), 1e-4);
+    EXPECT_EQ(static_cast<double>(a_sums[static_cast<std::size_t>(m)]), a.row(m).sum());
+  }
+  for (int n = 0; n < N; ++n) EXPECT_EQ(static_cast<double>(b_sums[static_cast<std::size_t>(n)]), b.col(n).sum());
+}
+
+TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
+  Device device;
+  Blas blas;
+  const Operand<float> a(device, numbers(4, 4, 1), false), d(device, numbers(4, 4, 2), false);
+  cublasLtMatmulPreference_t preference = nullptr;
+  ASSERT_EQ(cublasLtMatmulPreferenceCreate(&preference), CUBLAS_STATUS_SUCCESS);
+  const std::size_t offered = 4096;
+  EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &offered, sizeof offered),
+            CUBLAS_STATUS_SUCCESS);
+  cublasLtMatmulHeuristicResult_t found;
+  int count = 0;
+  EXPECT_EQ(cublasLtMatmulAlgoGetHeuristic(blas.handle, blas.desc, a.layout, a.layout, d.layout, d.layout, preference, 1, &found, &count),
+            CUBLAS_STATUS_SUCCESS);
+  ASSERT_EQ(count, 1);
+  EXPECT_EQ(found.workspaceSize, offered);
+  const DeviceArray<float> workspace(device, 1024);
+  const float one = 1, zero = 0;
+  const auto multiply = [&](std::size_t bytes) {
+    return cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, a.data, a.layout, &zero, d.data, d.layout, d.data, d.layout,
+                          &found.algo, workspace, bytes, device.stream);
+  };
+
+  EXPECT_EQ(multiply(4096), CUBLAS_STATUS_SUCCESS);
+  EXPECT_EQ(multiply(4095), CUBLAS_STATUS_INVALID_VALUE);
+  for (const float x : workspace.read()) EXPECT_TRUE(std::isnan(x));
+  int id = 0;
+  EXPECT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&found.algo, CUBLASLT_ALGO_CONFIG_ID, &id, sizeof id, nullptr), CUBLAS_STATUS_SUCCESS);
+  EXPECT_EQ(id, 1);
+  EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
+}
+
+TEST(EmulatedCublasLt, WhatIsRefused) {
+  Device device;
+  Blas blas, wide(true);
+  const Operand<float> a(device, numbers(4, 5, 1), false), b(device, numbers(4, 3, 1), false), d(device, numbers(4, 3, 1), false);
+  EXPECT_EQ(blas.multiply(device, 1.0f, a, b, 0.0f, d), CUBLAS_STATUS_INVALID_VALUE);  // 5 columns against 4 rows
+  const Operand<float> right(device, numbers(5, 3, 1), false);
+  EXPECT_EQ(blas.multiply(device, 1.0f, a, right, 0.0f, d), CUBLAS_STATUS_SUCCESS);
+  const std::int64_t ld = 3;
+  EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(a.layout, CUBLASLT_MATRIX_LAYOUT_LD, &ld, sizeof ld), CUBLAS_STATUS_SUCCESS);
+  EXPECT_EQ(blas.multiply(device, 1.0f, a, right, 0.0f, d), CUBLAS_STATUS_INVALID_VALUE);
+  EXPECT_EQ(wide.multiply(device, 1.0, right, d, 0.0, d), CUBLAS_STATUS_INVALID_VALUE);
+  const int narrow = 0;
+  EXPECT_EQ(cublasLtMatrixLayoutSetAttribute(a.layout, CUBLASLT_MATRIX_LAYOUT_LD, &narrow, sizeof narrow), CUBLAS_STATUS_INVALID_VALUE);
+}
+
+}  // namespace
