@@ -222,7 +222,8 @@ TEST(Panels, CuttingTheDepthChangesNoBit) {
     kernel->begin();
     kernel->multiply(left.get(), right.get(), depth, whole.data(), false, kernel->left_width, {});
     kernel->multiply(left.get(), right.get(), cut, pieces.data(), false, kernel->left_width, {});
-    kernel->multiply(at(left, kernel->left_bytes), at(right, kernel->right_bytes), depth - cut, pieces.data(), true, kernel->left_width, {});
+    kernel->multiply(at(left, kernel->left_bytes), at(right, kernel->right_bytes), depth - cut, pieces.data(), true, kernel->left_width,
+                     {});
     kernel->end();
 
     EXPECT_EQ(std::memcmp(whole.data(), pieces.data(), static_cast<std::size_t>(kernel->left_width * sums_stride) * 4), 0) << kernel->name;
