@@ -10,10 +10,10 @@ namespace strata {
 namespace {
 
 using Index = std::int64_t;
-constexpr Index most_panels = 8;                                       // of a group
-constexpr Index stretch = 256;                                         // of depth: panels of it stay in the L1 cache
-constexpr Index chunk_bytes = 64 << 10;                                // of a right panel that a group packs at once: it stays in the L2 cache
-constexpr Index vast = 8 << 20;                                        // [bytes] of output that no cache keeps until it is read
+constexpr Index most_panels = 8;         // of a group
+constexpr Index stretch = 256;           // of depth: panels of it stay in the L1 cache
+constexpr Index chunk_bytes = 64 << 10;  // of a right panel that a group packs at once: it stays in the L2 cache
+constexpr Index vast = 8 << 20;          // [bytes] of output that no cache keeps until it is read
 constexpr Index shared_bytes = Stream::product_scratch_bytes * 2 / 3;  // the rest holds sums of products with several passes
 constexpr Index kept_bytes = Stream::product_scratch_bytes - shared_bytes;
 
@@ -131,10 +131,10 @@ class PanelProduct {
         };
         const auto rows = [&](Index i) { return (streams_a_ ? streamed_.panel(mine, i) : shared_.panel(shared, j)).size(); };
         for (Index d = begin; d < end; d += stretch) {
-          const unsigned char* ahead = d + stretch < end       ? packed_shared(j, depth) + shared_.offset(d + stretch)
-                                       : j + 1 < shared_count  ? packed_shared(j + 1, depth) + shared_.offset(begin)
-                                       : end < depth.size() ? packed_shared(0, depth) + shared_.offset(end)
-                                                               : packed_shared(0, depth);
+          const unsigned char* ahead = d + stretch < end      ? packed_shared(j, depth) + shared_.offset(d + stretch)
+                                       : j + 1 < shared_count ? packed_shared(j + 1, depth) + shared_.offset(begin)
+                                       : end < depth.size()   ? packed_shared(0, depth) + shared_.offset(end)
+                                                              : packed_shared(0, depth);
           const Index share = shared_.panel_bytes(stretch) / count / 64 * 64;
           for (Index i = 0; i < count; ++i)
             multiply(packed + i * panel_bytes + streamed_.offset(d - begin), packed_shared(j, depth) + shared_.offset(d),

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "device/panel_product.hpp"
+#include "strata/device/block_product.hpp"
 #include "support/support.hpp"
 
 namespace strata::test {
@@ -80,6 +81,73 @@ TEST(Panels, TilesOfAnySizeAreExact) {
       }
 }
 
+using Side = BlockOperand::Side;
+
+/// Memory for a packed operand; null where nothing is packed.
+struct Packed {
+  std::unique_ptr<unsigned char, void (*)(unsigned char*)> memory;
+  Packed(Side side, DType type, std::int64_t outers, std::int64_t depth)
+      : memory(static_cast<unsigned char*>(
+                   std::aligned_alloc(64, static_cast<std::size_t>((BlockOperand::bytes(side, type, outers, depth) + 63) / 64 * 64))),
+               [](unsigned char* p) { std::free(p); }) {}
+};
+
+// With a kernel of ours (packed) and without memory (gemm_tile): the same numbers, and B used twice, once for fewer columns.
+TEST(Panels, BlocksAreExactPackedOrNot) {
+  for (const DType type : {DType::f32, DType::bf16})
+    for (const Size& s : {Size{1, 1, 1}, Size{128, 128, 128}, Size{33, 65, 67}, Size{30, 96, 64}})
+      for (int turned = 0; turned < 8; ++turned) {
+        const bool at = turned & 1, bt = turned & 2, packs = turned & 4;
+        const Stored a(type, at ? s.k : s.m, at ? s.m : s.k, 1), b(type, bt ? s.n : s.k, bt ? s.k : s.n, 2);
+        const Packed left(Side::left, type, s.m, s.k), right(Side::right, type, s.n, s.k);
+        const std::unique_ptr<unsigned char, void (*)(unsigned char*)> rest(static_cast<unsigned char*>(std::aligned_alloc(64, 1 << 20)),
+                                                                            [](unsigned char* p) { std::free(p); });
+        const BlockOperand first(Side::left, type, a.ref(at), s.m, s.k, packs ? left.memory.get() : nullptr);
+        const BlockOperand second(Side::right, type, b.ref(bt), s.n, s.k, packs ? right.memory.get() : nullptr);
+        first.pack(), second.pack();
+        std::vector<float> c(static_cast<std::size_t>(s.m * (s.n + 1)), -1.0F);
+        multiply_blocks(first, second, {.n = s.n, .factor = 0.5}, c.data(), s.n + 1, rest.get(), 1 << 20);
+        const std::int64_t fewer = (s.n + 1) / 2;
+        multiply_blocks(first, second, {.n = fewer, .write = Write::add}, c.data(), s.n + 1, rest.get(), 1 << 20);
+
+        for (std::int64_t i = 0; i < s.m; ++i)
+          for (std::int64_t j = 0; j <= s.n; ++j)
+            ASSERT_EQ(c[static_cast<std::size_t>(i * (s.n + 1) + j)],
+                      j == s.n ? -1.0F : (j < fewer ? 1.5F : 0.5F) * exact(a, at, b, bt, i, j, s.k))
+                << name_of(type) << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned << " at " << i << ", " << j;
+      }
+}
+
+// A causal block: columns above the diagonal are not asked for, zeros of the left operand are not multiplied; rows without any.
+TEST(Panels, BlocksLeaveOutWhatTheyAreTold) {
+  constexpr std::int64_t n = 100, stride = 103;
+  for (const DType type : {DType::f32, DType::bf16}) {
+    Stored a(type, n, n, 1), b(type, n, n, 2);
+    std::vector<Range> ranges;
+    for (std::int64_t i = 0; i < n; ++i) ranges.push_back(i < 40 && i >= 20 ? Range{0, 0} : Range{i / 2, i + 1});
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t j = 0; j < n; ++j)
+        if (j < ranges[static_cast<std::size_t>(i)].first || j >= ranges[static_cast<std::size_t>(i)].last)
+          std::memset(a.bytes.data() + (i * stride + j) * static_cast<std::int64_t>(size_of(type)), 0, size_of(type));
+    const Packed left(Side::left, type, n, n), right(Side::right, type, n, n);
+    const BlockOperand first(Side::left, type, a.ref(false), n, n, left.memory.get());
+    const BlockOperand second(Side::right, type, b.ref(false), n, n, right.memory.get());
+    first.pack(), second.pack();
+    const std::unique_ptr<void, void (*)(void*)> rest(std::aligned_alloc(64, 1 << 20), std::free);
+    std::vector<float> whole(n * n, 3.0F), cut(n * n, 3.0F), asked(n * n, 3.0F);
+    multiply_blocks(first, second, {.n = n, .write = Write::add}, whole.data(), n, rest.get(), 1 << 20);
+    multiply_blocks(first, second, {.n = n, .depths = ranges.data(), .write = Write::add}, cut.data(), n, rest.get(), 1 << 20);
+    multiply_blocks(first, second, {.n = n, .columns = ranges.data(), .write = Write::add}, asked.data(), n, rest.get(), 1 << 20);
+    EXPECT_EQ(whole, cut) << name_of(type);
+    for (std::size_t i = 0; i < n; ++i)
+      for (auto j = static_cast<std::size_t>(ranges[i].first); j < static_cast<std::size_t>(ranges[i].last); ++j)
+        EXPECT_EQ(asked[i * n + j], whole[i * n + j]) << i << ", " << j;
+    std::fill(cut.begin(), cut.end(), 7.0F);
+    multiply_blocks(first, second, {.n = n, .depths = ranges.data()}, cut.data(), n, rest.get(), 1 << 20);
+    for (std::size_t j = 0; j < n; ++j) EXPECT_EQ(cut[30 * n + j], 0.0F) << "a row of zeros sets zeros";
+  }
+}
+
 // Depths beyond one pass, outers beyond a group, edges of every kind; outputs set, added to, rounded.
 TEST(Panels, ProductsThatAreCutAreExact) {
   SKIP_WITHOUT_KERNELS();
@@ -103,6 +171,27 @@ TEST(Panels, ProductsThatAreCutAreExact) {
                   << kernel->name << " " << s.m << "x" << s.n << "x" << s.k << " turned " << turned << " adds " << adds << " at " << i
                   << ", " << j;
         }
+}
+
+// A shared operand that does not fit into the scratch: sums wait between passes.
+TEST(Panels, DepthsOfSeveralPassesAreExact) {
+  SKIP_WITHOUT_KERNELS();
+  ThreadPool pool(2);
+  Stream stream = Stream::cpu(pool);
+  constexpr std::int64_t m = 1000, n = 1010, k = 12800;
+  for (const PanelKernel* kernel : kernels()) {
+    const DType type = type_of(*kernel);
+    ASSERT_GT((m + kernel->left_width - 1) / kernel->left_width * kernel->units(k) * kernel->left_bytes, Stream::product_scratch_bytes);
+    const Stored a(type, m, k, 3), b(type, n, k, 4);
+    std::vector<float> c(static_cast<std::size_t>(m * n), 2.0F);
+    const Product product{k, type, a.ref(false), b.ref(true), DType::f32, c.data(), n, nullptr, nullptr, 0};
+
+    panel_product(stream, *kernel, m, n, product);
+
+    for (std::int64_t i = 0; i < m; i += 111)
+      for (std::int64_t j = 0; j < n; j += 112)
+        ASSERT_EQ(c[static_cast<std::size_t>(i * n + j)], exact(a, false, b, true, i, j, k)) << kernel->name << " at " << i << ", " << j;
+  }
 }
 
 TEST(Panels, CuttingTheDepthChangesNoBit) {
@@ -133,7 +222,8 @@ TEST(Panels, CuttingTheDepthChangesNoBit) {
     kernel->begin();
     kernel->multiply(left.get(), right.get(), depth, whole.data(), false, kernel->left_width, {});
     kernel->multiply(left.get(), right.get(), cut, pieces.data(), false, kernel->left_width, {});
-    kernel->multiply(at(left, kernel->left_bytes), at(right, kernel->right_bytes), depth - cut, pieces.data(), true, kernel->left_width, {});
+    kernel->multiply(at(left, kernel->left_bytes), at(right, kernel->right_bytes), depth - cut, pieces.data(), true, kernel->left_width,
+                     {});
     kernel->end();
 
     EXPECT_EQ(std::memcmp(whole.data(), pieces.data(), static_cast<std::size_t>(kernel->left_width * sums_stride) * 4), 0) << kernel->name;

@@ -17,6 +17,10 @@ set_tests_properties(device.blas.avx2 PROPERTIES LABELS "unit;kernel" TIMEOUT 12
 add_test(NAME device.blas.avx512 COMMAND test_device_blas)
 set_tests_properties(device.blas.avx512 PROPERTIES LABELS "unit;kernel" TIMEOUT 120 ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX512_CORE_BF16")
 
+# Blocks and panels where no kernel of ours is allowed.
+add_test(NAME device.panels.avx2 COMMAND test_device_panels)
+set_tests_properties(device.panels.avx2 PROPERTIES LABELS "unit;kernel" TIMEOUT 60 ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2")
+
 # Benchmark, not in ctest: ninja bench_gemm && ./bench_gemm 2 512 bf16
 add_executable(bench_gemm EXCLUDE_FROM_ALL bench/bench_gemm.cpp)
 target_link_libraries(bench_gemm PRIVATE strata_device strata_dep_dnnl OpenMP::OpenMP_CXX)

@@ -29,8 +29,8 @@ class BlockOperand {
   void pack() const;
 
  private:
-  friend void multiply_blocks(const BlockOperand& a, const BlockOperand& b, const BlockWork& work, void* c, std::int64_t ldc,
-                              void* scratch, std::int64_t scratch_bytes);
+  friend void multiply_blocks(const BlockOperand& a, const BlockOperand& b, const BlockWork& work, void* c, std::int64_t ldc, void* scratch,
+                              std::int64_t scratch_bytes);
   Side side_ = Side::left;
   DType type_ = DType::f32;
   MatrixRef matrix_;
@@ -38,8 +38,8 @@ class BlockOperand {
   void* memory_ = nullptr;
 };
 
-/// C[m,n] (=|+=) factor A[m,k] B[k,n], m and k those of A: f32 from f32 or bf16, f64 from f64; sums in f32 (f64) in the order of depth, with the bits of
-/// gemm_tile(); then one rounding of factor * sum, or of factor * sum + C. What is told below leaves work out.
+/// C[m,n] (=|+=) factor A[m,k] B[k,n], m and k those of A: f32 from f32 or bf16, f64 from f64; sums in f32 (f64) in the order of depth,
+/// with the bits of gemm_tile(); then one rounding of factor * sum, or of factor * sum + C. What is told below leaves work out.
 struct BlockWork {
   std::int64_t n;                  // columns of C, at most those of B, whose depth may be larger than A's
   const Range* columns = nullptr;  // of each row of C: outside of them C is not wanted, and may become anything; null: all are

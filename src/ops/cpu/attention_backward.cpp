@@ -87,10 +87,10 @@ struct Work {
   using Side = BlockOperand::Side;
   Index hd, S, group;
   Scratch scratch;
-  Sum *scores, *dscores;                // [rows, keys] each with stride block_rows: S then P; dP then dS
-  T *p, *ds;                            // P and dS as operands: the same memory where T is Sum
-  Range *keys_of_rows, *rows_of_keys;   // what of a block each row sees, and the rows that may see each key
-  unsigned char* packed_scores;         // P or dS as the left operand
+  Sum *scores, *dscores;               // [rows, keys] each with stride block_rows: S then P; dP then dS
+  T *p, *ds;                           // P and dS as operands: the same memory where T is Sum
+  Range *keys_of_rows, *rows_of_keys;  // what of a block each row sees, and the rows that may see each key
+  unsigned char* packed_scores;        // P or dS as the left operand
   Slots keys, queries;
 
   Work(Stream& stream, int worker, const Pass<T>& a)
