@@ -49,9 +49,9 @@ void forward(Stream& stream, const char* op, const char* recorded, const cpu::At
   if (p.lse.given()) check_lse(op, p.lse, q);
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum; and a factor where something drops.
   const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 4 * count_of(q.size(3)) + 4 + (p.mask.what.drops() ? 1 : 0);
-  const auto timed = stream.record(
-      recorded, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)),
-      sizes_of(q));
+  const auto timed =
+      stream.record(recorded, pairs * each,
+                    count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)), sizes_of(q));
   if (!stream.planning()) cpu::attention_forward(stream, p);
 }
 
