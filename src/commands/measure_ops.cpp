@@ -113,9 +113,7 @@ OpRun bidirectional_call(OpCall& c, const std::string& op, std::int64_t heads, s
   const double scale = 0.1;
   const Dropout what = dropout_of(c, op, B);
   if (op.rfind("bidirectional_attention_forward", 0) == 0)
-    return [=](Stream& s) {
-      bidirectional_attention_forward(s, part(in, 0), part(in, 1), part(in, 2), ConstView(), what, scale, o, lse);
-    };
+    return [=](Stream& s) { bidirectional_attention_forward(s, part(in, 0), part(in, 1), part(in, 2), ConstView(), what, scale, o, lse); };
   const View dout = c.data(Shape{B, S, nh, hd}), d = c.data(Shape{B * S, 3 * nh * hd});
   return [=](Stream& s) {
     bidirectional_attention_backward(s, dout, part(in, 0), part(in, 1), part(in, 2), o, lse, ConstView(), what, scale, part(d, 0),
@@ -248,14 +246,42 @@ OpRun prepared(const MeasuredOp& measured, Arena& arena) {
 }
 
 bool op_is_known(const std::string& op) {
-  for (const char* name :
-       {"linear_forward", "linear_backward_input", "linear_backward_weight", "linear_cross_entropy_backward", "attention_forward",
-        "attention_backward", "rms_norm_forward", "rms_norm_backward", "rope_forward", "rope_backward", "swiglu_forward", "swiglu_backward",
-        "embedding_forward", "embedding_backward", "adamw_update", "add_into", "sum_of_squares", "cast", "fill",
-        "bidirectional_attention_forward", "bidirectional_attention_forward_dropout", "bidirectional_attention_backward",
-        "bidirectional_attention_backward_dropout", "layer_norm_forward", "layer_norm_backward", "add_layer_norm_forward",
-        "add_layer_norm_forward_dropout", "add_layer_norm_backward", "add_layer_norm_backward_dropout", "gelu_forward", "gelu_backward",
-        "dropout", "embedding_sum_forward", "span_logits_forward", "span_logits_backward", "span_cross_entropy_backward"})
+  for (const char* name : {"linear_forward",
+                           "linear_backward_input",
+                           "linear_backward_weight",
+                           "linear_cross_entropy_backward",
+                           "attention_forward",
+                           "attention_backward",
+                           "rms_norm_forward",
+                           "rms_norm_backward",
+                           "rope_forward",
+                           "rope_backward",
+                           "swiglu_forward",
+                           "swiglu_backward",
+                           "embedding_forward",
+                           "embedding_backward",
+                           "adamw_update",
+                           "add_into",
+                           "sum_of_squares",
+                           "cast",
+                           "fill",
+                           "bidirectional_attention_forward",
+                           "bidirectional_attention_forward_dropout",
+                           "bidirectional_attention_backward",
+                           "bidirectional_attention_backward_dropout",
+                           "layer_norm_forward",
+                           "layer_norm_backward",
+                           "add_layer_norm_forward",
+                           "add_layer_norm_forward_dropout",
+                           "add_layer_norm_backward",
+                           "add_layer_norm_backward_dropout",
+                           "gelu_forward",
+                           "gelu_backward",
+                           "dropout",
+                           "embedding_sum_forward",
+                           "span_logits_forward",
+                           "span_logits_backward",
+                           "span_cross_entropy_backward"})
     if (op == name) return true;
   return false;
 }
@@ -303,8 +329,8 @@ std::vector<MeasuredOp> ops_to_measure(double seconds) {
     for (const char* op : {"bidirectional_attention_forward", "bidirectional_attention_forward_dropout", "bidirectional_attention_backward",
                            "bidirectional_attention_backward_dropout"})
       for (const std::int64_t length : {128, 512}) add(type, op, {{24, length, 32}, {24, length, 64}});
-    for (const char* op : {"add_layer_norm_forward", "add_layer_norm_forward_dropout", "add_layer_norm_backward",
-                           "add_layer_norm_backward_dropout"})
+    for (const char* op :
+         {"add_layer_norm_forward", "add_layer_norm_forward_dropout", "add_layer_norm_backward", "add_layer_norm_backward_dropout"})
       add(type, op, {{512, 256}, {2048, 1024}});
     for (const char* op : {"layer_norm_forward", "layer_norm_backward", "dropout"}) add(type, op, {{2048, 768, 0}});
     for (const char* op : {"gelu_forward", "gelu_backward"}) add(type, op, {{512, 1024}, {2048, 4096}});

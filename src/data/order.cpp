@@ -34,8 +34,8 @@ std::vector<std::int64_t> read_numbers(const std::filesystem::path& file, std::i
     if (error != std::errc() || (behind != end && !is_blank(*behind)) || number < 0 || number >= samples) {
       const char* stop = at;
       while (stop != end && !is_blank(*stop) && stop - at < 40) ++stop;
-      throw DataError(text(file.string(), ", line ", line, ": '", std::string(at, stop), "' is not the number of a sample, from 0 to ",
-                           samples - 1));
+      throw DataError(
+          text(file.string(), ", line ", line, ": '", std::string(at, stop), "' is not the number of a sample, from 0 to ", samples - 1));
     }
     numbers.push_back(number);
     at = behind;

@@ -137,7 +137,8 @@ std::string Seconds::parse(const Items& items, double& out) const {
   }
   const bool has_unit = number.back() >= 'a' && number.back() <= 'z';
   const auto value = read_real(number.substr(0, number.size() - (has_unit ? 1 : 0)));
-  if (!value || !(*value > 0 || (or_none_ && *value == 0)) || !std::isfinite(*value * factor) || (has_unit && factor == 1 && number.back() != 's')) {
+  if (!value || !(*value > 0 || (or_none_ && *value == 0)) || !std::isfinite(*value * factor) ||
+      (has_unit && factor == 1 && number.back() != 's')) {
     return expected_found(expected, items);
   }
   out = *value * factor;

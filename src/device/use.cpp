@@ -113,7 +113,8 @@ std::vector<DeviceUse> DeviceUseReader::read() {
     Nvml::Utilization part{};
     Nvml::Memory memory{};
     if (!nvml_->devices[i] || nvml_->utilization(nvml_->devices[i], &part) != 0 || nvml_->memory(nvml_->devices[i], &memory) != 0) continue;
-    uses.push_back({"cuda:" + std::to_string(i), part.gpu / 100.0, static_cast<std::int64_t>(memory.used), static_cast<std::int64_t>(memory.total)});
+    uses.push_back(
+        {"cuda:" + std::to_string(i), part.gpu / 100.0, static_cast<std::int64_t>(memory.used), static_cast<std::int64_t>(memory.total)});
   }
   return uses;
 }

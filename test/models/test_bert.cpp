@@ -24,19 +24,6 @@ BertConfig with_dropout(double hidden, double attention) {
   return config;
 }
 
-double norm(const Doubles& values) {
-  double sum = 0;
-  for (double v : values) sum += v * v;
-  return std::sqrt(sum);
-}
-
-// ||a - b|| / max(||b||, floor): how the references measure a gradient.
-double distance(const Doubles& a, const Doubles& b, double floor) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum) / std::max(norm(b), floor);
-}
-
 // Hugging Face's order: all starts, then all ends.
 Doubles logits_of_end(const View& logits, std::int64_t end) {
   const Doubles all = values_of(logits);

@@ -20,19 +20,6 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.folder << "/" << name_of(c.compute);
 }
 
-double norm(const Doubles& values) {
-  double sum = 0;
-  for (double v : values) sum += v * v;
-  return std::sqrt(sum);
-}
-
-// ||a - b|| / max(||b||, floor): how the references measure a gradient.
-double distance(const Doubles& a, const Doubles& b, double floor) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum) / std::max(norm(b), floor);
-}
-
 class Golden : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {

@@ -1,6 +1,5 @@
 // Bidirectional attention: values and gradients against the plain formulas and central differences, padding, dropout, bits.
-#include "ops/plain_attention.hpp"
-#include "ops/tolerance.hpp"
+#include "ops/attention_tensors.hpp"
 #include "strata/ops/attention.hpp"
 
 namespace strata::test {
@@ -19,40 +18,16 @@ double drawn_factor(const Dropout& what, std::int32_t sample, Index h, Index i, 
   return piece < threshold ? 0 : 65536.0 / (65536.0 - threshold);
 }
 
-/// All tensors of one attention; q, k and v (and their gradients) lie in one fused product as in the model.
-struct Case {
-  AttentionSize size;
-  DType type;
-  double scale;
-  TestTensor fused, dout, o, lse, dfused;
+struct Case : AttentionTensors {
   std::vector<std::int32_t> length, sample;                            // [B]; length empty: not given
   mutable TestIds length_ids{{}, Shape{0}}, sample_ids{{}, Shape{0}};  // the same in the device's memory
   Dropout what;
 
-  Case(DType element, AttentionSize s, double p = 0)
-      : size(s),
-        type(element),
-        scale(1 / std::sqrt(static_cast<double>(s.hd))),
-        fused(element, fused_shape(), random_values(fused_shape().elements(), 1)),
-        dout(element, Shape{s.B, s.S, s.nh, s.hd}, random_values(s.B * s.S * s.nh * s.hd, 2), 2),
-        o(element, Shape{s.B, s.S, s.nh, s.hd}, 3),
-        lse(sum_type(element), Shape{s.B, s.nh, s.S}),
-        dfused(element, fused_shape()) {
+  Case(DType element, AttentionSize s, double p = 0) : AttentionTensors(element, s) {
     for (Index b = 0; b < s.B; ++b) sample.push_back(static_cast<std::int32_t>(40 + 3 * b));
     sample_ids = TestIds(sample);
     what = {p, 21, 8, 2, sample_ids};
   }
-  Shape fused_shape() const { return Shape{size.B, size.S, (size.nh + 2 * size.nkv) * size.hd}; }
-  template <class T>
-  auto heads(T&& tensor, Index first_head, Index heads) const {
-    return tensor.view().columns(first_head * size.hd, heads * size.hd).split_last(heads, size.hd);
-  }
-  ConstView q() const { return heads(fused, 0, size.nh); }
-  ConstView k() const { return heads(fused, size.nh, size.nkv); }
-  ConstView v() const { return heads(fused, size.nh + size.nkv, size.nkv); }
-  View dq() { return heads(dfused, 0, size.nh); }
-  View dk() { return heads(dfused, size.nh, size.nkv); }
-  View dv() { return heads(dfused, size.nh + size.nkv, size.nkv); }
   ConstView lengths() const {
     if (length.empty()) return {};
     length_ids = TestIds(length);
@@ -64,7 +39,7 @@ struct Case {
     bidirectional_attention_backward(stream, dout, q(), k(), v(), o, lse, lengths(), what, scale, dq(), dk(), dv());
   }
   PlainAttention plain() const {
-    PlainAttention p{size, doubles_of(q()), doubles_of(k()), doubles_of(v()), {}, scale, {}, {}, {}, {}, {}};
+    PlainAttention p = unmasked();
     p.causal = false, p.lengths = length;
     if (what.drops())
       p.factor_of = [this](Index b, Index h, Index i, Index j) { return drawn_factor(what, sample[static_cast<std::size_t>(b)], h, i, j); };
@@ -73,21 +48,7 @@ struct Case {
 };
 
 void expect_plain_result(Case& c) {
-  ThreadPool pool(2);
-  Stream stream = test_stream(pool);
-  PlainAttention plain = c.plain();
-  plain.forward(), plain.backward(c.dout.values());
-
-  c.forward(stream), c.backward(stream);
-
-  const std::string where = text(name_of(c.type), " B ", c.size.B, " S ", c.size.S, " nh ", c.size.nh, " hd ", c.size.hd, " p ", c.what.p);
-  const double forward = tolerance("attention_forward", c.type), backward = tolerance("attention_backward", c.type);
-  EXPECT_LT(relative_difference(c.o.values(), plain.o), forward) << where;
-  EXPECT_LT(relative_difference(c.lse.values(), plain.lse), tolerance("attention_forward", c.type, true)) << where;
-  EXPECT_LT(relative_difference(doubles_of(c.dv()), plain.dv), backward) << where;
-  if (c.size.S == 1) return;  // one key: p = 1 and ds = 0 up to rounding
-  EXPECT_LT(relative_difference(doubles_of(c.dq()), plain.dq), backward) << where;
-  EXPECT_LT(relative_difference(doubles_of(c.dk()), plain.dk), backward) << where;
+  test::expect_plain_result(c, text(name_of_case(c), " p ", c.what.p));
 }
 
 TEST(BidirectionalAttention, GradientsEqualCentralDifferences) {

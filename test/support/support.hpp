@@ -42,6 +42,10 @@ void write_file(const std::filesystem::path& path, const std::string& content);
 
 /// ||a - b|| / ||b||, in double; the agreement measure of the recorded references.
 double relative_error(const std::vector<double>& a, const std::vector<double>& b);
+/// ||values||
+double norm(const std::vector<double>& values);
+/// ||a - b|| / max(||b||, floor): how the references measure a gradient.
+double distance(const std::vector<double>& a, const std::vector<double>& b, double floor);
 
 struct CommandResult {
   int status = -1;  // exit code, or 128 + signal

@@ -198,7 +198,8 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bert, GoldenSpans, ::testing::Values(std::pair{DType::f64, 1e-10}, std::pair{DType::f32, 1e-5}, std::pair{DType::bf16, 0.0}));
+INSTANTIATE_TEST_SUITE_P(Bert, GoldenSpans,
+                         ::testing::Values(std::pair{DType::f64, 1e-10}, std::pair{DType::f32, 1e-5}, std::pair{DType::bf16, 0.0}));
 
 }  // namespace
 }  // namespace strata::test
