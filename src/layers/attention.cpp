@@ -1,9 +1,9 @@
 #include "strata/layers/attention.hpp"
 
 #include <cmath>
-#include <cstring>
 
 #include "strata/ops/attention.hpp"
+#include "strata/ops/kv_cache.hpp"
 #include "strata/ops/rope.hpp"
 
 namespace strata {
@@ -15,16 +15,6 @@ View per_sequence(const View& heads, PassShape pass) {
 
 double scale_of(const AttentionConfig& config) {
   return 1.0 / std::sqrt(static_cast<double>(config.hd));
-}
-
-// Copies rows of heads [R,nkv,hd] to rows of a cache [.., nkv, hd]; source row r goes to (sequence, row) given by the caller.
-void copy_row(const View& from, std::int64_t row, const View& cache, std::int64_t sequence, std::int64_t at) {
-  const std::size_t bytes = static_cast<std::size_t>(from.size(1) * from.size(2)) * size_of(from.type());
-  const auto* source =
-      static_cast<const unsigned char*>(from.data()) + static_cast<std::size_t>(row * from.stride(0)) * size_of(from.type());
-  auto* target = static_cast<unsigned char*>(cache.data()) +
-                 static_cast<std::size_t>(sequence * cache.stride(0) + at * cache.stride(1)) * size_of(cache.type());
-  std::memcpy(target, source, bytes);
 }
 
 }  // namespace
@@ -95,10 +85,10 @@ void Attention::forward(Context& context, PassShape pass, const PositionViews& a
   qkv_.forward(context, x, ConstView(), saved.qkv);
   // q, k = rope(norm(q)), rope(norm(k))
   const Heads heads = rotated(context, at, saved, scratch, true);
-  if (cache && !context.stream.planning()) {
+  if (cache) {
     STRATA_ASSERT(pass.B == 1 && pass.S <= cache->keys.size(1), "a prefill of ", pass.B, " x ", pass.S, " tokens for a cache of ",
                   cache->keys.shape().str());
-    for (std::int64_t s = 0; s < pass.S; ++s) copy_row(heads.k, s, cache->keys, 0, s), copy_row(heads.v, s, cache->values, 0, s);
+    store_rows(context.stream, heads.k, ConstView(), cache->keys), store_rows(context.stream, heads.v, ConstView(), cache->values);
   }
   // o = softmax(q k^T / sqrt(hd)) v
   attention_forward(context.stream, per_sequence(heads.q, pass), per_sequence(heads.k, pass), per_sequence(heads.v, pass), at.first_key,
@@ -139,11 +129,7 @@ void Attention::decode(Context& context, const PositionViews& at, ConstView leng
   }
   rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
   rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
-  if (!context.stream.planning())
-    for (std::int64_t b = 0; b < x.size(0); ++b) {
-      const std::int64_t position = at.positions.as<std::int32_t>()[b];
-      copy_row(heads.k, b, cache.keys, b, position), copy_row(heads.v, b, cache.values, b, position);
-    }
+  store_rows(context.stream, heads.k, at.positions, cache.keys), store_rows(context.stream, heads.v, at.positions, cache.values);
   attention_decode(context.stream, heads.q, cache.keys.rows(0, x.size(0)), cache.values.rows(0, x.size(0)), lengths, scale_of(config_),
                    o.split_last(config_.nh, config_.hd));
   o_.forward(context, o, residual, y);

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/attention.hpp"
+#include "ops/cuda/table.hpp"
 #include "ops/dropout_check.hpp"
 
 namespace strata {
@@ -18,7 +19,7 @@ double all_pairs(const ConstView& q) {
   return count_of(q.size(0) * q.size(2)) * count_of(q.size(1)) * count_of(q.size(1));
 }
 
-void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const cpu::AttentionMask& mask, double scale) {
+void check(const char* op, const ConstView& q, const ConstView& k, const ConstView& v, const AttentionMask& mask, double scale) {
   expect_float(op, "q", q), expect_rank(op, "q", q, 4), expect_rank(op, "k", k, 4);
   const std::int64_t B = q.size(0), S = q.size(1), nkv = k.size(2);
   expect_shape(op, "k", k, Shape{B, S, nkv, q.size(3)}), expect_type(op, "k", k, q.type());
@@ -41,7 +42,7 @@ OpSizes sizes_of(const ConstView& q) {
   return {q.type(), {q.size(0) * q.size(2), q.size(1), q.size(3)}};
 }
 
-void forward(Stream& stream, const char* op, const cpu::AttentionForward& p) {
+void forward(Stream& stream, const char* op, const AttentionForward& p) {
   const ConstView& q = p.q;
   check(op, q, p.k, p.v, p.mask, p.scale);
   expect_shape(op, "o", p.o, q.shape()), expect_type(op, "o", p.o, q.type());
@@ -50,10 +51,10 @@ void forward(Stream& stream, const char* op, const cpu::AttentionForward& p) {
   const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 4 * count_of(q.size(3)) + 4 + (p.mask.what.drops() ? 1 : 0);
   const auto timed = stream.record(
       op, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)), sizes_of(q));
-  if (!stream.planning()) cpu::attention_forward(stream, p);
+  if (!stream.planning()) run_op(stream, cpu::attention_forward, &cuda::OpTable::attention_forward, p);
 }
 
-void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
+void backward(Stream& stream, const char* op, const AttentionBackward& p) {
   const ConstView &q = p.q, &k = p.k;
   check(op, q, k, p.v, p.mask, p.scale), check_lse(op, p.lse, q);
   expect_shape(op, "dout", p.dout, q.shape()), expect_type(op, "dout", p.dout, q.type());
@@ -67,8 +68,9 @@ void backward(Stream& stream, const char* op, const cpu::AttentionBackward& p) {
   const auto timed =
       stream.record(op, pairs * each + 2 * count_of(q.elements()),
                     count_of(2 * q.bytes() + 2 * k.bytes() + 2 * p.v.bytes() + p.dout.bytes() + p.o.bytes() + p.lse.bytes()), sizes_of(q));
-  void* workspace = stream.workspace(cpu::attention_backward_workspace(q, k));
-  if (!stream.planning()) cpu::attention_backward(stream, p, workspace);
+  void* workspace = stream.workspace(stream.target() == DeviceKind::cuda ? cuda::attention_backward_workspace(q)
+                                                                         : cpu::attention_backward_workspace(q, k));
+  if (!stream.planning()) run_op(stream, cpu::attention_backward, &cuda::OpTable::attention_backward, p, workspace);
 }
 
 }  // namespace
@@ -106,8 +108,12 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
   const auto timed =
       stream.record(op, count_of(B * q.size(1) * k_cache.size(1)) * (4 * count_of(q.size(2)) + 4),
                     count_of(2 * q.bytes() + k_cache.bytes() + v_cache.bytes()), {q.type(), {B * q.size(1), k_cache.size(1), q.size(2)}});
+  void* workspace = stream.target() == DeviceKind::cuda ? stream.workspace(cuda::attention_decode_workspace(q, k_cache)) : nullptr;
   if (stream.planning()) return;
-  cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
+  if (stream.on_gpu())
+    cuda::ops().attention_decode(stream, q, k_cache, v_cache, lengths, scale, o, workspace);
+  else
+    cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
 }
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/cross_entropy.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -15,6 +16,11 @@ void check(const char* op, const ConstView& x, const ConstView& weight, const Co
   expect_shape(op, "labels", labels, Shape{R}), expect_type(op, "labels", labels, DType::i32);
   expect_shape(op, "row_loss", row_loss, Shape{R}), expect_type(op, "row_loss", row_loss, DType::f64);
   STRATA_ASSERT(V >= 1, op, ": an empty vocabulary");
+}
+
+std::int64_t workspace_bytes(const Stream& stream, const ConstView& x, const ConstView& weight) {
+  const std::int64_t R = x.size(0), V = weight.size(0);
+  return stream.target() == DeviceKind::cuda ? cuda::cross_entropy_workspace(R, V, x.type()) : cpu::cross_entropy_workspace(R, V, x.type());
 }
 
 // Rows, width, vocabulary.
@@ -31,9 +37,9 @@ void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight,
   // Per logit: the product, then compare, subtract, exponential (counted as one) and sum.
   const auto timed = stream.record(op, 2 * R * V * H + 4 * R * V, count_of(x.bytes() + weight.bytes() + labels.bytes() + row_loss.bytes()),
                                    sizes_of(x, weight));
-  void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
+  void* workspace = stream.workspace(workspace_bytes(stream, x, weight));
   if (stream.planning()) return;
-  cpu::linear_cross_entropy_forward(stream, x, weight, labels, row_loss, workspace);
+  run_op(stream, cpu::linear_cross_entropy_forward, &cuda::OpTable::linear_cross_entropy_forward, x, weight, labels, row_loss, workspace);
 }
 
 void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, double scale, View row_loss, View dx,
@@ -48,9 +54,10 @@ void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight
                                    count_of(x.bytes() + 2 * weight.bytes() + labels.bytes() + row_loss.bytes() + dx.bytes() +
                                             dweight.bytes() * (write == Write::add ? 2 : 1)),
                                    sizes_of(x, weight));
-  void* workspace = stream.workspace(cpu::cross_entropy_workspace(x.size(0), weight.size(0), x.type()));
+  void* workspace = stream.workspace(workspace_bytes(stream, x, weight));
   if (stream.planning()) return;
-  cpu::linear_cross_entropy_backward(stream, x, weight, labels, scale, row_loss, dx, dweight, write, workspace);
+  run_op(stream, cpu::linear_cross_entropy_backward, &cuda::OpTable::linear_cross_entropy_backward, x, weight, labels, scale, row_loss, dx,
+         dweight, write, workspace);
 }
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/embedding.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 
@@ -15,7 +16,7 @@ void embedding_forward(Stream& stream, ConstView ids, ConstView weight, View y) 
   expect_float(op, "weight", weight);
   const auto timed = stream.record(op, 0.0, count_of(ids.bytes() + 2 * y.bytes()), {y.type(), {R, H, V}});
   if (stream.planning()) return;
-  cpu::embedding_forward(stream, ids, weight, y);
+  run_op(stream, cpu::embedding_forward, &cuda::OpTable::embedding_forward, ids, weight, y);
 }
 
 void embedding_sum_forward(Stream& stream, ConstView ids, ConstView types, ConstView words, ConstView types_table, ConstView positions,
@@ -31,7 +32,7 @@ void embedding_sum_forward(Stream& stream, ConstView ids, ConstView types, Const
                 " positions");
   const auto timed = stream.record(op, 2 * count_of(R * H), count_of(2 * ids.bytes() + 4 * y.bytes()), {y.type(), {R, H, words.size(0)}});
   if (stream.planning()) return;
-  cpu::embedding_sum_forward(stream, ids, types, words, types_table, positions, S, y);
+  run_op(stream, cpu::embedding_sum_forward, &cuda::OpTable::embedding_sum_forward, ids, types, words, types_table, positions, S, y);
 }
 
 void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweight, Write write) {
@@ -47,9 +48,9 @@ void embedding_backward(Stream& stream, ConstView dy, ConstView ids, View dweigh
   const auto timed =
       stream.record(op, count_of(R * H), count_of(ids.bytes() + dy.bytes() + (write == Write::set ? dweight.bytes() : 2 * R * row)),
                     {dy.type(), {R, H, V}});
-  void* workspace = stream.workspace(cpu::embedding_workspace(R));
+  void* workspace = stream.workspace(stream.target() == DeviceKind::cuda ? cuda::embedding_workspace(V) : cpu::embedding_workspace(R));
   if (stream.planning()) return;
-  cpu::embedding_backward(stream, dy, ids, dweight, write, workspace);
+  run_op(stream, cpu::embedding_backward, &cuda::OpTable::embedding_backward, dy, ids, dweight, write, workspace);
 }
 
 }  // namespace strata

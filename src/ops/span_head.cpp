@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/span_head.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -39,7 +40,7 @@ void span_logits_forward(Stream& stream, ConstView x, ConstView weight, ConstVie
   const auto timed = stream.record(op, 4 * count_of(x.elements()) + 2 * count_of(x.size(0)),
                                    count_of(x.bytes() + weight.bytes() + bias.bytes() + logits.bytes()), sizes_of(x));
   if (stream.planning()) return;
-  cpu::span_logits_forward(stream, x, weight, bias, logits);
+  run_op(stream, cpu::span_logits_forward, &cuda::OpTable::span_logits_forward, x, weight, bias, logits);
 }
 
 void span_logits_backward(Stream& stream, ConstView dlogits, ConstView x, ConstView weight, View dx, View dweight, View dbias) {
@@ -51,9 +52,10 @@ void span_logits_backward(Stream& stream, ConstView dlogits, ConstView x, ConstV
   const auto timed =
       stream.record(op, 7 * count_of(x.elements()) + 2 * count_of(x.size(0)),
                     count_of(dlogits.bytes() + 2 * x.bytes() + weight.bytes() + dweight.bytes() + dbias.bytes()), sizes_of(x));
-  void* workspace = stream.workspace(cpu::span_logits_workspace(x.size(0), x.size(1), x.type()));
+  void* workspace = stream.workspace(stream.target() == DeviceKind::cuda ? cuda::span_logits_workspace(x.size(0), x.size(1), x.type())
+                                                                         : cpu::span_logits_workspace(x.size(0), x.size(1), x.type()));
   if (stream.planning()) return;
-  cpu::span_logits_backward(stream, dlogits, x, weight, dx, dweight, dbias, workspace);
+  run_op(stream, cpu::span_logits_backward, &cuda::OpTable::span_logits_backward, dlogits, x, weight, dx, dweight, dbias, workspace);
 }
 
 void span_cross_entropy_forward(Stream& stream, ConstView logits, ConstView labels, View row_loss) {
@@ -63,7 +65,7 @@ void span_cross_entropy_forward(Stream& stream, ConstView logits, ConstView labe
   const auto timed = stream.record(op, 4 * count_of(logits.elements()), count_of(logits.bytes() + labels.bytes() + row_loss.bytes()),
                                    {logits.type(), {logits.size(0), logits.size(2)}});
   if (stream.planning()) return;
-  cpu::span_cross_entropy(stream, logits, labels, 0, row_loss, View());
+  run_op(stream, cpu::span_cross_entropy, &cuda::OpTable::span_cross_entropy, logits, labels, 0.0, row_loss, View());
 }
 
 void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView labels, double scale, View row_loss, View dlogits) {
@@ -74,7 +76,7 @@ void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView lab
   const auto timed = stream.record(op, 5 * count_of(logits.elements()), count_of(2 * logits.bytes() + labels.bytes() + row_loss.bytes()),
                                    {logits.type(), {logits.size(0), logits.size(2)}});
   if (stream.planning()) return;
-  cpu::span_cross_entropy(stream, logits, labels, scale, row_loss, dlogits);
+  run_op(stream, cpu::span_cross_entropy, &cuda::OpTable::span_cross_entropy, logits, labels, scale, row_loss, dlogits);
 }
 
 }  // namespace strata

@@ -75,6 +75,10 @@ TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
   EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
 }
 
+TEST(CudaMissing, MeasureTakesTheHostOnly) {
+  expect_refused(cuda("", 0, "measure", "--measure.output=none.in"), 2, "strata measure takes the rates of the host");
+}
+
 TEST(CudaMemory, AGpuThatIsTooSmallIsSaidBeforeTheRun) {
   if (on_real_gpu()) GTEST_SKIP() << "a real GPU's memory cannot be set";
   expect_refused(cuda("STRATA_EMULATION_MEMORY=4000000", 0, "train", "--run.folder=small"), 4, "on each GPU");

@@ -1,10 +1,10 @@
 add_library(strata_test_models STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/model_fixture.cpp)
 target_link_libraries(strata_test_models PUBLIC strata_models strata_test_main nlohmann_json::nlohmann_json)
 target_include_directories(strata_test_models PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-strata_add_test(FILE models/test_golden.cpp LABELS reference LIBRARIES strata_test_models)
-strata_add_test(FILE models/test_bert.cpp LABELS reference TIMEOUT 120 LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_golden.cpp LABELS reference CUDA LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_bert.cpp LABELS reference TIMEOUT 120 CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_bert_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
-strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_config.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 # Benchmark, not in ctest: ninja bench_recompute && ./bench_recompute ../input/models/qwen3-0.6b.json 512 1

@@ -15,7 +15,8 @@ struct Case {
   DType type;
   double scale;
   TestTensor fused, dout, o, lse, dfused;
-  std::vector<std::int32_t> first;  // first_key [B,S]; empty: not given
+  std::vector<std::int32_t> first;          // first_key [B,S]; empty: not given
+  mutable TestIds first_ids{{}, Shape{0}};  // the same in the device's memory
 
   Case(DType element, AttentionSize s, double spread = 1.0)
       : size(s),
@@ -38,7 +39,11 @@ struct Case {
   View dq() { return heads(dfused, 0, size.nh); }
   View dk() { return heads(dfused, size.nh, size.nkv); }
   View dv() { return heads(dfused, size.nh + size.nkv, size.nkv); }
-  ConstView first_key() const { return first.empty() ? ConstView() : ConstView(first.data(), DType::i32, Shape{size.B, size.S}); }
+  ConstView first_key() const {
+    if (first.empty()) return {};
+    first_ids = TestIds(first, Shape{size.B, size.S});
+    return first_ids;
+  }
 
   void forward(Stream& stream) { attention_forward(stream, q(), k(), v(), first_key(), scale, o, lse); }
   void backward(Stream& stream) { attention_backward(stream, dout, q(), k(), v(), o, lse, first_key(), scale, dq(), dk(), dv()); }
@@ -80,8 +85,9 @@ std::string name_of_case(const Case& c) {
 TEST(Attention, GradientsEqualCentralDifferences) {
   ThreadPool pool(2);
   Stream stream = test_stream(pool);
-  Case c(DType::f64, {2, 5, 4, 2, 3});
-  c.first = document_starts(2, 5, {0, 2});
+  // Threads one by one make the emulated GPU slow.
+  Case c(DType::f64, test_gpu() ? AttentionSize{1, 4, 2, 1, 3} : AttentionSize{2, 5, 4, 2, 3});
+  c.first = document_starts(c.size.B, c.size.S, {0, 2});
   c.forward(stream);
   c.backward(stream);
   const Doubles gradient = c.dfused.values();
@@ -93,8 +99,8 @@ TEST(Attention, GradientsEqualCentralDifferences) {
 }
 
 TEST(Attention, ResultsEqualThePlainFormulas) {
-  const AttentionSize sizes[] = {{1, 1, 1, 1, 1},    {2, 3, 2, 1, 16},    {1, 17, 3, 3, 5}, {2, 65, 4, 2, 32},
-                                 {1, 129, 4, 1, 17}, {1, 300, 2, 1, 128}, {1, 517, 2, 2, 8}};
+  const AttentionSize sizes[] = {{1, 1, 1, 1, 1},    {2, 3, 2, 1, 16},    {1, 17, 3, 3, 5},  {2, 65, 4, 2, 32},
+                                 {1, 129, 4, 1, 17}, {1, 300, 2, 1, 128}, {1, 517, 2, 2, 8}, {1, 70, 2, 1, 144}};
   for (const DType type : all_types)
     for (const AttentionSize& size : sizes) {
       Case c(type, size);
@@ -243,6 +249,7 @@ TEST(Attention, WrongShapesAreNamed) {
                         [&] { attention_forward(stream, q, k, k, {}, 1.0, o, {}); });
   expect_internal_error("attention_forward: k has shape [1, 4, 3, 1], expected [1, 4, 3, 2]",
                         [&] { attention_forward(stream, q, narrow, q, {}, 1.0, o, {}); });
+  if (test_gpu()) return;  // a GPU cannot name what it finds in its memory
   const TestTensor one(DType::f32, Shape{1, 3, 2});
   TestTensor out(DType::f32, Shape{1, 3, 2});
   expect_internal_error("sequence 0 has length 5, expected 1 to 4", [&] { attention_decode(stream, one, q, q, TestIds({5}), 1.0, out); });

@@ -10,6 +10,7 @@ struct Case {
   std::int64_t B, S, H;
   TestTensor x, weight, bias, logits, row_loss, dlogits, dx, dweight, dbias;
   std::vector<std::int32_t> label;
+  TestIds label_ids;  // the same in the device's memory
 
   Case(DType type, std::int64_t sequences, std::int64_t length, std::int64_t width, std::vector<std::int32_t> labels)
       : B(sequences),
@@ -24,8 +25,9 @@ struct Case {
         dx(type, Shape{B * S, H}),
         dweight(sum_type(type), Shape{2, H}),
         dbias(sum_type(type), Shape{2}),
-        label(std::move(labels)) {}
-  ConstView labels() const { return ConstView(label.data(), DType::i32, Shape{B, 2}); }
+        label(std::move(labels)),
+        label_ids(label, Shape{B, 2}) {}
+  ConstView labels() const { return label_ids; }
   void run(Stream& stream, double scale) {
     span_logits_forward(stream, x, weight, bias, logits);
     span_cross_entropy_backward(stream, logits, labels(), scale, row_loss, dlogits);

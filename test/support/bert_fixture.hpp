@@ -52,7 +52,7 @@ class BertFixture {
       : pool_(threads), stream_(test_stream(pool_)), model_(config) {
     Arena plan;
     take(plan, pass, compute, policy);
-    arena_ = std::make_unique<Arena>(test_arena(plan.used()));
+    arena_ = std::make_unique<Arena>(test_arena(plan.used(), plan.host_used()));
     take(*arena_, pass, compute, policy);
     model_.prepare(activations_);
     activations_.encoder.seed = 77, activations_.encoder.step = 5;

@@ -25,8 +25,8 @@ DeviceKind test_device() {
   return test_gpu() ? DeviceKind::cuda : DeviceKind::cpu;
 }
 
-Arena test_arena(std::int64_t bytes) {
-  return test_gpu() ? Arena(*test_gpu(), bytes) : Arena(bytes);
+Arena test_arena(std::int64_t bytes, std::int64_t host_bytes) {
+  return test_gpu() ? Arena(*test_gpu(), bytes, host_bytes) : Arena(bytes);
 }
 
 TestMemory& TestMemory::operator=(const TestMemory& other) {

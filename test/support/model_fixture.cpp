@@ -65,7 +65,7 @@ ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, P
     : pool_(threads), stream_(test_stream(pool_)), model_(std::make_unique<CausalLm>(read_model_config(folder))) {
   Arena plan;
   take(plan, pass, compute, policy);
-  arena_ = std::make_unique<Arena>(test_arena(plan.used()));
+  arena_ = std::make_unique<Arena>(test_arena(plan.used(), plan.host_used()));
   take(*arena_, pass, compute, policy);
   model_->prepare(activations_);
   load_weights(stream_, SafetensorsReader(folder), model_->config(), model_->parameters(), store_);

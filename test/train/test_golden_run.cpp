@@ -56,7 +56,7 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
   const TrainPlan plan = plan_training(*comm, model, shape, 2);
   ThreadPool pool(2);
-  Arena arena = test_arena(plan.bytes);
+  Arena arena = test_arena(plan.bytes, plan.host_bytes);
   const Mesh mesh(*comm, strategy_of(shape.strategy));
   TrainSetup setup(arena, mesh, model, shape);
   Stream stream = test_stream(pool, arena, plan.workspace_bytes);
@@ -129,7 +129,7 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
   const TrainPlan plan = plan_training(*comm, *model, shape, 2);
   ThreadPool pool(2);
-  Arena arena = test_arena(plan.bytes);
+  Arena arena = test_arena(plan.bytes, plan.host_bytes);
   const Mesh mesh(*comm, strategy_of(shape.strategy));
   TrainSetup setup(arena, mesh, *model, shape);
   Stream stream = test_stream(pool, arena, plan.workspace_bytes);

@@ -8,7 +8,8 @@ namespace strata {
 
 /// Loss of each row: l_r = logsumexp_v(z_rv) - z_r,label(r),  z = x W^T;  0 where label(r) < 0 (semantics S6: -100).
 /// [in] x [R,H]  [in] weight [V,H]  [in] labels i32 [R]  [out] row_loss f64 [R]. dtype x, weight: f32, bf16, f64; logits and sums in f32
-/// (f64). Rows are taken in chunks fixed by V alone, so that about 2^27 logits exist at once. Same bits on every run. Local.
+/// (f64); on a GPU the logits of bf16 are rounded to it. Rows are taken in chunks fixed by V (on a GPU also by the type), so that about 2^27
+/// logits (on a GPU 2 GiB of them) exist at once. Same bits on every run. Local.
 void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight, ConstView labels, View row_loss);
 
 /// Forward and backward in one pass:  dz_rv = scale (softmax(z_r)_v - [v = label(r)]), 0 where label(r) < 0;  dx = dz W;  dW (=|+=) dz^T x.

@@ -11,13 +11,13 @@ namespace strata::cuda {
 struct LaunchShape {
   dim3 grid;
   dim3 block;
-  std::size_t shared = 0;  // [bytes] of dynamic shared memory; beyond 48 KiB it is asked for here
+  std::size_t shared = 0;  // [bytes] of dynamic shared memory; what may exceed 48 KiB with the kernel's own is asked for here
 };
 
 /// Gives kernel(arguments...) to the queue. Throws Error naming CUDA's reason where the launch is refused.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), LaunchShape shape, cudaStream_t stream, A&&... arguments) {
-  if (shape.shared > 48 * 1024)
+  if (shape.shared > 32 * 1024)
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared)),
           "asking for shared memory");

@@ -1,0 +1,21 @@
+#pragma once
+// The question-answering head on the GPU; shapes and types are checked by the front (ops/span_head.cpp).
+#include "strata/device/stream.hpp"
+#include "strata/tensor/view.hpp"
+
+namespace strata::cuda {
+
+void span_logits_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& bias, const View& logits);
+/// Tokens whose sums are formed as one.
+constexpr std::int64_t span_logits_rows = 64;
+/// Bytes of workspace: the weight's gradient of each block of tokens.
+inline std::int64_t span_logits_workspace(std::int64_t rows, std::int64_t H, DType type) {
+  return (rows + span_logits_rows - 1) / span_logits_rows * 2 * H * (type == DType::f64 ? 8 : 4);
+}
+void span_logits_backward(Stream& stream, const ConstView& dlogits, const ConstView& x, const ConstView& weight, const View& dx,
+                          const View& dweight, const View& dbias, void* workspace);
+/// The loss, and the gradient where dlogits is given.
+void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView& labels, double scale, const View& row_loss,
+                        const View& dlogits);
+
+}  // namespace strata::cuda
