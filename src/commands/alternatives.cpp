@@ -156,6 +156,7 @@ std::string chosen_strategy(const Session& session, const Communicator& launch) 
   auto deck = session.deck.with("parallel.strategy", "ddp", "auto");
   Session trial{session.comm, session.line, std::move(*deck), {}};
   Preflight p(trial, launch, false);
+  p.plans = true;
   check_model(p);
   const BatchConfig& batch = p.s.batch;
   if (!p.model || (batch.global == 0 && batch.accumulation.empty()) || batch.micro < 1) return "ddp";

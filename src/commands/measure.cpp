@@ -221,6 +221,8 @@ class MeasureCommand {
 }  // namespace
 
 int run_measure(Session& session) {
+  if (session.settings().device.kind == "cuda")
+    throw NotCompiled("strata measure takes the rates of the host; those of a GPU it cannot measure yet: leave device.kind out");
   return MeasureCommand(session).run();
 }
 

@@ -55,6 +55,7 @@ int run_plan(Session& session) {
   settle_device(session);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
+  p.plans = true;
   if (machine) p.threads = threads_on(*machine, p);
   check_model(p);
   require_start(session.comm, p.findings);

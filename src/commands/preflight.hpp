@@ -44,7 +44,9 @@ struct Preflight {
   std::int64_t memory_needed = 0, memory_available = 0;  // [bytes] on this host
   std::int64_t disk_needed = 0, disk_free = 0;           // [bytes] for all checkpoints kept
   std::int64_t checkpoints_kept = 0;
-  bool elsewhere = false;  // a batch script starts the run: this machine may not be the one
+  bool elsewhere = false;    // a batch script starts the run: this machine may not be the one
+  bool plans = false;        // nothing will run here: what the host lacks does not matter
+  bool device_here = false;  // what device.kind names can be had on this host
 };
 
 /// Device, machine file, config.json, tokenizer.

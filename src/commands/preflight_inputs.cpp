@@ -15,8 +15,31 @@ Preflight::Preflight(const Session& of, const Communicator& ranks, bool look_lon
       threads(s.device.threads > 0 ? s.device.threads : default_threads(ranks.local_size())),
       findings(of.deck) {}
 
+namespace {
+
+// A login node has no GPU, and need not have one: what the run is to find is on the nodes of its batch script.
+void check_device_here(Preflight& p) {
+  if (device_of(p.session) != DeviceKind::cuda) return;
+  std::string problem;
+  try {
+    check_device(p.session);
+    p.device_here = true;
+    return;
+  } catch (const Error& e) {
+    if (p.plans) return;
+    if (!p.elsewhere) {
+      p.findings.error(e.code(), "device", "device.kind", e.what());
+      return;
+    }
+    problem = e.what();
+  }
+  p.findings.warning("device.here", "device.kind", problem, "the batch script's hosts must have what this one lacks");
+}
+
+}  // namespace
+
 void check_model(Preflight& p) {
-  p.findings.attempt("device", "device.kind", "", [&] { check_device(p.session); });
+  check_device_here(p);
   p.findings.attempt("plan.machine", "plan.machine", "write one with strata measure, or leave plan.machine empty", [&] {
     if (!p.s.plan.machine.empty()) p.machine = read_machine_file(p.s.plan.machine);
   });

@@ -54,12 +54,42 @@ void make_plan(Preflight& p) {
   p.checkpoint_bytes = rank.checkpoint_bytes, p.snapshot_bytes = rank.snapshot_bytes;
 }
 
+namespace {
+
+// What of the arena lies on a GPU against what that has free. Ranks that share one add up.
+void check_gpu_memory(Preflight& p) {
+  const std::int64_t one = p.plan->bytes - p.plan->host_bytes;
+  int devices = 0;
+  std::int64_t free = 0;
+  std::string name;
+  const auto look = [&] {
+    devices = std::max(1, cuda_half().devices());
+    const auto gpu = open_gpu(p.launch.local_rank() % devices, devices);
+    free = gpu->free_bytes(), name = gpu->facts().name;
+  };
+  if (!p.findings.attempt("device.open", "device.kind", "", look)) return;
+  const int sharing = (p.launch.local_size() + devices - 1) / devices;
+  if (one * sharing <= free) return;
+  const std::string found = text("this run needs ", bytes_text(static_cast<double>(one * sharing)), " on each GPU",
+                                 sharing > 1 ? text(" (", sharing, " ranks share one)") : "", ", ", name, " has ",
+                                 bytes_text(static_cast<double>(free)), " free");
+  const char* remedy = "shard more (parallel.strategy = fsdp), parallel.recompute, parallel.offload, a smaller batch.micro or data.sequence need less";
+  if (p.elsewhere)
+    p.findings.warning("memory.gpu_here", "batch.micro", found + " here", text("the batch script's GPUs need that much; ", remedy));
+  else
+    p.findings.error(ExitCode::capacity, "memory.gpu", "batch.micro", found, remedy);
+}
+
+}  // namespace
+
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
 void check_memory(Preflight& p) {
   if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
   if (p.model->answers_questions() && p.s.data.mask_documents) return;  // told with the model
   if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
-  const std::int64_t one = p.plan->bytes + p.snapshot_bytes;
+  const bool on_gpu = device_of(p.session) == DeviceKind::cuda;
+  if (on_gpu && p.device_here) check_gpu_memory(p);
+  const std::int64_t one = (on_gpu ? p.plan->host_bytes : p.plan->bytes) + p.snapshot_bytes;
   p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();
   if (p.memory_needed <= p.memory_available) return;
   const std::string found =

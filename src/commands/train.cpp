@@ -8,6 +8,7 @@
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
 #include "strata/checkpoint/catalogue.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 #include "strata/comm/watchdog.hpp"
 #include "strata/evaluate/answer_scoring.hpp"
 #include "strata/io/file.hpp"
@@ -148,7 +149,8 @@ class TrainCommand {
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
     if (device_->gpu()) log_info("Device: " + device_->describe());
-    mesh_.emplace(comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
+    gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
+    mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
@@ -345,6 +347,7 @@ class TrainCommand {
   Preflight run_;
   double foreseen_seconds_ = 0;  // of a step; 0: the machine is not known
   std::optional<ComputeDevice> device_;
+  std::unique_ptr<Communicator> gpu_ranks_;  // where the device is a GPU
   std::optional<Arena> arena_;
   std::optional<Mesh> mesh_;
   std::optional<TrainSetup> setup_;

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/adamw.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 
@@ -30,7 +31,7 @@ void adamw_update(Stream& stream, View weight, View remainder, ConstView gradien
       count_of(2 * weight.bytes() + (split ? 2 * remainder.bytes() : 0) + gradient.bytes() + 2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()),
       {weight.type(), {weight.elements()}});
   if (stream.planning()) return;
-  cpu::adamw_update(stream, weight, remainder, gradient, exp_avg, exp_avg_sq, step);
+  run_op(stream, cpu::adamw_update, &cuda::OpTable::adamw_update, weight, remainder, gradient, exp_avg, exp_avg_sq, step);
 }
 
 }  // namespace strata

@@ -2,6 +2,7 @@
 #include "strata/ops/dropout.hpp"
 
 #include "ops/cpu/dropout.hpp"
+#include "ops/cuda/table.hpp"
 #include "ops/dropout_check.hpp"
 
 namespace strata {
@@ -13,7 +14,7 @@ void dropout(Stream& stream, ConstView x, const Dropout& what, View y) {
   expect_dropout(op, what, x.size(0), x.size(1), 1);
   const auto timed = stream.record(op, count_of(x.elements()), count_of(x.bytes() + y.bytes()), {x.type(), {x.size(0), x.size(1)}});
   if (stream.planning()) return;
-  cpu::dropout(stream, x, what, y);
+  run_op(stream, cpu::dropout, &cuda::OpTable::dropout, x, what, y);
 }
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/elementwise.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -26,7 +27,7 @@ void fill(Stream& stream, View y, double value) {
   expect_float("fill", "y", y), expect_contiguous("fill", "y", y);
   const auto timed = stream.record("fill", 0, count_of(y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
-  cpu::fill(stream, y, value);
+  run_op(stream, cpu::fill, &cuda::OpTable::fill, y, value);
 }
 
 void cast(Stream& stream, ConstView x, View y) {
@@ -34,7 +35,7 @@ void cast(Stream& stream, ConstView x, View y) {
   expect_flat("cast", "x", x, x.elements()), expect_flat("cast", "y", y, x.elements());
   const auto timed = stream.record("cast", 0, count_of(x.bytes() + y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
-  cpu::cast(stream, x, y);
+  run_op(stream, cpu::cast, &cuda::OpTable::cast, x, y);
 }
 
 void add_into(Stream& stream, View y, ConstView x) {
@@ -43,7 +44,7 @@ void add_into(Stream& stream, View y, ConstView x) {
   expect_flat("add_into", "y", y, y.elements()), expect_flat("add_into", "x", x, y.elements());
   const auto timed = stream.record("add_into", count_of(y.elements()), count_of(x.bytes() + 2 * y.bytes()), {y.type(), {y.elements()}});
   if (stream.planning()) return;
-  cpu::add_into(stream, y, x);
+  run_op(stream, cpu::add_into, &cuda::OpTable::add_into, y, x);
 }
 
 void split_master(Stream& stream, ConstView master, View weight, View remainder) {
@@ -51,7 +52,7 @@ void split_master(Stream& stream, ConstView master, View weight, View remainder)
   const auto timed =
       stream.record("split_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()), {master.type(), {master.elements()}});
   if (stream.planning()) return;
-  cpu::split_master(stream, master, weight, remainder);
+  run_op(stream, cpu::split_master, &cuda::OpTable::split_master, master, weight, remainder);
 }
 
 void join_master(Stream& stream, ConstView weight, ConstView remainder, View master) {
@@ -59,7 +60,7 @@ void join_master(Stream& stream, ConstView weight, ConstView remainder, View mas
   const auto timed =
       stream.record("join_master", 0, count_of(master.bytes() + weight.bytes() + remainder.bytes()), {master.type(), {master.elements()}});
   if (stream.planning()) return;
-  cpu::join_master(stream, weight, remainder, master);
+  run_op(stream, cpu::join_master, &cuda::OpTable::join_master, weight, remainder, master);
 }
 
 void sum_of_squares(Stream& stream, ConstView x, View partials) {
@@ -69,7 +70,7 @@ void sum_of_squares(Stream& stream, ConstView x, View partials) {
   expect_flat(op, "x", x, x.elements()), expect_flat(op, "partials", partials, (x.elements() + cpu::square_chunk - 1) / cpu::square_chunk);
   const auto timed = stream.record(op, 2 * count_of(x.elements()), count_of(x.bytes() + partials.bytes()), {x.type(), {x.elements()}});
   if (stream.planning()) return;
-  cpu::sum_of_squares(stream, x, partials);
+  run_op(stream, cpu::sum_of_squares, &cuda::OpTable::sum_of_squares, x, partials);
 }
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/gelu.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -25,7 +26,7 @@ void gelu_forward(Stream& stream, ConstView x, Gelu kind, View y) {
   const double flops = (kind == Gelu::erf ? 25 : 8) * count_of(x.elements());
   const auto timed = stream.record(op, flops, count_of(x.bytes() + y.bytes()), {x.type(), {x.size(0), x.size(1)}});
   if (stream.planning()) return;
-  cpu::gelu_forward(stream, x, kind, y);
+  run_op(stream, cpu::gelu_forward, &cuda::OpTable::gelu_forward, x, kind, y);
 }
 
 void gelu_backward(Stream& stream, ConstView dy, ConstView x, Gelu kind, View dx) {
@@ -34,7 +35,7 @@ void gelu_backward(Stream& stream, ConstView dy, ConstView x, Gelu kind, View dx
   const double flops = (kind == Gelu::erf ? 29 : 17) * count_of(x.elements());  // the forward pass's, the slope, the product with dy
   const auto timed = stream.record(op, flops, count_of(dy.bytes() + x.bytes() + dx.bytes()), {x.type(), {x.size(0), x.size(1)}});
   if (stream.planning()) return;
-  cpu::gelu_backward(stream, dy, x, kind, dx);
+  run_op(stream, cpu::gelu_backward, &cuda::OpTable::gelu_backward, dy, x, kind, dx);
 }
 
 }  // namespace strata

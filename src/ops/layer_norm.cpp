@@ -2,6 +2,7 @@
 #include "strata/ops/layer_norm.hpp"
 
 #include "ops/cpu/layer_norm.hpp"
+#include "ops/cuda/table.hpp"
 #include "ops/dropout_check.hpp"
 
 namespace strata {
@@ -37,23 +38,24 @@ double backward_flops(const ConstView& x) {
   return 13 * count_of(x.elements());
 }
 
-void forward(Stream& stream, const char* op, const cpu::LayerNormForward& p, double bytes) {
+void forward(Stream& stream, const char* op, const LayerNormForward& p, double bytes) {
   const double adds = p.residual.given() ? (p.what.drops() ? 2 : 1) * count_of(p.x.elements()) : 0.0;
   const auto timed = stream.record(op, forward_flops(p.x) + adds, bytes, {p.x.type(), {p.x.size(0), p.x.size(1)}});
-  if (!stream.planning()) cpu::layer_norm_forward(stream, p);
+  if (!stream.planning()) run_op(stream, cpu::layer_norm_forward, &cuda::OpTable::layer_norm_forward, p);
 }
 
-void backward(Stream& stream, const char* op, const cpu::LayerNormBackward& p) {
+void backward(Stream& stream, const char* op, const LayerNormBackward& p) {
   const double drops = p.dx.given() ? count_of(p.x.elements()) : 0.0;
   const double bytes = count_of(p.dy.bytes() + p.x.bytes() + p.dsum.bytes() + (p.dx.given() ? p.dx.bytes() : 0) + p.weight.bytes() +
                                 p.dweight.bytes() + p.dbias.bytes()) +
                        statistics_bytes(p.mean, p.rstd);
   const auto timed = stream.record(op, backward_flops(p.x) + drops, bytes, {p.x.type(), {p.x.size(0), p.x.size(1)}});
-  void* workspace = stream.workspace(cpu::layer_norm_workspace(p.x.size(0), p.x.size(1), p.x.type()));
-  if (!stream.planning()) cpu::layer_norm_backward(stream, p, workspace);
+  const auto workspace_of = stream.target() == DeviceKind::cuda ? cuda::layer_norm_workspace : cpu::layer_norm_workspace;
+  void* workspace = stream.workspace(workspace_of(p.x.size(0), p.x.size(1), p.x.type()));
+  if (!stream.planning()) run_op(stream, cpu::layer_norm_backward, &cuda::OpTable::layer_norm_backward, p, workspace);
 }
 
-void check_backward(const char* op, const cpu::LayerNormBackward& p) {
+void check_backward(const char* op, const LayerNormBackward& p) {
   const std::int64_t H = p.x.size(1);
   check_rows(op, "dy", p.dy, p.x), check_statistics(op, p.x, p.mean, p.rstd);
   check_vector(op, "weight", p.weight, H, p.x.type());
@@ -85,7 +87,7 @@ void add_layer_norm_forward(Stream& stream, ConstView x, ConstView residual, con
 void layer_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView mean, ConstView rstd, View dx, View dweight,
                          View dbias) {
   constexpr const char* op = "layer_norm_backward";
-  const cpu::LayerNormBackward pass{dy, x, {}, weight, mean, rstd, dx, {}, dweight, dbias};
+  const LayerNormBackward pass{dy, x, {}, weight, mean, rstd, dx, {}, dweight, dbias};
   check_input(op, "x", x), check_rows(op, "dx", dx, x), check_backward(op, pass);
   backward(stream, op, pass);
 }
@@ -93,7 +95,7 @@ void layer_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView we
 void add_layer_norm_backward(Stream& stream, ConstView dy, ConstView sum, const Dropout& what, ConstView weight, ConstView mean,
                              ConstView rstd, View dsum, View dx, View dweight, View dbias) {
   constexpr const char* op = "add_layer_norm_backward";
-  const cpu::LayerNormBackward pass{dy, sum, what, weight, mean, rstd, dsum, dx, dweight, dbias};
+  const LayerNormBackward pass{dy, sum, what, weight, mean, rstd, dsum, dx, dweight, dbias};
   check_input(op, "sum", sum), check_rows(op, "dsum", dsum, sum), check_backward(op, pass),
       expect_dropout(op, what, sum.size(0), sum.size(1), 1);
   STRATA_ASSERT(dx.given() == what.drops(), op, ": dx is ", dx.given() ? "" : "not ", "given with a dropout of ", what.p);

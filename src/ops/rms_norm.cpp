@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/rms_norm.hpp"
+#include "ops/cuda/table.hpp"
 
 namespace strata {
 namespace {
@@ -36,7 +37,7 @@ void rms_norm_forward(Stream& stream, ConstView x, ConstView weight, double eps,
   const auto timed = stream.record(op, 4 * count_of(x.elements()) + 4 * count_of(x.shape().rows()),
                                    count_of(x.bytes() + weight.bytes() + y.bytes() + (rstd.given() ? rstd.bytes() : 0)), sizes_of(x));
   if (stream.planning()) return;
-  cpu::rms_norm_forward(stream, x, weight, eps, y, rstd);
+  run_op(stream, cpu::rms_norm_forward, &cuda::OpTable::rms_norm_forward, x, weight, eps, y, rstd);
 }
 
 void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView rstd, View dx, Write write_dx, View dweight,
@@ -53,9 +54,11 @@ void rms_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weig
                                    count_of(dy.bytes() + x.bytes() + weight.bytes() + rstd.bytes() + dx.bytes() * (adds ? 2 : 1) +
                                             dweight.bytes() * (adds_weight ? 2 : 1)),
                                    sizes_of(x));
-  void* workspace = stream.workspace(cpu::rms_norm_workspace(x.shape().rows(), x.shape().back(), x.type()));
+  const auto workspace_of = stream.target() == DeviceKind::cuda ? cuda::rms_norm_workspace : cpu::rms_norm_workspace;
+  void* workspace = stream.workspace(workspace_of(x.shape().rows(), x.shape().back(), x.type()));
   if (stream.planning()) return;
-  cpu::rms_norm_backward(stream, dy, x, weight, rstd, dx, write_dx, dweight, write_dweight, workspace);
+  run_op(stream, cpu::rms_norm_backward, &cuda::OpTable::rms_norm_backward, dy, x, weight, rstd, dx, write_dx, dweight, write_dweight,
+         workspace);
 }
 
 }  // namespace strata

@@ -6,6 +6,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/rope.hpp"
+#include "ops/cuda/table.hpp"
 #include "strata/tensor/values.hpp"
 
 namespace strata {
@@ -51,7 +52,10 @@ void apply(const char* op, Stream& stream, const ConstView& x, const ConstView& 
   const auto timed = stream.record(op, 3 * count_of(x.elements()), count_of(x.bytes() + y.bytes() + positions.bytes()),
                                    {x.type(), {x.size(0) * x.size(1), x.size(2)}});
   if (stream.planning()) return;
-  cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  if (stream.on_gpu())
+    cuda::ops().rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
+  else
+    cpu::rope_rotate(op, stream, x, cos, sin, positions, inverse, y);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "ops/check.hpp"
 #include "ops/cpu/transfer.hpp"
+#include "strata/device/gpu.hpp"
 
 namespace strata {
 namespace {
@@ -12,7 +13,10 @@ void copy(const char* op, Stream& stream, const ConstView& from, const View& to)
   expect_contiguous(op, "from", from), expect_contiguous(op, "to", to);
   const auto timed = stream.record(op, 0, count_of(from.bytes() + to.bytes()), {to.type(), {to.elements()}});
   if (stream.planning()) return;
-  cpu::copy_bytes(stream, from.data(), to.data(), from.bytes());
+  if (Gpu* const gpu = stream.gpu())
+    gpu->copy(to.data(), from.data(), from.bytes());
+  else
+    cpu::copy_bytes(stream, from.data(), to.data(), from.bytes());
 }
 
 }  // namespace

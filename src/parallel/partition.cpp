@@ -37,6 +37,12 @@ Range Partition::blocks(int unit, int part) const {
   return {blocks * part / parts_, blocks * (part + 1) / parts_};
 }
 
+std::int64_t Partition::blocks(int part) const {
+  std::int64_t all = 0;
+  for (int u = 0; u < static_cast<int>(set_->units().size()); ++u) all += blocks(u, part).count();
+  return all;
+}
+
 Range Partition::elements(int unit, int part) const {
   const Range cut = blocks(unit, part);
   return {set_->block_begin(unit, cut.first), set_->block_begin(unit, cut.last)};

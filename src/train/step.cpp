@@ -69,10 +69,10 @@ TrainStep::TrainStep(Arena& arena, const Model& model, const TrainState& state, 
       stage_(arena, state),
       idle_(Stream::plan()),
       norm_part_(model.parameters(), norm_group(mesh).size(), norm_group(mesh).rank()) {
-  std::int64_t blocks = 0;
-  for (int u = 0; u < static_cast<int>(model.parameters().units().size()); ++u)
-    blocks += norm_part_.blocks(u, norm_group(mesh).rank()).count();
-  partials_ = take(arena, "workspace.norm", DType::f64, Shape{std::max<std::int64_t>(blocks, 1)});
+  // As many as any rank sums, so that all ranks' plans are one.
+  std::int64_t most = 1;
+  for (int r = 0; r < norm_group(mesh).size(); ++r) most = std::max(most, norm_part_.blocks(r));
+  partials_ = take(arena, "workspace.norm", DType::f64, Shape{most});
 }
 
 // Labels of the whole step, from the data alone.
@@ -181,11 +181,7 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   const ParameterSet& set = model_.parameters();
   const auto units = static_cast<int>(set.units().size());
   std::vector<std::int64_t> begin(static_cast<std::size_t>(group.size()) + 1, 0);  // [blocks] of each rank
-  for (int r = 0; r < group.size(); ++r) {
-    std::int64_t blocks = 0;
-    for (int u = 0; u < units; ++u) blocks += norm_part_.blocks(u, r).count();
-    begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + blocks;
-  }
+  for (int r = 0; r < group.size(); ++r) begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + norm_part_.blocks(r);
   std::int64_t at = 0;
   for (int i = 0; i < static_cast<int>(set.parameters().size()); ++i) {
     const Range own = common(norm_part_.elements(set[i].unit), {set[i].offset, set[i].offset + set[i].elements()});

@@ -1,5 +1,6 @@
 #include "commands/run_fixture.hpp"
 
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 
@@ -79,14 +80,25 @@ const RunFolder& RunFolder::get() {
 }
 
 CommandResult RunFolder::strata(int ranks, const std::string& command, const std::string& options) const {
+  return strata_with("", ranks, command, options);
+}
+
+CommandResult RunFolder::strata_with(const std::string& environment, int ranks, const std::string& command,
+                                     const std::string& options) const {
   const std::string launcher = ranks > 0 ? "mpirun --oversubscribe --bind-to none -n " + std::to_string(ranks) + " " : "";
-  return run_command("cd '" + folder_.path().string() + "' && " + launcher + "'" + binary() + "' " + command + " test.in " + options);
+  return run_command("cd '" + folder_.path().string() + "' && env " + environment + " " + launcher + "'" + binary() + "' " + command +
+                     " test.in " + options);
 }
 
 std::filesystem::path RunFolder::checkpoint(const std::string& run, int step) const {
   char name[32];
   std::snprintf(name, sizeof name, "step_%06d.h5", step);
   return folder_ / run / "checkpoints" / name;
+}
+
+bool on_real_gpu() {
+  const char *library = std::getenv("STRATA_CUDA_LIBRARY"), *emulated = std::getenv("STRATA_CUDA_EMULATED");
+  return library && (!emulated || std::string(library) != emulated);
 }
 
 std::string lasting_metrics(const std::filesystem::path& file) {

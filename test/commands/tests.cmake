@@ -5,6 +5,10 @@ foreach(file train squad_train strategies recompute faults failures other_comman
   add_dependencies(test_commands_${file} strata)
   set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
 endforeach()
+strata_add_test(FILE commands/test_cuda.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands)
+add_dependencies(test_commands_cuda strata strata_cuda_emulated)
+set_property(TEST commands.cuda APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
+set_tests_properties(commands.cuda PROPERTIES PROCESSORS 2)
 strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE commands/test_shares.cpp LABELS unit TIMEOUT 60)
 # A run that is killed a hundred times (ten under a sanitizer, which slows it down); test/torture.sh 1000 by hand.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "strata/evaluate/generator.hpp"
+#include "support/device.hpp"
 #include "support/model_fixture.hpp"
 #include "support/support.hpp"
 
@@ -35,8 +36,8 @@ TEST_P(Greedy, ContinuationsAgree) {
     longest = std::max(longest, prompts.back().size());
     settings.max_new_tokens = static_cast<std::int64_t>(r.at("continuation").size());
   }
-  ThreadPool pool(2);
-  Generator generator(pool, model, GetParam().compute, settings, static_cast<std::int64_t>(longest));
+  ComputeDevice device(test_device(), 2, 0, 1);
+  Generator generator(device, model, GetParam().compute, settings, static_cast<std::int64_t>(longest));
   load_weights(generator.stream(), SafetensorsReader(folder), config, model.parameters(), generator.weights());
 
   const auto results = generator.run(prompts, nullptr, 1);

@@ -1,7 +1,7 @@
 strata_add_test(FILE evaluate/test_sampler.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE evaluate/test_sampler_memory.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE evaluate/test_stop.cpp LABELS unit TIMEOUT 60)
-strata_add_test(FILE evaluate/test_generator.cpp LABELS reference LIBRARIES strata_test_models)
+strata_add_test(FILE evaluate/test_generator.cpp LABELS reference CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE evaluate/test_squad_score.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE evaluate/test_answer_search.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE evaluate/test_answer_logits.cpp LABELS unit RANKS 1 2 3 TIMEOUT 60)

@@ -99,7 +99,7 @@ TEST_P(Bert, ParametersAfterOptimizerStepsAgree) {
   f.load(golden());
   Context context = f.context();
   const std::int64_t n = f.gradients().flat().elements();
-  Arena memory(4 * n * 8);
+  Arena memory = test_arena(4 * n * 8);
   const View sum = take(memory, "sum", f.gradients().flat().type(), Shape{n}), m = take(memory, "m", sum.type(), Shape{n}),
              v = take(memory, "v", sum.type(), Shape{n});
   fill(f.stream(), m, 0), fill(f.stream(), v, 0);
@@ -197,11 +197,12 @@ TEST(BertDropout, GradientsAreThoseOfTheDroppedLoss) {
                            "bert.encoder.layer.1.output.LayerNorm.weight", "bert.encoder.layer.0.attention.self.query.weight"}) {
     loss();
     const View at = f.parameter(name);
-    const double expected = values_of(f.gradient(name))[7], h = 1e-4, before = at.as<double>()[7];
+    const auto set = [&](double value) { set_values(at.reshaped(Shape{at.elements()}).rows(7, 1), std::vector{value}); };
+    const double expected = values_of(f.gradient(name))[7], h = 1e-4, before = values_of(at)[7];
     const auto moved = [&](double step) {
-      at.as<double>()[7] = before + step;
+      set(before + step);
       const double value = loss();
-      at.as<double>()[7] = before;
+      set(before);
       return value;
     };
     const double difference = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
@@ -227,7 +228,7 @@ TEST(BertDropout, BelongsToSampleStepAndSeedAndLeavesEvaluationAlone) {
   EXPECT_NE(rows(), first);
   f.activations().encoder.seed = 77;
   // Only the sequence whose number changes.
-  f.activations().encoder.samples.as<std::int32_t>()[2] = 9;
+  set_values(f.activations().encoder.samples.rows(2, 1), std::vector<std::int32_t>{9});
   const Doubles other = rows();
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_EQ(other[i] == first[i], i / 2 != 2 || first[i] == 0) << i;
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "strata/tensor/values.hpp"
 #include "support/model_fixture.hpp"
 #include "support/support.hpp"
 
@@ -31,7 +32,8 @@ class ModelRecompute : public ::testing::TestWithParam<Case> {
 };
 
 std::string bytes_of(const View& view) {
-  return std::string(static_cast<const char*>(view.data()), static_cast<std::size_t>(view.bytes()));
+  const OnHost here(view);
+  return std::string(static_cast<const char*>(here.view().data()), static_cast<std::size_t>(view.bytes()));
 }
 
 // Two passes over two batches and a forward pass between, as a run with validation has them: losses and gradients of all.
@@ -40,8 +42,10 @@ std::string results_of(ModelFixture& fixture) {
   Context context = fixture.context();
   std::string results;
   for (const int turn : {0, 1}) {
+    std::vector<std::int32_t> inputs, labels;
     for (std::int64_t i = 0; i < a.inputs.elements(); ++i)
-      a.inputs.as<std::int32_t>()[i] = static_cast<std::int32_t>((7 * i + turn) % 31), a.labels.as<std::int32_t>()[i] = i % 5 ? 3 : -1;
+      inputs.push_back(static_cast<std::int32_t>((7 * i + turn) % 31)), labels.push_back(i % 5 ? 3 : -1);
+    set_values(a.inputs, inputs), set_values(a.labels, labels);
     fixture.model().forward_backward(context, a, 0.01);
     results += bytes_of(a.row_loss) + bytes_of(fixture.gradients().flat());
     fixture.model().forward(context, a);

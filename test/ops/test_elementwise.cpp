@@ -131,15 +131,14 @@ TEST(Elementwise, SumOfSquaresHoldsLargeNumbersAndShowsInfinities) {
   Stream stream = test_stream(pool);
   const TestTensor large(DType::f32, Shape{2}, {1e30, 1e30}), infinite(DType::f32, Shape{3}, {1, -INFINITY, 2}),
       nan(DType::f32, Shape{2}, {NAN, 1});
-  double partial = 0;
-  const View out(&partial, DType::f64, Shape{1});
+  TestTensor partial(DType::f64, Shape{1});
 
-  sum_of_squares(stream, large, out);
-  EXPECT_NEAR(partial, 2e60, 1e54);
-  sum_of_squares(stream, infinite, out);
-  EXPECT_TRUE(std::isinf(partial));
-  sum_of_squares(stream, nan, out);
-  EXPECT_TRUE(std::isnan(partial));
+  sum_of_squares(stream, large, partial);
+  EXPECT_NEAR(partial.values()[0], 2e60, 1e54);
+  sum_of_squares(stream, infinite, partial);
+  EXPECT_TRUE(std::isinf(partial.values()[0]));
+  sum_of_squares(stream, nan, partial);
+  EXPECT_TRUE(std::isnan(partial.values()[0]));
 }
 
 TEST(Elementwise, BitsDoNotDependOnThreads) {

@@ -1,6 +1,11 @@
 #pragma once
 // A BERT question-answering model with its buffers, and the recorded batches it is compared on.
+#include <algorithm>
+#include <numeric>
+
 #include "strata/models/bert_qa.hpp"
+#include "strata/tensor/values.hpp"
+#include "support/device.hpp"
 #include "support/model_fixture.hpp"
 
 namespace strata::test {
@@ -31,12 +36,12 @@ struct SpanBatch {
     return std::count_if(labels.begin(), labels.end(), [&](std::int32_t l) { return l >= 0 && l < S; });
   }
   void fill(Activations& a) const {
-    std::copy(inputs.begin(), inputs.end(), a.inputs.as<std::int32_t>());
-    std::copy(types.begin(), types.end(), a.encoder.types.as<std::int32_t>());
-    std::copy(lengths.begin(), lengths.end(), a.encoder.lengths.as<std::int32_t>());
-    std::copy(labels.begin(), labels.end(), a.labels.as<std::int32_t>());
+    set_values(a.inputs, inputs), set_values(a.labels, labels);
+    set_values(a.encoder.types, types), set_values(a.encoder.lengths, lengths);
     if (!a.encoder.samples.given()) return;
-    for (std::int64_t b = 0; b < B; ++b) a.encoder.samples.as<std::int32_t>()[b] = static_cast<std::int32_t>(100 + b);
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(B));
+    std::iota(numbers.begin(), numbers.end(), 100);
+    set_values(a.encoder.samples, numbers);
   }
 };
 
@@ -44,10 +49,10 @@ struct SpanBatch {
 class BertFixture {
  public:
   BertFixture(const BertConfig& config, DType compute, PassShape pass, int threads = 2, ActivationPolicy policy = {})
-      : pool_(threads), stream_(Stream::cpu(pool_)), model_(config) {
+      : pool_(threads), stream_(test_stream(pool_)), model_(config) {
     Arena plan;
     take(plan, pass, compute, policy);
-    arena_ = std::make_unique<Arena>(plan.used());
+    arena_ = std::make_unique<Arena>(test_arena(plan.used(), plan.host_used()));
     take(*arena_, pass, compute, policy);
     model_.prepare(activations_);
     activations_.encoder.seed = 77, activations_.encoder.step = 5;

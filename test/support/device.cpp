@@ -17,8 +17,16 @@ Stream test_stream(ThreadPool& pool) {
   return test_gpu() ? Stream::cuda(*test_gpu(), pool) : Stream::cpu(pool);
 }
 
-Arena test_arena(std::int64_t bytes) {
-  return test_gpu() ? Arena(*test_gpu(), bytes) : Arena(bytes);
+Stream test_stream(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes) {
+  return test_gpu() ? Stream::cuda(*test_gpu(), pool, arena, workspace_bytes) : Stream::cpu(pool, arena, workspace_bytes);
+}
+
+DeviceKind test_device() {
+  return test_gpu() ? DeviceKind::cuda : DeviceKind::cpu;
+}
+
+Arena test_arena(std::int64_t bytes, std::int64_t host_bytes) {
+  return test_gpu() ? Arena(*test_gpu(), bytes, host_bytes) : Arena(bytes);
 }
 
 TestMemory& TestMemory::operator=(const TestMemory& other) {

@@ -13,8 +13,12 @@ namespace strata::test {
 Gpu* test_gpu();
 /// A stream of the tests' device; its workspace grows as asked.
 Stream test_stream(ThreadPool& pool);
-/// An arena in the memory of the tests' device.
-Arena test_arena(std::int64_t bytes);
+/// A stream whose scratch and workspace come from an arena of the tests' device.
+Stream test_stream(ThreadPool& pool, Arena& arena, std::int64_t workspace_bytes);
+/// What a plan for the tests' device plans for.
+DeviceKind test_device();
+/// An arena in the memory of the tests' device, `host_bytes` of it for what is named "host.".
+Arena test_arena(std::int64_t bytes, std::int64_t host_bytes = 0);
 
 /// Bytes in the memory of the tests' device, which the host reads and writes through copies. What an op wrote through a pointer that was
 /// handed out is seen whenever the host looks.

@@ -2,9 +2,14 @@
 
 #include <fstream>
 
+#include "strata/tensor/values.hpp"
+#include "support/device.hpp"
+
 namespace strata::test {
 
-Doubles values_of(const ConstView& view) {
+Doubles values_of(const ConstView& anywhere) {
+  const OnHost here(anywhere);
+  const ConstView& view = here.view();
   Doubles values(static_cast<std::size_t>(view.elements()));
   for (std::size_t i = 0; i < values.size(); ++i) {
     switch (view.type()) {
@@ -53,15 +58,14 @@ RecordedBatch::RecordedBatch(const nlohmann::json& json) {
 }
 
 void RecordedBatch::fill(CausalLm::Activations& activations) const {
-  std::copy(inputs.begin(), inputs.end(), activations.inputs.as<std::int32_t>());
-  std::copy(labels.begin(), labels.end(), activations.labels.as<std::int32_t>());
+  set_values(activations.inputs, inputs), set_values(activations.labels, labels);
 }
 
 ModelFixture::ModelFixture(const std::filesystem::path& folder, DType compute, PassShape pass, int threads, ActivationPolicy policy)
-    : pool_(threads), stream_(Stream::cpu(pool_)), model_(std::make_unique<CausalLm>(read_model_config(folder))) {
+    : pool_(threads), stream_(test_stream(pool_)), model_(std::make_unique<CausalLm>(read_model_config(folder))) {
   Arena plan;
   take(plan, pass, compute, policy);
-  arena_ = std::make_unique<Arena>(plan.used());
+  arena_ = std::make_unique<Arena>(test_arena(plan.used(), plan.host_used()));
   take(*arena_, pass, compute, policy);
   model_->prepare(activations_);
   load_weights(stream_, SafetensorsReader(folder), model_->config(), model_->parameters(), store_);

@@ -6,6 +6,7 @@
 #include "strata/optim/schedule.hpp"
 #include "strata/train/setup.hpp"
 #include "support/bert_fixture.hpp"
+#include "support/device.hpp"
 #include "support/model_fixture.hpp"
 #include "support/support.hpp"
 
@@ -45,6 +46,7 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   const CausalLm model(read_model_config(folder));
   const RecordedLeaves sample(run.at("batches")[0]);
   TrainShape shape;
+  shape.device = test_device();
   shape.pass = {sample.first().B, sample.first().S};
   shape.compute = GetParam().compute;
   shape.reduction.most_leaves = sample.size();
@@ -54,10 +56,10 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
   o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
   const TrainPlan plan = plan_training(*comm, model, shape, 2);
   ThreadPool pool(2);
-  Arena arena(plan.bytes);
+  Arena arena = test_arena(plan.bytes, plan.host_bytes);
   const Mesh mesh(*comm, strategy_of(shape.strategy));
   TrainSetup setup(arena, mesh, model, shape);
-  Stream stream = Stream::cpu(pool, arena, plan.workspace_bytes);
+  Stream stream = test_stream(pool, arena, plan.workspace_bytes);
   ASSERT_EQ(arena.used(), plan.bytes);
   model.prepare(setup.activations());
   load_weights(stream, SafetensorsReader(folder), model.config(), model.parameters(), setup.state().weights());
@@ -117,6 +119,7 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   const auto model = make_model(folder);
   const RecordedSpans sample(run.at("batches")[0]);
   TrainShape shape;
+  shape.device = test_device();
   shape.pass = {sample.first().B, sample.first().S};
   shape.compute = compute;
   shape.reduction.most_leaves = sample.size();
@@ -126,10 +129,10 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   o.weight_decay = run.at("weight_decay"), o.decay = run.at("decay");
   const TrainPlan plan = plan_training(*comm, *model, shape, 2);
   ThreadPool pool(2);
-  Arena arena(plan.bytes);
+  Arena arena = test_arena(plan.bytes, plan.host_bytes);
   const Mesh mesh(*comm, strategy_of(shape.strategy));
   TrainSetup setup(arena, mesh, *model, shape);
-  Stream stream = Stream::cpu(pool, arena, plan.workspace_bytes);
+  Stream stream = test_stream(pool, arena, plan.workspace_bytes);
   ASSERT_EQ(arena.used(), plan.bytes);
   model->prepare(setup.activations());
   load_weights(stream, SafetensorsReader(folder), model->weight_rules(), model->parameters(), setup.state().weights(), 1);

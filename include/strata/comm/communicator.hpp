@@ -95,6 +95,18 @@ class Communicator {
   explicit Communicator(const Communicator* parent) : traffic_(parent ? parent->traffic_ : std::make_shared<Traffic>()) {}
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
+  /// What is moved while one lives is not counted.
+  class Uncounted {
+   public:
+    explicit Uncounted(const Communicator& comm) : traffic_(comm.traffic_), before_(*traffic_) {}
+    ~Uncounted() { *traffic_ = before_; }
+    Uncounted(const Uncounted&) = delete;
+    Uncounted& operator=(const Uncounted&) = delete;
+
+   private:
+    std::shared_ptr<Traffic> traffic_;
+    Traffic before_;
+  };
   void count_messages(Call call, std::span<const Message> sends, std::span<const Message> receives);
   void count_gather(std::span<const std::size_t> counts);
   void count_reduce(Call call, std::size_t bytes);

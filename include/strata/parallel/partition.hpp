@@ -33,6 +33,8 @@ class Partition {
   Range elements(int unit) const { return elements(unit, part_); }
   /// The same in blocks.
   Range blocks(int unit, int part) const;
+  /// Blocks of a part in all units.
+  std::int64_t blocks(int part) const;
   /// Elements of the longest shard of any unit and part; 1 at least.
   std::int64_t longest_shard() const;
   /// Where the own shard of a unit lies in a buffer of own shards; of the whole, where the unit lies in the flat buffer. [elements]

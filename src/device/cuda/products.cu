@@ -105,9 +105,7 @@ class LtProducts final : public Products {
     const void* const old = call.write == Write::add ? call.c : call.residual;
     Plan& plan = plan_for(call, old);
     const bool fused_bias = call.bias && call.in != DType::f64;
-    if (fused_bias)
-      check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &call.bias, sizeof call.bias),
-            "naming a bias");
+    if (fused_bias) name_bias(plan, call);
     const float one_f = 1, beta_f = old ? 1 : 0;
     const double one_d = 1, beta_d = old ? 1 : 0;
     const bool wide = call.in == DType::f64;
@@ -130,6 +128,10 @@ class LtProducts final : public Products {
     const auto element = static_cast<std::int64_t>(size_of(call.out));
     launch(zero_kernel, {blocks_for(call.m * call.n * element, 256), 256}, queue, static_cast<unsigned char*>(call.c), call.ldc * element,
            call.m, call.n * element);
+  }
+
+  static void name_bias(const Plan& plan, const ProductCall& call) {
+    check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &call.bias, sizeof call.bias), "naming a bias");
   }
 
   Plan& plan_for(const ProductCall& call, const void* old) {
@@ -168,8 +170,11 @@ class LtProducts final : public Products {
     if (call.bias && !wide) {
       const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
       check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), "asking for a bias");
-      const cudaDataType_t bias = type_of(call.in);
-      check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias), "asking for a bias");
+      if (call.in != call.out) {
+        const cudaDataType_t bias = type_of(call.in);
+        check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias), "asking for a bias");
+      }
+      name_bias(plan, call);  // an algorithm may depend on its alignment
     }
     // b is [k,n], a [m,k]; cuBLASLt's first operand is ours second.
     plan.a = operand(call.in, call.b, call.k, call.n);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "ops/adamw_constants.hpp"
 #include "ops/cpu/blocks.hpp"
 #include "ops/cpu/element.hpp"
 #include "ops/cpu/master.hpp"
@@ -12,26 +13,9 @@ namespace {
 
 using Index = std::int64_t;
 
-/// The step's constants, computed in double and rounded once.
-template <class Sum>
-struct Constants {
-  Sum decay, beta1, beta2, rest1, rest2, rate, root, eps, scale;
-
-  explicit Constants(const AdamwStep& s)
-      : decay(static_cast<Sum>(1 - s.lr * s.weight_decay)),
-        beta1(static_cast<Sum>(s.beta1)),
-        beta2(static_cast<Sum>(s.beta2)),
-        rest1(static_cast<Sum>(1 - s.beta1)),
-        rest2(static_cast<Sum>(1 - s.beta2)),
-        rate(static_cast<Sum>(s.lr / (1 - std::pow(s.beta1, static_cast<double>(s.t))))),
-        root(static_cast<Sum>(1 / std::sqrt(1 - std::pow(s.beta2, static_cast<double>(s.t))))),
-        eps(static_cast<Sum>(s.eps)),
-        scale(static_cast<Sum>(s.gradient_scale)) {}
-};
-
 /// p after the update; m and v in place.
 template <class Sum>
-inline Sum updated(Sum p, Sum gradient, Sum& m, Sum& v, const Constants<Sum>& c) {
+inline Sum updated(Sum p, Sum gradient, Sum& m, Sum& v, const AdamwConstants<Sum>& c) {
   const Sum g = gradient * c.scale;
   m = c.beta1 * m + c.rest1 * g;
   v = c.beta2 * v + c.rest2 * (g * g);
@@ -39,9 +23,9 @@ inline Sum updated(Sum p, Sum gradient, Sum& m, Sum& v, const Constants<Sum>& c)
 }
 
 template <class Sum>
-void update_whole(Stream& stream, Index n, Sum* weight, const Sum* gradient, Sum* m, Sum* v, const Constants<Sum>& constants) {
+void update_whole(Stream& stream, Index n, Sum* weight, const Sum* gradient, Sum* m, Sum* v, const AdamwConstants<Sum>& constants) {
   for_blocks(stream, n, [=](Index first, Index last) {
-    const Constants<Sum> c = constants;
+    const AdamwConstants<Sum> c = constants;
 #pragma GCC ivdep
     for (Index i = first; i < last; ++i) {
       Sum m_i = m[i], v_i = v[i];
@@ -52,9 +36,9 @@ void update_whole(Stream& stream, Index n, Sum* weight, const Sum* gradient, Sum
 }
 
 void update_split(Stream& stream, Index n, BFloat16* weight, std::int16_t* remainder, const float* gradient, float* m, float* v,
-                  const Constants<float>& constants) {
+                  const AdamwConstants<float>& constants) {
   for_blocks(stream, n, [=](Index first, Index last) {
-    const Constants<float> c = constants;
+    const AdamwConstants<float> c = constants;
 #pragma GCC ivdep
     for (Index i = first; i < last; ++i) {
       float m_i = m[i], v_i = v[i];
@@ -74,8 +58,8 @@ void adamw_update(Stream& stream, const View& weight, const View& remainder, con
   const Index n = weight.elements();
   if (weight.type() == DType::f64)
     return update_whole(stream, n, weight.as<double>(), gradient.as<const double>(), exp_avg.as<double>(), exp_avg_sq.as<double>(),
-                        Constants<double>(step));
-  const Constants<float> constants(step);
+                        AdamwConstants<double>(step));
+  const AdamwConstants<float> constants(step);
   const auto* g = gradient.as<const float>();
   auto* m = exp_avg.as<float>();
   auto* v = exp_avg_sq.as<float>();

@@ -9,20 +9,36 @@ namespace strata::cuda {
 namespace {
 
 const OpTable op_table = {
+    .adamw_update = adamw_update,
+    .add_into = add_into,
     .attention_backward = attention_backward,
     .attention_decode = attention_decode,
     .attention_forward = attention_forward,
+    .cast = cast,
+    .dropout = dropout,
     .embedding_backward = embedding_backward,
     .embedding_forward = embedding_forward,
     .embedding_sum_forward = embedding_sum_forward,
+    .fill = fill,
+    .gelu_backward = gelu_backward,
+    .gelu_forward = gelu_forward,
+    .join_master = join_master,
+    .layer_norm_backward = layer_norm_backward,
+    .layer_norm_forward = layer_norm_forward,
+    .linear_backward_bias = linear_backward_bias,
     .linear_cross_entropy_backward = linear_cross_entropy_backward,
     .linear_cross_entropy_forward = linear_cross_entropy_forward,
+    .rms_norm_backward = rms_norm_backward,
+    .rms_norm_forward = rms_norm_forward,
+    .rope_rotate = rope_rotate,
     .span_cross_entropy = span_cross_entropy,
     .span_logits_backward = span_logits_backward,
     .span_logits_forward = span_logits_forward,
+    .split_master = split_master,
     .store_rows = store_rows,
-    .swiglu_forward = swiglu_forward,
+    .sum_of_squares = sum_of_squares,
     .swiglu_backward = swiglu_backward,
+    .swiglu_forward = swiglu_forward,
 };
 
 }  // namespace

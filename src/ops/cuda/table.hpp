@@ -1,10 +1,18 @@
 #pragma once
 // The ops of the CUDA half by name, as fronts call them: each is declared in its own header beside this one and defined in the .cu file of
 // that name, which only the shared object holds.
+#include "ops/cuda/adamw.hpp"
 #include "ops/cuda/attention.hpp"
 #include "ops/cuda/cross_entropy.hpp"
+#include "ops/cuda/dropout.hpp"
+#include "ops/cuda/elementwise.hpp"
 #include "ops/cuda/embedding.hpp"
+#include "ops/cuda/gelu.hpp"
 #include "ops/cuda/kv_cache.hpp"
+#include "ops/cuda/layer_norm.hpp"
+#include "ops/cuda/linear.hpp"
+#include "ops/cuda/rms_norm.hpp"
+#include "ops/cuda/rope.hpp"
 #include "ops/cuda/span_head.hpp"
 #include "ops/cuda/swiglu.hpp"
 #include "strata/device/gpu.hpp"
@@ -12,20 +20,36 @@
 namespace strata::cuda {
 
 struct OpTable {
+  decltype(cuda::adamw_update)* adamw_update;
+  decltype(cuda::add_into)* add_into;
   decltype(cuda::attention_backward)* attention_backward;
   decltype(cuda::attention_decode)* attention_decode;
   decltype(cuda::attention_forward)* attention_forward;
+  decltype(cuda::cast)* cast;
+  decltype(cuda::dropout)* dropout;
   decltype(cuda::embedding_backward)* embedding_backward;
   decltype(cuda::embedding_forward)* embedding_forward;
   decltype(cuda::embedding_sum_forward)* embedding_sum_forward;
+  decltype(cuda::fill)* fill;
+  decltype(cuda::gelu_backward)* gelu_backward;
+  decltype(cuda::gelu_forward)* gelu_forward;
+  decltype(cuda::join_master)* join_master;
+  decltype(cuda::layer_norm_backward)* layer_norm_backward;
+  decltype(cuda::layer_norm_forward)* layer_norm_forward;
+  decltype(cuda::linear_backward_bias)* linear_backward_bias;
   decltype(cuda::linear_cross_entropy_backward)* linear_cross_entropy_backward;
   decltype(cuda::linear_cross_entropy_forward)* linear_cross_entropy_forward;
+  decltype(cuda::rms_norm_backward)* rms_norm_backward;
+  decltype(cuda::rms_norm_forward)* rms_norm_forward;
+  decltype(cuda::rope_rotate)* rope_rotate;
   decltype(cuda::span_cross_entropy)* span_cross_entropy;
   decltype(cuda::span_logits_backward)* span_logits_backward;
   decltype(cuda::span_logits_forward)* span_logits_forward;
+  decltype(cuda::split_master)* split_master;
   decltype(cuda::store_rows)* store_rows;
-  decltype(cuda::swiglu_forward)* swiglu_forward;
+  decltype(cuda::sum_of_squares)* sum_of_squares;
   decltype(cuda::swiglu_backward)* swiglu_backward;
+  decltype(cuda::swiglu_forward)* swiglu_forward;
 };
 
 /// The table of the loaded CUDA half.

@@ -1,0 +1,124 @@
+// AdamW: one pass, the fp32 master lives in registers only. Four elements a thread: 8-byte words of weight and remainder and 16-byte words
+// of the rest are then both whole lines for a warp, and 64 bytes of each thread are under way at once. Every operation is rounded by
+// itself, as on the host, so that both devices give the same bits.
+#include "ops/cuda/adamw.hpp"
+
+#include "ops/adamw_constants.hpp"
+#include "ops/cuda/exact.cuh"
+#include "ops/cuda/flat.cuh"
+#include "ops/cuda/master.cuh"
+
+namespace strata::cuda {
+namespace {
+
+constexpr int width = 4;
+
+/// p after the update; m and v in place.
+template <class S>
+__device__ __forceinline__ S updated(S p, S gradient, S& m, S& v, const AdamwConstants<S>& c) {
+  const S g = product(gradient, c.scale);
+  m = sum(product(c.beta1, m), product(c.rest1, g));
+  v = sum(product(c.beta2, v), product(c.rest2, product(g, g)));
+  return difference(product(p, c.decay), product(c.rate, m) / sum(product(root(v), c.root), c.eps));
+}
+
+template <class S>
+struct State {
+  const S* gradient;
+  S *m, *v;
+
+  bool aligned() const { return aligned_for<width>(gradient) && aligned_for<width>(m) && aligned_for<width>(v); }
+};
+template <class S, int N>
+struct StateGroup {
+  Group<S, N> gradient, m, v;
+};
+template <int N, class S>
+__device__ __forceinline__ StateGroup<S, N> load_state(const State<S>& state, std::int64_t i) {
+  return {load_group<N>(state.gradient + i), load_group<N>(static_cast<const S*>(state.m + i)),
+          load_group<N>(static_cast<const S*>(state.v + i))};
+}
+template <int N, class S>
+__device__ __forceinline__ void store_state(const State<S>& state, std::int64_t i, const StateGroup<S, N>& group) {
+  store_group<N>(state.m + i, group.m), store_group<N>(state.v + i, group.v);
+}
+
+template <class S>
+struct Whole {
+  static constexpr int at_once = 1;
+  S* weight;
+  State<S> state;
+  AdamwConstants<S> constants;
+
+  template <int N>
+  struct Loaded {
+    Group<S, N> weight;
+    StateGroup<S, N> state;
+  };
+  template <int N>
+  __device__ Loaded<N> load(std::int64_t i) const {
+    return {load_group<N>(static_cast<const S*>(weight + i)), load_state<N>(state, i)};
+  }
+  template <int N>
+  __device__ void store(std::int64_t i, Loaded<N> a) const {
+#pragma unroll
+    for (int e = 0; e < N; ++e)
+      a.weight.of[e] = updated(a.weight.of[e], a.state.gradient.of[e], a.state.m.of[e], a.state.v.of[e], constants);
+    store_group<N>(weight + i, a.weight), store_state<N>(state, i, a.state);
+  }
+};
+
+struct InHalves {
+  static constexpr int at_once = 1;
+  BFloat16* weight;
+  std::int16_t* remainder;
+  State<float> state;
+  AdamwConstants<float> constants;
+
+  template <int N>
+  struct Loaded {
+    Group<BFloat16, N> upper;
+    Group<std::int16_t, N> lower;
+    StateGroup<float, N> state;
+  };
+  template <int N>
+  __device__ Loaded<N> load(std::int64_t i) const {
+    return {load_group<N>(static_cast<const BFloat16*>(weight + i)), load_group<N>(static_cast<const std::int16_t*>(remainder + i)),
+            load_state<N>(state, i)};
+  }
+  template <int N>
+  __device__ void store(std::int64_t i, Loaded<N> a) const {
+#pragma unroll
+    for (int e = 0; e < N; ++e) {
+      const float p = updated(joined(a.upper.of[e], a.lower.of[e]), a.state.gradient.of[e], a.state.m.of[e], a.state.v.of[e], constants);
+      a.upper.of[e] = rounded(p);
+      a.lower.of[e] = remainder_of(p, a.upper.of[e]);
+    }
+    store_group<N>(weight + i, a.upper), store_group<N>(remainder + i, a.lower), store_state<N>(state, i, a.state);
+  }
+};
+
+template <class S>
+State<S> state_of(const ConstView& gradient, const View& exp_avg, const View& exp_avg_sq) {
+  return {gradient.as<const S>(), exp_avg.as<S>(), exp_avg_sq.as<S>()};
+}
+
+template <class S>
+void update_whole(Stream& stream, const View& weight, const State<S>& state, const AdamwStep& step) {
+  S* const p = weight.as<S>();
+  run_flat<width>(stream, weight.elements(), aligned_for<width>(p) && state.aligned(), Whole<S>{p, state, AdamwConstants<S>(step)});
+}
+
+}  // namespace
+
+void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg,
+                  const View& exp_avg_sq, const AdamwStep& step) {
+  if (weight.type() == DType::f64) return update_whole(stream, weight, state_of<double>(gradient, exp_avg, exp_avg_sq), step);
+  const State<float> state = state_of<float>(gradient, exp_avg, exp_avg_sq);
+  if (weight.type() == DType::f32) return update_whole(stream, weight, state, step);
+  const InHalves work{weight.as<BFloat16>(), remainder.as<std::int16_t>(), state, AdamwConstants<float>(step)};
+  run_flat<width>(stream, weight.elements(), aligned_for<width>(work.weight) && aligned_for<width>(work.remainder) && state.aligned(),
+                  work);
+}
+
+}  // namespace strata::cuda

@@ -1,0 +1,156 @@
+// Runs with device.kind = cuda, on the host emulation or on a GPU: what lacks is named, runs follow the host's within the spread of
+// rounding, the same bits again and after a restart, and checkpoints go from one device to the other.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "commands/run_fixture.hpp"
+
+namespace strata::test {
+namespace {
+
+CommandResult cuda(const std::string& environment, int ranks, const std::string& command, const std::string& options) {
+  return RunFolder::get().strata_with(environment, ranks, command, "--device.kind=cuda " + options);
+}
+
+void expect_refused(const CommandResult& result, int status, const std::string& words) {
+  EXPECT_EQ(result.status, status) << result.err;
+  EXPECT_NE(result.err.find(words), std::string::npos) << result.err;
+}
+
+// Column `number` (from 0) of metrics.csv, of the rows that have it.
+std::vector<double> column(const std::string& run, int number) {
+  std::istringstream rows(read_file(RunFolder::get() / run / "metrics.csv"));
+  std::vector<double> values;
+  std::string row;
+  for (std::getline(rows, row); std::getline(rows, row);) {
+    std::istringstream cells(row);
+    std::string cell;
+    for (int i = 0; i <= number; ++i) std::getline(cells, cell, ',');
+    if (!cell.empty()) values.push_back(std::stod(cell));
+  }
+  return values;
+}
+
+void train(const std::string& run, int ranks, const std::string& options) {
+  const CommandResult result = cuda("", ranks, "train", "--run.folder=" + run + " " + options);
+  ASSERT_EQ(result.status, 0) << run << "\n" << result.err;
+}
+
+TEST(CudaMissing, WithoutTheCudaHalfTheDeckIsRefused) {
+  expect_refused(cuda("STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so", 0, "train", "--run.folder=none"), 2,
+                 "this program's CUDA half could not be loaded");
+  EXPECT_FALSE(std::filesystem::exists(RunFolder::get() / "none" / "checkpoints"));
+}
+
+TEST(CudaMissing, ALibraryThatIsNotTheCudaHalfIsNamed) {
+  expect_refused(cuda("STRATA_CUDA_LIBRARY=libm.so.6", 0, "train", "--run.folder=none"), 2, "libm.so.6 is not the CUDA half of strata");
+}
+
+TEST(CudaMissing, AutoTakesTheHostWhereThereIsNoGpu) {
+  const RunFolder& folder = RunFolder::get();
+  for (const char* lacking : {"STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so", "STRATA_EMULATION_DEVICES=0"}) {
+    const CommandResult result =
+        folder.strata_with(lacking, 2, "train", "--device.kind=auto --run.folder=auto --run.resume=never --train.max_steps=1");
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_NE(result.err.find("f32 on cpu"), std::string::npos) << result.err;
+  }
+}
+
+TEST(CudaMissing, HostsWithoutAGpuAndOldGpusAreNamed) {
+  if (on_real_gpu()) GTEST_SKIP() << "a real GPU is there";
+  expect_refused(cuda("STRATA_EMULATION_DEVICES=0", 2, "train", "--run.folder=none"), 4, "no GPU on this host");
+  expect_refused(cuda("STRATA_EMULATION_ARCH=75", 0, "train", "--run.folder=none"), 4, "of compute capability 7.5; strata needs 8.0");
+}
+
+TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
+  const RunFolder& folder = RunFolder::get();
+  const std::string without = "STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so";
+  const CommandResult check = folder.strata_with(without, 0, "check", "--device.kind=cuda");
+  EXPECT_EQ(check.status, 2) << check.out;
+  EXPECT_NE(check.out.find("CUDA half could not be loaded"), std::string::npos) << check.out;
+  const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda");
+  EXPECT_EQ(plan.status, 0) << plan.err;
+  EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
+}
+
+TEST(CudaMissing, MeasureTakesTheHostOnly) {
+  expect_refused(cuda("", 0, "measure", "--measure.output=none.in"), 2, "strata measure takes the rates of the host");
+}
+
+TEST(CudaMemory, AGpuThatIsTooSmallIsSaidBeforeTheRun) {
+  if (on_real_gpu()) GTEST_SKIP() << "a real GPU's memory cannot be set";
+  expect_refused(cuda("STRATA_EMULATION_MEMORY=4000000", 0, "train", "--run.folder=small"), 4, "on each GPU");
+}
+
+TEST(Cuda, FollowsTheHostAndGivesTheSameBitsAgain) {
+  const RunFolder& folder = RunFolder::get();
+  const CommandResult host = folder.strata(0, "train", "--device.kind=cpu --run.folder=host --train.max_steps=4");
+  ASSERT_EQ(host.status, 0) << host.err;
+  train("first", 0, "--train.max_steps=4");
+  train("again", 0, "--train.max_steps=4");
+
+  EXPECT_EQ(checkpoint_difference(folder.checkpoint("first", 4), folder.checkpoint("again", 4)), "");
+  const std::vector<double> expected = column("host", 3), found = column("first", 3);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4 * expected[i]) << "step " << i + 1;
+  EXPECT_NEAR(column("first", 4)[0], column("host", 4)[0], 1e-3 * column("host", 4)[0]) << "gradient norm";
+}
+
+TEST(Cuda, Bf16FollowsTheHostWithinItsSpread) {
+  const std::string options = "--precision.compute=bf16 --data.mask_documents=true --train.max_steps=3 ";
+  const CommandResult host = RunFolder::get().strata(0, "train", "--device.kind=cpu --run.folder=bf16-host " + options);
+  ASSERT_EQ(host.status, 0) << host.err;
+  train("bf16", 0, options);
+  const std::vector<double> expected = column("bf16-host", 3), found = column("bf16", 3);
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 5e-3 * expected[i]) << "step " << i + 1;
+}
+
+TEST(Cuda, ARestartChangesNothingAndDevicesShareCheckpoints) {
+  const RunFolder& folder = RunFolder::get();
+  train("whole", 0, "--train.max_steps=6 --checkpoint.every=3");
+  train("halves", 0, "--train.max_steps=3 --checkpoint.every=3");
+  train("halves", 0, "--train.max_steps=6 --checkpoint.every=3");
+  EXPECT_EQ(checkpoint_difference(folder.checkpoint("whole", 6), folder.checkpoint("halves", 6)), "");
+
+  const CommandResult on_host = folder.strata(0, "train", "--device.kind=cpu --run.folder=halves --train.max_steps=8");
+  EXPECT_EQ(on_host.status, 0) << on_host.err;
+  EXPECT_NE(on_host.err.find("Resuming from"), std::string::npos) << on_host.err;
+}
+
+TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
+  const RunFolder& folder = RunFolder::get();
+  train("single", 0, "--train.max_steps=2");
+  int number = 0;
+  for (const char* options :
+       {"--parallel.strategy=ddp", "--parallel.strategy=zero1", "--parallel.strategy=zero2", "--parallel.strategy=fsdp",
+        "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"}) {
+    const std::string run = "ranks" + std::to_string(number++);
+    train(run, 2, std::string("--train.max_steps=2 ") + options);
+    const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("single", 2).string() + "' '" +
+                                           folder.checkpoint(run, 2).string() + "'");
+    EXPECT_EQ(diff.status, 0) << options << "\n" << diff.out;
+  }
+}
+
+TEST(Cuda, EvaluatesAndGeneratesAsTheHostDoes) {
+  const RunFolder& folder = RunFolder::get();
+  train("trained", 0, "--train.max_steps=2");
+  const std::string checkpoint = folder.checkpoint("trained", 2).string();
+  const auto loss_of = [](const CommandResult& result) {
+    return result.out.rfind("loss ", 0) == 0 ? std::stod(result.out.substr(5)) : std::nan("");
+  };
+  const CommandResult here = folder.strata(0, "evaluate", "--device.kind=cpu --evaluate.checkpoint=" + checkpoint),
+                      there = cuda("", 0, "evaluate", "--evaluate.checkpoint=" + checkpoint);
+  EXPECT_NEAR(loss_of(there), loss_of(here), 1e-4) << there.err;
+
+  const std::string prompt =
+      "--generate.temperature=0 --generate.max_new_tokens=8 --generate.prompts='the old clock' --generate.checkpoint=" + checkpoint;
+  const CommandResult text_here = folder.strata(0, "generate", "--device.kind=cpu " + prompt), text_there = cuda("", 0, "generate", prompt);
+  EXPECT_EQ(text_there.status, 0) << text_there.err;
+  EXPECT_EQ(text_there.out, text_here.out);
+}
+
+}  // namespace
+}  // namespace strata::test
