@@ -168,7 +168,8 @@ TEST(BidirectionalAttention, BitsDoNotDependOnThreads) {
   for (const DType type : all_types)
     for (const Index B : {1, 12})  // pairs as tasks, heads as tasks
       expect_same_bits_on_any_threads(name_of(type), [&](Stream& stream) {
-        Case c(type, {B, B == 1 ? 517 : 260, 2, 2, 24}, 0.1);
+        if (test_gpu() && B > 1) return Bytes{};                                  // the host's tasks
+        Case c(type, {B, test_gpu() ? 210 : B == 1 ? 517 : 260, 2, 2, 24}, 0.1);  // the emulated GPU is slow
         c.length.assign(static_cast<std::size_t>(B), 200);
         c.forward(stream), c.backward(stream);
         return Bytes{c.o.bytes(), c.lse.bytes(), c.dfused.bytes()};
