@@ -108,6 +108,11 @@ TEST(Attention, ResultsEqualThePlainFormulas) {
     }
 }
 
+TEST(Attention, ManyHeadsEqualThePlainFormulas) {
+  Case c(DType::bf16, {17, 130, 4, 4, 8});  // enough for a GPU to take its larger blocks
+  expect_plain_result(c, name_of_case(c));
+}
+
 TEST(Attention, MasksOfDocumentsEqualThePlainFormulas) {
   for (const DType type : all_types) {
     Case c(type, {2, 517, 2, 1, 16});

@@ -118,6 +118,16 @@ TEST(BidirectionalAttention, ResultsEqualThePlainFormulas) {
       }
 }
 
+TEST(BidirectionalAttention, ManyOrLargeHeadsEqualThePlainFormulas) {
+  for (const AttentionSize& size :
+       {AttentionSize{17, 130, 4, 4, 8}, AttentionSize{1, 70, 2, 1, 128}}) {  // a GPU's larger blocks, its larger tiles
+    Case c(DType::bf16, size, 0.1);
+    c.length.assign(static_cast<std::size_t>(size.B), 69);
+    c.length[0] = static_cast<std::int32_t>(size.S);
+    expect_plain_result(c);
+  }
+}
+
 TEST(BidirectionalAttention, PaddedKeysAreNotSeen) {
   for (const DType type : all_types)
     for (const double p : {0.0, 0.2}) {

@@ -83,7 +83,7 @@ TEST(CrossEntropy, ValuesEqualPlainLoops) {
   };
   for (const DType type : all_types)
     for (const auto& [R, H, V] : {Size{1, 1, 1}, Size{3, 17, 65}, Size{17, 65, 513}, Size{65, 33, 600}, Size{1, 3, 5000}, Size{4, 600, 3},
-                                  Size{1100, 3, 17}, Size{4099, 2, 3}, Size{2, 5, 130001}}) {
+                                  Size{1100, 3, 17}, Size{4099, 3, 17}, Size{2, 5, 130001}}) {
       constexpr double scale = 1.0 / 48;
       const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 4),
           weight(type, Shape{V, H}, random_values(V * H, 2, 1.0 / std::sqrt(static_cast<double>(H))));
