@@ -79,6 +79,16 @@ TEST(BidirectionalAttention, ResultsEqualThePlainFormulas) {
       }
 }
 
+TEST(BidirectionalAttention, ManyOrLargeHeadsEqualThePlainFormulas) {
+  for (const AttentionSize& size :
+       {AttentionSize{17, 130, 4, 4, 8}, AttentionSize{1, 70, 2, 1, 128}}) {  // a GPU's larger blocks, its larger tiles
+    Case c(DType::bf16, size, 0.1);
+    c.length.assign(static_cast<std::size_t>(size.B), 69);
+    c.length[0] = static_cast<std::int32_t>(size.S);
+    expect_plain_result(c);
+  }
+}
+
 TEST(BidirectionalAttention, PaddedKeysAreNotSeen) {
   for (const DType type : all_types)
     for (const double p : {0.0, 0.2}) {
@@ -129,7 +139,8 @@ TEST(BidirectionalAttention, BitsDoNotDependOnThreads) {
   for (const DType type : all_types)
     for (const Index B : {1, 12})  // pairs as tasks, heads as tasks
       expect_same_bits_on_any_threads(name_of(type), [&](Stream& stream) {
-        Case c(type, {B, B == 1 ? 517 : 260, 2, 2, 24}, 0.1);
+        if (test_gpu() && B > 1) return Bytes{};                                  // the host's tasks
+        Case c(type, {B, test_gpu() ? 210 : B == 1 ? 517 : 260, 2, 2, 24}, 0.1);  // the emulated GPU is slow
         c.length.assign(static_cast<std::size_t>(B), 200);
         c.forward(stream), c.backward(stream);
         return Bytes{c.o.bytes(), c.lse.bytes(), c.dfused.bytes()};

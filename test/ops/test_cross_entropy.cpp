@@ -83,7 +83,7 @@ TEST(CrossEntropy, ValuesEqualPlainLoops) {
   };
   for (const DType type : all_types)
     for (const auto& [R, H, V] : {Size{1, 1, 1}, Size{3, 17, 65}, Size{17, 65, 513}, Size{65, 33, 600}, Size{1, 3, 5000}, Size{4, 600, 3},
-                                  Size{1100, 3, 17}, Size{8195, 2, 3}, Size{2, 5, 130001}}) {
+                                  Size{1100, 3, 17}, Size{4099, 3, 17}, Size{2, 5, 130001}}) {
       constexpr double scale = 1.0 / 48;
       const TestTensor x(type, Shape{R, H}, random_values(R * H, 1), 4),
           weight(type, Shape{V, H}, random_values(V * H, 2, 1.0 / std::sqrt(static_cast<double>(H))));
@@ -97,9 +97,9 @@ TEST(CrossEntropy, ValuesEqualPlainLoops) {
       const Reference expected = plain_loops(x, weight, labels, R, H, V, scale);
       const std::string where = text(name_of(type), " ", R, " ", H, " ", V);
       // Logits, exponentials and sums in f32; in bf16 dz is rounded once before the products (averaging out over them), dx once more. A GPU
-      // rounds the logits too.
+      // rounds the logits too, and the emulated one sums the longest products term by term.
       const bool rounded = type == DType::bf16 && test_gpu();
-      const double sums = rounded ? rounding_of(DType::bf16) : 64 * rounding_of(sum_type(type)),
+      const double sums = rounded ? rounding_of(DType::bf16) : (V > 100000 ? 128 : 64) * rounding_of(sum_type(type)),
                    gradient = type == DType::bf16 ? (rounded ? 4 : 2) * rounding_of(DType::bf16) : sums;
       EXPECT_EQ(forward.values(), backward.values()) << where;
       EXPECT_LT(relative_difference(forward.values(), expected.loss), sums) << where;
@@ -117,7 +117,7 @@ TEST(CrossEntropy, ChunksAreFixedByTheVocabulary) {
   EXPECT_EQ(cpu::cross_entropy_workspace(5000, 100, DType::f64), 1024 * 112 * 8);
   EXPECT_EQ(cuda::cross_entropy_chunk(151936, DType::bf16), 4096);
   EXPECT_EQ(cuda::cross_entropy_chunk(151936, DType::f64), 1024);
-  EXPECT_EQ(cuda::cross_entropy_chunk(1, DType::bf16), 8192);
+  EXPECT_EQ(cuda::cross_entropy_chunk(1, DType::bf16), 4096);
   EXPECT_EQ(cuda::cross_entropy_workspace(10, 100, DType::bf16), 10 * 128 * 2);
 }
 

@@ -8,11 +8,11 @@
 
 namespace strata::cuda {
 
-/// Rows whose logits exist at once: about 2 GiB of them, a power of two in 256 .. 8192. Large, because every chunk reads and writes the
+/// Rows whose logits exist at once: about 2 GiB of them, a power of two in 256 .. 4096. Large, because every chunk reads and writes the
 /// whole gradient of the weight.
 inline std::int64_t cross_entropy_chunk(std::int64_t V, DType type) {
   const auto fitting = static_cast<std::uint64_t>((std::int64_t{1} << 31) / static_cast<std::int64_t>(size_of(type)) / V);
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::bit_floor(fitting)), 256, 8192);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::bit_floor(fitting)), 256, 4096);
 }
 /// Elements between the rows of logits.
 inline std::int64_t cross_entropy_stride(std::int64_t V) {
