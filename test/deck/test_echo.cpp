@@ -113,9 +113,9 @@ TEST(Echo, TheRecordIsTheSameForEveryLaunch) {
 
 TEST(Echo, SaysWhereEachValueCameFrom) {
   const std::string echo = Deck::parse({{"input/x.in", "[run]\nseed = 1\n"}}, {"--run.folder=f"}).echo();
-  const std::string gap(36, ' ');
-  EXPECT_THAT(echo, HasSubstr("\n[run]\nfolder   = f" + gap + "# (command line)\nseed     = 1" + gap + "# input/x.in:2\n"));
-  EXPECT_THAT(echo, HasSubstr("\nresume   = auto" + gap.substr(3) + "# (default)\n"));
+  const std::string gap(34, ' ');
+  EXPECT_THAT(echo, HasSubstr("\n[run]\nfolder     = f" + gap + "# (command line)\nseed       = 1" + gap + "# input/x.in:2\n"));
+  EXPECT_THAT(echo, HasSubstr("\nresume     = auto" + gap.substr(3) + "# (default)\n"));
 }
 
 TEST(Echo, ADeckNameCannotBreakTheDeck) {

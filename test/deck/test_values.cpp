@@ -148,7 +148,8 @@ TEST(Values, StrategiesHaveTheNamesOfOtherSystemsToo) {
 TEST(Values, WhatThisVersionCannotDoIsRefusedByName) {
   EXPECT_EQ(taken("precision.compute", "fp16"), "fp16: not in this version (available: fp32, bf16, fp64)");
   EXPECT_EQ(taken("precision.loss_scale", "dynamic"), "dynamic: not in this version (available: none)");
-  EXPECT_EQ(taken("device.kind", "cuda"), "cuda: not in this version (available: auto, cpu)");
+  EXPECT_EQ(taken("parallel.gradient_type", "bf16"), "bf16: not in this version (available: fp32)");
+  EXPECT_EQ(taken("device.kind", "cuda"), "cuda");
   EXPECT_EQ(taken("prepare.format", "squad"), "squad");
   EXPECT_EQ(taken("parallel.offload", "none"), "none");
   EXPECT_EQ(taken("parallel.offload", "activations"), "activations");
