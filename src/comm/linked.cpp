@@ -75,7 +75,7 @@ LinkedCommunicator::~LinkedCommunicator() {
     }
   };
   const Uncounted quiet(*this);
-  all_move();
+  news_ = false;
   inner_->all_max_while(0, all_move);
   const std::int64_t last = inner_->all_max_while(broken ? never : round_ ? next_round_ : next_round_ - 1, all_move);
   broken = last == never;
@@ -84,6 +84,14 @@ LinkedCommunicator::~LinkedCommunicator() {
     all_move();
   }
   if (broken) leave_behind();
+  // A message that nobody has received would come to the next communicator.
+  if (last == never) return;
+  const std::int64_t told = inner_->all_sum(told_) - told_;
+  while (wakes_ < told) hear();
+}
+
+void LinkedCommunicator::hear() {
+  for (std::optional<int> round; (round = notices_->heard()); ++wakes_) heard_ = std::max(heard_, *round);
 }
 
 // MPI may still write a notice.
@@ -241,9 +249,13 @@ void LinkedCommunicator::move_all_on() {
 }
 
 void LinkedCommunicator::move_on() {
-  while (const std::optional<int> round = notices_->heard()) heard_ = std::max(heard_, *round);
+  hear();
   if (!round_ && (news_ || heard_ >= next_round_)) begin_round();
-  if (round_ && round_->transfer->done()) match_messages(), match_sums(), end_round();
+  if (round_ && round_->transfer->done()) {
+    const Round over = std::move(*round_);
+    round_.reset(), ++next_round_;
+    match_messages(over), match_sums(over);
+  }
   under_way_.remove_if([&](const UnderWay& u) {
     if (u.by_host ? !u.by_host->done() : !link_->done(u.group)) return false;
     for (const Open& open : u.parts) *open -= 1;
@@ -270,11 +282,13 @@ void LinkedCommunicator::begin_round() {
   Round& round = round_.emplace();
   round.theirs.resize(static_cast<std::size_t>(size()));
   for (int r = 0; r < size(); ++r) round.mine.push_back(notice_for(r));
+  const bool first = heard_ < next_round_;
+  told_ += first;
   std::vector<Message> sends, receives;
   for (int r = 0; r < size(); ++r) {
     if (r == rank()) continue;
     const auto i = static_cast<std::size_t>(r);
-    if (heard_ < next_round_) notices_->tell(r, next_round_);
+    if (first) notices_->tell(r, next_round_);
     sends.push_back({r, &round.mine[i], sizeof(Notice)}), receives.push_back({r, &round.theirs[i], sizeof(Notice)});
   }
   round.transfer = notices_->begin_exchange(sends, receives, Channel::exchange);
@@ -282,7 +296,7 @@ void LinkedCommunicator::begin_round() {
 }
 
 // Both ends come to the same: what is posted at both goes, and in the same order.
-void LinkedCommunicator::match_messages() {
+void LinkedCommunicator::match_messages(const Round& round) {
   std::vector<cuda::LinkOp> ops;
   std::vector<void*> marks = std::exchange(spare_marks_, {});
   UnderWay by_nccl{}, by_host{};
@@ -307,7 +321,7 @@ void LinkedCommunicator::match_messages() {
   };
   for (int r = 0; r < size(); ++r) {
     if (r == rank()) continue;
-    const Notice &mine = round_->mine[static_cast<std::size_t>(r)], &theirs = round_->theirs[static_cast<std::size_t>(r)];
+    const Notice &mine = round.mine[static_cast<std::size_t>(r)], &theirs = round.theirs[static_cast<std::size_t>(r)];
     for (std::size_t c = 0; c < channels; ++c) {
       match(sends_[r][c], mine.sends[c], theirs.receives[c], theirs.receive_on_gpu[c], true);
       match(receives_[r][c], mine.receives[c], theirs.sends[c], theirs.send_on_gpu[c], false);
@@ -326,20 +340,15 @@ void LinkedCommunicator::match_messages() {
 }
 
 // Sums go when all ranks have posted them.
-void LinkedCommunicator::match_sums() {
-  std::uint32_t count = round_->mine[static_cast<std::size_t>(rank())].sums;
+void LinkedCommunicator::match_sums(const Round& round) {
+  std::uint32_t count = round.mine[static_cast<std::size_t>(rank())].sums;
   for (int r = 0; r < size(); ++r)
-    if (r != rank()) count = std::min(count, round_->theirs[static_cast<std::size_t>(r)].sums);
+    if (r != rank()) count = std::min(count, round.theirs[static_cast<std::size_t>(r)].sums);
   for (; count > 0; --count) {
     Sum sum = std::move(sums_.front());
     sums_.pop_front();
     under_way_.push_back({link_->launch(std::move(sum.ops), {sum.mark}), nullptr, {sum.open}});
   }
-}
-
-void LinkedCommunicator::end_round() {
-  round_.reset();
-  ++next_round_;
 }
 
 std::unique_ptr<Communicator> make_linked_ranks(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names) {

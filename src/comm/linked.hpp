@@ -81,11 +81,10 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   void move_on();
   void hear();
   void begin_round();
-  void end_round();
   void leave_behind();
   Notice notice_for(int peer);
-  void match_messages();
-  void match_sums();
+  void match_messages(const Round& round);
+  void match_sums(const Round& round);
   void wait_for(const Open& open);
   void meet();
   Open post(std::span<const Message> sends, std::span<const Message> receives, std::size_t channel);
@@ -107,6 +106,7 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   std::vector<void*> spare_marks_;  // of messages that did not go by NCCL
   std::optional<Round> round_;  // of number next_round_
   int next_round_ = 1, heard_ = 0;
+  std::int64_t told_ = 0, wakes_ = 0;  // rounds that this rank has told the others of, and others this one
   bool news_ = false;  // posted since the round was begun
 };
 

@@ -50,7 +50,7 @@ class Group {
   bool step() {
     if (comm_.aborted) return true;
     if (!begun_) begin();
-    if (comm_.async != ncclSuccess) return false;  // a GPU goes on waiting: somebody has to abort
+    if (failed()) return false;  // a GPU goes on waiting: somebody has to abort
     for (auto* buffers : {&out_, &in_})
       for (Buffer& buffer : *buffers) {
         int done = 1;
@@ -62,6 +62,8 @@ class Group {
   }
 
  private:
+  bool failed() const { return comm_.async != ncclSuccess && comm_.async != ncclInProgress; }  // the next one may be in progress
+
   // What a rank needs of this one's memory; null: nothing.
   const char* outgoing(const Operation& op, int to) const {
     switch (op.call) {
@@ -96,7 +98,7 @@ class Group {
   void begin() {
     begun_ = true;
     if (++comm_.groups == comm_.fail_at) comm_.async = refuse(ncclRemoteError, "the error that STRATA_EMULATION_NCCL_ERROR asks for");
-    if (comm_.async != ncclSuccess) return;
+    if (failed()) return;
     std::deque<Buffer*> sent_to_myself;
     for (const Operation& op : operations_) {
       const std::size_t bytes = op.count * bytes_of(op.type);
