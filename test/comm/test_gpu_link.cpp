@@ -24,19 +24,18 @@ TEST(GpuLink, AnErrorOfNcclIsACommError) {
   setenv("STRATA_EMULATION_NCCL_ERROR", "2", 1);
   const auto comm = ranks.communicator();
   unsetenv("STRATA_EMULATION_NCCL_ERROR");
-  const auto n = static_cast<std::size_t>(comm->size());
-  Placed mine(ranks.gpu.get(), Bytes(100, 1)), all(ranks.gpu.get(), Bytes(100 * n));
-  comm->all_gather(mine.data(), 100, all.data());
-  EXPECT_EQ(all.read(), Bytes(100 * n, 1));
+  Placed data(ranks.gpu.get(), std::vector<float>(100, 1));
+  comm->all_reduce_sum_fast(data.as<float>(), 100);
+  EXPECT_EQ(data.read(), Placed::bytes_of(std::vector<float>(100, static_cast<float>(comm->size()))));
   try {
-    comm->all_gather(mine.data(), 100, all.data());
-    FAIL() << "the gather that fails did not throw";
+    comm->all_reduce_sum_fast(data.as<float>(), 100);
+    FAIL() << "the sum that fails did not throw";
   } catch (const CommError& e) {
     EXPECT_EQ(e.code(), ExitCode::lost);
     EXPECT_NE(std::string(e.what()).find("NCCL"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("remote process exited or there was a network error"), std::string::npos) << e.what();
   }
-  EXPECT_THROW(comm->all_gather(mine.data(), 100, all.data()), CommError);  // it stays given up
+  EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
 }
 
 // A rank waits in a sum of numbers while another still waits for what the first has sent.

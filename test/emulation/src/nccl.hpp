@@ -34,7 +34,8 @@ struct ncclComm {
   std::vector<int> world;          // ranks of MPI_COMM_WORLD
   bool blocking = true;
   std::function<bool()> meet;      // what is in progress (the making, the giving of a group to its stream), until it returns true; then empty
-  ncclResult_t async = ncclSuccess;  // ncclInProgress meanwhile
+  ncclResult_t async = ncclSuccess;  // ncclInProgress meanwhile; else how that ended
+  ncclResult_t error = ncclSuccess;  // of a group on the stream
   bool aborted = false;
   int groups = 0;   // so many were begun
   int fail_at = 0;  // the group that fails; 0: none

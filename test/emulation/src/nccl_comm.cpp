@@ -187,7 +187,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
   step(comm);
-  *error = comm->async;
+  *error = comm->error != ncclSuccess ? comm->error : comm->async;
   return ncclSuccess;
 }
 

@@ -62,7 +62,7 @@ class Group {
   }
 
  private:
-  bool failed() const { return comm_.async != ncclSuccess && comm_.async != ncclInProgress; }  // the next one may be in progress
+  bool failed() const { return comm_.error != ncclSuccess; }
 
   // What a rank needs of this one's memory; null: nothing.
   const char* outgoing(const Operation& op, int to) const {
@@ -97,7 +97,7 @@ class Group {
 
   void begin() {
     begun_ = true;
-    if (++comm_.groups == comm_.fail_at) comm_.async = refuse(ncclRemoteError, "the error that STRATA_EMULATION_NCCL_ERROR asks for");
+    if (++comm_.groups == comm_.fail_at) comm_.error = refuse(ncclRemoteError, "the error that STRATA_EMULATION_NCCL_ERROR asks for");
     if (failed()) return;
     std::deque<Buffer*> sent_to_myself;
     for (const Operation& op : operations_) {
@@ -193,6 +193,7 @@ ncclResult_t add_operation(Operation op, std::size_t from_count, std::size_t to_
   if (op.comm == nullptr || op.comm->aborted) return refuse(ncclInvalidArgument, "a communicator that is not there any more");
   if (op.comm->meet || op.comm->async == ncclInProgress) return refuse(ncclInvalidUsage, "the communicator is still in progress");
   if (op.comm->async != ncclSuccess) return op.comm->async;
+  if (op.comm->error != ncclSuccess) return op.comm->error;
   if (op.peer < 0 || op.peer >= op.comm->ranks) return refuse(ncclInvalidArgument, "no such peer or root");
   const std::size_t element = bytes_of(op.type);
   if (element == 0) return refuse(ncclInvalidArgument, "a type that is not emulated");
