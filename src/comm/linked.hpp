@@ -104,10 +104,10 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   std::deque<Sum> sums_;
   std::list<UnderWay> under_way_;
   std::vector<void*> spare_marks_;  // of messages that did not go by NCCL
-  std::optional<Round> round_;  // of number next_round_
+  std::optional<Round> round_;      // of number next_round_
   int next_round_ = 1, heard_ = 0;
   std::int64_t told_ = 0, wakes_ = 0;  // rounds that this rank has told the others of, and others this one
-  bool news_ = false;  // posted since the round was begun
+  bool news_ = false;                  // posted since the round was begun
 };
 
 }  // namespace strata

@@ -31,9 +31,9 @@ ncclResult_t refuse(ncclResult_t result, const std::string& reason);
 
 struct ncclComm {
   int rank = 0, ranks = 1, device = 0, tag = 0;
-  std::vector<int> world;          // ranks of MPI_COMM_WORLD
+  std::vector<int> world;  // ranks of MPI_COMM_WORLD
   bool blocking = true;
-  std::function<bool()> meet;      // what is in progress (the making, the giving of a group to its stream), until it returns true; then empty
+  std::function<bool()> meet;  // what is in progress (the making, the giving of a group to its stream), until it returns true; then empty
   ncclResult_t async = ncclSuccess;  // ncclInProgress meanwhile; else how that ended
   ncclResult_t error = ncclSuccess;  // of a group on the stream
   bool aborted = false;

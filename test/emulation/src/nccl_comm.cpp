@@ -62,7 +62,8 @@ struct Meeting {
     constexpr int bytes = sizeof(Member);
     if (hosts()) {
       for (int r = 1; r < comm->ranks; ++r)
-        MPI_Irecv(&members[static_cast<std::size_t>(r)], bytes, MPI_BYTE, MPI_ANY_SOURCE, comm->tag, MPI_COMM_WORLD, &requests.emplace_back());
+        MPI_Irecv(&members[static_cast<std::size_t>(r)], bytes, MPI_BYTE, MPI_ANY_SOURCE, comm->tag, MPI_COMM_WORLD,
+                  &requests.emplace_back());
     } else {
       MPI_Send(members.data(), bytes, MPI_BYTE, id.world_rank, comm->tag, MPI_COMM_WORLD);
       MPI_Irecv(members.data(), bytes * comm->ranks, MPI_BYTE, id.world_rank, comm->tag, MPI_COMM_WORLD, &requests.emplace_back());

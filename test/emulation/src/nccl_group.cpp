@@ -265,7 +265,8 @@ ncclResult_t ncclRecv(void* to, size_t count, ncclDataType_t type, int peer, ncc
   return add_operation({Call::receive, nullptr, out(to), count, type, peer, comm, stream}, 0, count);
 }
 ncclResult_t ncclBroadcast(const void* from, void* to, size_t count, ncclDataType_t type, int root, ncclComm_t comm, cudaStream_t stream) {
-  return add_operation({Call::broadcast, in(from), out(to), count, type, root, comm, stream}, comm && comm->rank == root ? count : 0, count);
+  return add_operation({Call::broadcast, in(from), out(to), count, type, root, comm, stream}, comm && comm->rank == root ? count : 0,
+                       count);
 }
 ncclResult_t ncclReduce(const void* from, void* to, size_t count, ncclDataType_t type, ncclRedOp_t sum, int root, ncclComm_t comm,
                         cudaStream_t stream) {
