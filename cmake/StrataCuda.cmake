@@ -21,5 +21,13 @@ if(STRATA_HAS_CUDA)
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra --expt-relaxed-constexpr --extended-lambda -lineinfo>
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>
     $<$<BOOL:${STRATA_WERROR}>:$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>>)
+  # Without NCCL the data of several ranks goes through the host's memory.
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS $ENV{NCCL_HOME}/include ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS $ENV{NCCL_HOME}/lib ${CUDAToolkit_LIBRARY_DIR})
+  if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    target_include_directories(strata_cuda SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
+    target_link_libraries(strata_cuda PRIVATE ${NCCL_LIBRARY})
+    target_compile_definitions(strata_cuda PRIVATE STRATA_WITH_NCCL)
+  endif()
   install(TARGETS strata_cuda LIBRARY DESTINATION lib/strata)
 endif()

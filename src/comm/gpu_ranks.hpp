@@ -9,11 +9,14 @@
 
 namespace strata {
 
+class LinkedCommunicator;
+
 /// What the communicators of one GPU share.
 struct GpuRanks {
   explicit GpuRanks(Gpu& of) : gpu(of), pool(std::make_shared<StagingPool>(of)) {}
   Gpu& gpu;
   std::shared_ptr<StagingPool> pool;
+  std::vector<LinkedCommunicator*> linked;  // alive: whoever waits moves all of them on
 };
 
 /// GPUs of the ranks of a communicator: which they are, as text.
@@ -27,6 +30,8 @@ inline GpuNames names_of(const GpuNames& all, const std::vector<int>& ranks) {
 
 /// The communicator for these ranks: the fastest way that their GPUs allow. Collective.
 std::unique_ptr<Communicator> make_gpu_ranks(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names);
+/// GPU memory goes from GPU to GPU, by NCCL; each rank has its own.
+std::unique_ptr<Communicator> make_linked_ranks(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names);
 /// All GPU memory goes through the host's.
 std::unique_ptr<Communicator> make_staged_ranks(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names);
 

@@ -2,6 +2,7 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -130,7 +131,7 @@ class MpiCommunicator final : public Communicator {
   ~MpiCommunicator() override {
     int finalized = 0;
     MPI_Finalized(&finalized);
-    if (finalized) return;
+    if (finalized || given_up_) return;
     for (auto& note : notes_) MPI_Wait(&note.second, MPI_STATUS_IGNORE);
     MPI_Comm_free(&comm_);
   }
@@ -240,7 +241,11 @@ class MpiCommunicator final : public Communicator {
 
   void tell(int peer, int value) override {
     const InMpi lock(mpi_mutex());
-    // The number stays where it is until it has left; a few in a run's life.
+    // The number stays where it is until it has left.
+    for (int left = 1; !notes_.empty() && left;) {
+      check(MPI_Test(&notes_.front().second, &left, MPI_STATUS_IGNORE), "MPI_Test");
+      if (left) notes_.pop_front();
+    }
     auto& note = notes_.emplace_back(value, MPI_REQUEST_NULL);
     check(MPI_Isend(&note.first, 1, MPI_INT, peer, tell_tag, comm_, &note.second), "MPI_Isend");
   }
@@ -258,15 +263,22 @@ class MpiCommunicator final : public Communicator {
   std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) override {
     const InMpi lock(mpi_mutex());
     count_reduce(Call::reduce, sizeof value);
-    std::int64_t result = 0;
+    auto numbers = std::make_unique<std::array<std::int64_t, 2>>(std::array<std::int64_t, 2>{value, 0});
     MPI_Request request = MPI_REQUEST_NULL;
     const Phase::Wait wait;
-    check(MPI_Iallreduce(&value, &result, 1, MPI_INT64_T, MPI_MAX, comm_, &request), "MPI_Iallreduce");
+    check(MPI_Iallreduce(&(*numbers)[0], &(*numbers)[1], 1, MPI_INT64_T, MPI_MAX, comm_, &request), "MPI_Iallreduce");
     for (int done = 0; !done;) {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-      if (!done) meanwhile();
+      if (done) break;
+      try {
+        meanwhile();
+      } catch (...) {  // MPI goes on with it
+        numbers.release();
+        given_up_ = true;
+        throw;
+      }
     }
-    return result;
+    return (*numbers)[1];
   }
 
   [[noreturn]] void abort(int exit_code) override {
@@ -330,6 +342,7 @@ class MpiCommunicator final : public Communicator {
   std::vector<std::string> hosts_;
   std::vector<bool> same_host_;  // as this rank
   std::deque<std::pair<int, MPI_Request>> notes_;
+  bool given_up_ = false;  // in the middle of a collective: MPI still uses the communicator
 };
 
 }  // namespace

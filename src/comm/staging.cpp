@@ -25,7 +25,8 @@ StagingPool::Block* StagingPool::find(std::size_t bytes) {
 
 StagingPool::Block* StagingPool::take(std::size_t bytes) {
   Block* block = find(bytes);
-  if (!block && std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.state == Block::leaving && b.bytes >= bytes; })) {
+  if (!block &&
+      std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.state == Block::leaving && b.bytes >= bytes; })) {
     wait();
     block = find(bytes);
   }

@@ -160,7 +160,8 @@ class TrainCommand {
     });
     if (device_->gpu()) log_info("Device: " + device_->describe());
     gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
-    mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group), static_cast<int>(s_.parallel.node));
+    mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group),
+                  static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());

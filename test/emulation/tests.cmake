@@ -8,3 +8,4 @@ strata_add_test(FILE emulation/test_matrix.cpp LABELS unit TIMEOUT 60 LIBRARIES 
 strata_add_test(FILE emulation/test_streams.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_emulation_kernels)
 strata_add_test(FILE emulation/test_cublaslt.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_emulation_kernels Eigen3::Eigen)
 strata_add_test(FILE emulation/test_narrow.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_emulation_kernels)
+strata_add_test(FILE emulation/test_nccl.cpp LABELS unit RANKS 1 2 3 TIMEOUT 60 LIBRARIES strata_emulation_kernels strata_dep_mpi)

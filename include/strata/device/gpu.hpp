@@ -58,6 +58,7 @@ struct CudaHalf {
   int (*devices)();          // GPUs that this process sees. Throws CapacityError where there is no driver.
   Gpu* (*open)(int device);  // Throws CapacityError where the GPU is too old.
   const void* ops;           // cuda::OpTable (ops/cuda/table.hpp)
+  const void* collectives;   // cuda::CollectiveTable (comm/cuda/table.hpp)
 };
 
 /// The CUDA half, loaded on first use: the file that STRATA_CUDA_LIBRARY names, or libstrata_cuda.so beside the program or in

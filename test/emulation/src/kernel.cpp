@@ -104,6 +104,12 @@ void enqueue_kernel(const void* kernel, dim3 grid, dim3 block, std::size_t share
   if (error != cudaSuccess) throw std::runtime_error("launch of " + facts(kernel).name + " refused: " + cudaGetErrorString(error));
 }
 
+cudaError_t enqueue_steps(const std::string& name, cudaStream_t stream, std::function<bool()> step) {
+  const Guard guard = lock();
+  if (is_capturing(stream)) return record(cudaErrorStreamCaptureUnsupported);
+  return record(submit(stream, Work{name, nullptr, nullptr, std::move(step)}));
+}
+
 cudaError_t enqueue_work(const std::string& name, cudaStream_t stream, std::function<void()> work) {
   const Guard guard = lock();
   return record(submit(stream, Work{name, nullptr, [name, work = std::move(work)] {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <thread>
 
 #include "emulation/host_calls.hpp"
 #include "emulation/run.hpp"
@@ -39,6 +40,13 @@ Stream stream_of(cudaStream_t handle) {
 bool run_one(Stream stream) {  // by value: an event lets go of its stream when it is reached
   if (stream->queue.empty()) return false;
   const Open open;
+  if (stream->queue.front().step) {
+    if (stream->queue.front().step())
+      stream->queue.pop_front();
+    else
+      std::this_thread::yield();
+    return true;
+  }
   const Work work = std::move(stream->queue.front());
   stream->queue.pop_front();
   work.run();

@@ -15,6 +15,7 @@ struct Work {
   std::string name;
   const void* kernel;  // null: something else
   std::function<void()> run;
+  std::function<bool()> step = {};  // instead of `run`: work that others have a part in; to be called until it says that it is done
 };
 
 struct Node {

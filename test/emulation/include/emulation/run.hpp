@@ -18,6 +18,9 @@ void enqueue_kernel(const void* kernel, dim3 grid, dim3 block, std::size_t share
 /// Queues work of a library (a matrix product, a collective) that may touch device memory.
 cudaError_t enqueue_work(const std::string& name, cudaStream_t stream, std::function<void()> work);
 
+/// The same for work that other processes have a part in: `step` is called again and again until it returns true.
+cudaError_t enqueue_steps(const std::string& name, cudaStream_t stream, std::function<bool()> step);
+
 /// Whether `bytes` from `pointer` lie inside one allocation of device memory.
 bool is_device_memory(const void* pointer, std::size_t bytes);
 

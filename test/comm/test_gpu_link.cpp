@@ -1,0 +1,101 @@
+// NCCL's part: errors that come later end in CommError, and orders that differ between ranks do not end in a standstill.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "comm/gpu_memory.hpp"
+#include "strata/base/error.hpp"
+
+namespace strata {
+namespace {
+
+using test::Bytes;
+using test::Placed;
+
+struct Ranks {
+  Ranks() : host(make_mpi_communicator()), gpu(test::rank_gpu(*host)) {}
+  std::unique_ptr<Communicator> communicator() const { return make_gpu_communicator(make_mpi_communicator(), *gpu); }
+  std::unique_ptr<Communicator> host;
+  std::unique_ptr<Gpu> gpu;
+};
+
+TEST(GpuLink, AnErrorOfNcclIsACommError) {
+  const Ranks ranks;
+  setenv("STRATA_EMULATION_NCCL_ERROR", "2", 1);
+  const auto comm = ranks.communicator();
+  unsetenv("STRATA_EMULATION_NCCL_ERROR");
+  Placed data(ranks.gpu.get(), std::vector<float>(100, 1));
+  comm->all_reduce_sum_fast(data.as<float>(), 100);
+  EXPECT_EQ(data.read(), Placed::bytes_of(std::vector<float>(100, static_cast<float>(comm->size()))));
+  try {
+    comm->all_reduce_sum_fast(data.as<float>(), 100);
+    FAIL() << "the sum that fails did not throw";
+  } catch (const CommError& e) {
+    EXPECT_EQ(e.code(), ExitCode::lost);
+    EXPECT_NE(std::string(e.what()).find("NCCL"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("remote process exited or there was a network error"), std::string::npos) << e.what();
+  }
+  EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
+}
+
+// A rank waits in a sum of numbers while another still waits for what the first has sent.
+TEST(GpuLink, RanksThatWaitElsewhereMoveTransfersOn) {
+  const Ranks ranks;
+  const auto comm = ranks.communicator();
+  const int n = comm->size(), rank = comm->rank(), next = (rank + 1) % n, last = (rank + n - 1) % n;
+  Placed out(ranks.gpu.get(), Bytes(1000, static_cast<unsigned char>(rank))), in(ranks.gpu.get(), Bytes(1000));
+  const Message send{next, out.data(), 1000}, receive{last, in.data(), 1000};
+  const auto sent = comm->begin_exchange({&send, 1}, {}, Channel::sums);
+  const auto received = comm->begin_exchange({}, {&receive, 1}, Channel::sums);
+  if (rank == 0) received->wait();
+  EXPECT_EQ(comm->all_sum(1), n);
+  received->wait(), sent->wait();
+  EXPECT_EQ(in.read(), Bytes(1000, static_cast<unsigned char>(last)));
+}
+
+// More messages than one notice names, on groups and channels that every rank serves in an order of its own.
+TEST(GpuLink, OrdersOfRanksMayDiffer) {
+  const Ranks ranks;
+  const auto comm = ranks.communicator();
+  std::vector<int> reversed(static_cast<std::size_t>(comm->size()));
+  std::iota(reversed.rbegin(), reversed.rend(), 0);
+  const auto other = comm->subgroup(reversed);
+  constexpr int count = 150;
+  struct Part {
+    Communicator* comm;
+    Channel channel;
+  };
+  std::vector<Part> parts = {
+      {comm.get(), Channel::sums}, {other.get(), Channel::sums}, {comm.get(), Channel::returns}, {other.get(), Channel::gradients}};
+  std::rotate(parts.begin(), parts.begin() + comm->rank() % 4, parts.end());
+  std::vector<std::unique_ptr<Transfer>> under_way;
+  std::vector<Placed> memory;
+  std::vector<unsigned char> expected;
+  memory.reserve(parts.size() * 4);
+  for (const auto& [group, channel] : parts) {
+    const auto n = static_cast<std::size_t>(group->size());
+    memory.emplace_back(ranks.gpu.get(), Bytes(count, static_cast<unsigned char>(10 * group->rank() + static_cast<int>(channel))));
+    auto* const out = memory.back().as<char>();
+    memory.emplace_back(ranks.gpu.get(), Bytes(n * count));
+    auto* const in = memory.back().as<char>();
+    for (int k = 0; k < count; ++k) {
+      std::vector<Message> sends, receives;
+      for (int r = 0; r < group->size(); ++r)
+        if (r != group->rank()) sends.push_back({r, out + k, 1}), receives.push_back({r, in + r * count + k, 1});
+      const auto send = [&] { under_way.push_back(group->begin_exchange(sends, {}, channel)); };
+      if (comm->rank() % 2 == 0) send();
+      under_way.push_back(group->begin_exchange({}, receives, channel));
+      if (comm->rank() % 2 == 1) send();
+    }
+  }
+  for (const auto& transfer : under_way) transfer->wait();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Bytes got = memory[2 * i + 1].read();
+    for (int r = 0; r < parts[i].comm->size(); ++r)
+      for (int k = 0; k < count && r != parts[i].comm->rank(); ++k)
+        ASSERT_EQ(got[static_cast<std::size_t>(r * count + k)], 10 * r + static_cast<int>(parts[i].channel));
+  }
+}
+
+}  // namespace
+}  // namespace strata
