@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 #include "commands/run_fixture.hpp"
@@ -104,6 +105,8 @@ TEST(Cuda, Bf16FollowsTheHostWithinItsSpread) {
   ASSERT_EQ(host.status, 0) << host.err;
   train("bf16", 0, options);
   const std::vector<double> expected = column("bf16-host", 3), found = column("bf16", 3);
+  ASSERT_EQ(found.size(), 3u);
+  ASSERT_EQ(expected.size(), 3u);
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 5e-3 * expected[i]) << "step " << i + 1;
 }
 
@@ -128,6 +131,10 @@ TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
         "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"}) {
     const std::string run = "ranks" + std::to_string(number++);
     train(run, 2, std::string("--train.max_steps=2 ") + options);
+    if (!on_real_gpu()) {
+      const char* way = std::getenv("STRATA_EMULATION_DEVICES") ? "Data between GPUs goes by" : "2 ranks share GPU";
+      EXPECT_NE(read_file(folder / run / "log.txt").find(way), std::string::npos) << way << " is not in the log of " << options;
+    }
     const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("single", 2).string() + "' '" +
                                            folder.checkpoint(run, 2).string() + "'");
     EXPECT_EQ(diff.status, 0) << options << "\n" << diff.out;
