@@ -1,6 +1,7 @@
 #include "strata/parallel/replica_exchange.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "strata/base/error.hpp"
 #include "strata/ops/elementwise.hpp"
@@ -11,15 +12,20 @@ namespace {
 // Stretches of different owners do not share a cache line.
 constexpr std::int64_t alignment = 64;
 
-// The sum of a subtree; pieces that travelled are taken as they are. Adds into the leftmost piece. Pieces come in the order of their
-// blocks, as the tree asks for them: the next one is that at `next`.
+// The sum of a subtree; pieces that travelled are taken as they are. Pieces come in the order of their blocks, as the tree asks for them:
+// the next one is that at `next`. Adds into the leftmost piece, but into `home` where that is among them: a + b and b + a are the same
+// bits.
 View fold_tree(Stream& stream, const std::vector<TreeNode>& nodes, const std::vector<View>& pieces, TreeNode node, std::int64_t blocks,
-               std::size_t& next) {
+               std::size_t home, std::size_t& next) {
   if (next < nodes.size() && nodes[next] == node) return pieces[next++];
   STRATA_ASSERT(node.level > 0, "block ", node.index, " of the reduction is missing");
   const TreeNode left{node.level - 1, node.index * 2}, right{node.level - 1, node.index * 2 + 1};
-  const View sum = fold_tree(stream, nodes, pieces, left, blocks, next);
-  if (right.index << right.level < blocks) add_into(stream, sum, fold_tree(stream, nodes, pieces, right, blocks, next));
+  View sum = fold_tree(stream, nodes, pieces, left, blocks, home, next);
+  if (right.index << right.level >= blocks) return sum;
+  const std::size_t middle = next;
+  View other = fold_tree(stream, nodes, pieces, right, blocks, home, next);
+  if (middle <= home && home < next) std::swap(sum, other);
+  add_into(stream, sum, other);
   return sum;
 }
 
@@ -139,17 +145,18 @@ View ReplicaExchange::place(int unit, Range part) const {
 PieceExchange::Task ReplicaExchange::task_of(int unit, const Nodes& nodes, int rank, std::vector<View> own) {
   PieceExchange::Task task;
   std::vector<TreeNode> in_order;
-  bool in_place = false;  // all are added into the leftmost piece, which may lie where the sum belongs
   for (const auto& of_rank : nodes) {
-    if (in_order.empty() && !of_rank.empty()) in_place = static_cast<int>(task.pieces.size()) == rank;
     task.pieces.push_back(static_cast<int>(of_rank.size()));
     in_order.insert(in_order.end(), of_rank.begin(), of_rank.end());
   }
+  // This rank's first piece lies where the sum belongs.
+  const auto before = std::accumulate(task.pieces.begin(), task.pieces.begin() + rank, std::size_t{0});
+  const bool in_place = task.pieces[static_cast<std::size_t>(rank)] > 0;
   task.own = std::move(own);
-  task.fold = [this, unit, in_order, in_place](Range part, const std::vector<View>& slices) {
+  task.fold = [this, unit, in_order, in_place, home = in_place ? before : in_order.size()](Range part, const std::vector<View>& slices) {
     if (in_order.empty()) return;
     std::size_t next = 0;
-    const View sum = fold_tree(*stream_, in_order, slices, root_of(in_order), blocks_, next);
+    const View sum = fold_tree(*stream_, in_order, slices, root_of(in_order), blocks_, home, next);
     if (!in_place) cast(*stream_, sum, place(unit, part));
   };
   return task;
