@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 . jobs/common.sh
 kind=${1:?usage: test/sanitize.sh asan|tsan|avx2 [ctest arguments...]}
 shift
+chosen=()
 case $kind in
   asan | tsan) preset=cpu-$kind build=${STRATA_BUILD:-build-cpu-$kind} ;;
   avx2) preset=cpu-release build=${STRATA_BUILD:-build} ;;
@@ -31,11 +32,14 @@ case $kind in
     export ASAN_OPTIONS=$common:detect_leaks=1:detect_stack_use_after_return=0:allocator_may_return_null=1 OMP_NUM_THREADS=1
     export LSAN_OPTIONS=$common:suppressions=$support/lsan.supp:print_suppressions=0
     export UBSAN_OPTIONS=$common:print_stacktrace=1:halt_on_error=1 ;;
-  tsan) export TSAN_OPTIONS=$common:suppressions=$support/tsan.supp:halt_on_error=1:second_deadlock_stack=1 OMP_NUM_THREADS=1 ;;
+  tsan)
+    # A GPU's threads are fibers of one thread in the emulation, which ThreadSanitizer does not know (doc/cuda-emulation.md).
+    chosen=(-E '^emulation[.]|^comm[.]gpu_|[.]cuda')
+    export TSAN_OPTIONS=$common:suppressions=$support/tsan.supp:halt_on_error=1:second_deadlock_stack=1 OMP_NUM_THREADS=1 ;;
   avx2) export DNNL_MAX_CPU_ISA=AVX2 ;;
 esac
 status=0
-ctest --test-dir "$build" -j "$(nproc)" --output-on-failure "$@" || status=$?
+ctest --test-dir "$build" -j "$(nproc)" --output-on-failure ${chosen[@]+"${chosen[@]}"} "$@" || status=$?
 found=$(find "$reports" -type f -size +0)
 if [ -n "$found" ]; then
   printf 'The sanitizer reported:\n%s\n' "$found" >&2
