@@ -11,14 +11,14 @@ cd "$(dirname "$0")/.."
 . jobs/common.sh
 kind=${1:?usage: test/sanitize.sh asan|tsan|avx2 [ctest arguments...]}
 shift
-chosen=()
+jobs=$(nproc) chosen=()  # nproc answers OMP_NUM_THREADS once that is set
 case $kind in
   asan | tsan) preset=cpu-$kind build=${STRATA_BUILD:-build-cpu-$kind} ;;
   avx2) preset=cpu-release build=${STRATA_BUILD:-build} ;;
   *) echo "test/sanitize.sh: expected asan, tsan or avx2, found $kind" >&2; exit 2 ;;
 esac
 cmake --preset "$preset" -B "$build" -DBUILD_TESTING=ON > /dev/null
-cmake --build "$build" -j "$(nproc)" ${STRATA_TARGETS:+--target $STRATA_TARGETS}
+cmake --build "$build" -j "$jobs" ${STRATA_TARGETS:+--target $STRATA_TARGETS}
 prepare_mpirun
 support=$PWD/test/support
 # What a sanitizer reports goes to files, as a test that expects a failure would hide it; a process it ends leaves with code 86. (GCC's
@@ -39,7 +39,7 @@ case $kind in
   avx2) export DNNL_MAX_CPU_ISA=AVX2 ;;
 esac
 status=0
-ctest --test-dir "$build" -j "$(nproc)" --output-on-failure ${chosen[@]+"${chosen[@]}"} "$@" || status=$?
+ctest --test-dir "$build" -j "$jobs" --output-on-failure ${chosen[@]+"${chosen[@]}"} "$@" || status=$?
 found=$(find "$reports" -type f -size +0)
 if [ -n "$found" ]; then
   printf 'The sanitizer reported:\n%s\n' "$found" >&2
