@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <new>
 
+#include "strata/base/end_hook.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/phase.hpp"
@@ -63,7 +64,7 @@ int fail(Communicator* comm, const std::string& message, ExitCode code, bool on_
   // Without a communicator every rank fails alike, at the command line: rank 0 speaks for all.
   const bool silent = !comm && launcher_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) > 0;
   if (!silent && (alone || !on_all_ranks || comm->rank() == 0)) log_error(message);
-  if (!alone && !on_all_ranks) comm->abort(static_cast<int>(code));
+  if (!alone && !on_all_ranks) run_end_hooks(), comm->abort(static_cast<int>(code));
   return static_cast<int>(code);
 }
 

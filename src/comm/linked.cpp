@@ -53,6 +53,7 @@ LinkedCommunicator::LinkedCommunicator(std::shared_ptr<GpuRanks> shared, std::un
   const Uncounted quiet(*this);
   inner_->broadcast(&id, sizeof id, 0);
   link_.reset(cuda::collectives().open(shared_->gpu, id, rank(), size()));
+  hook_.emplace([link = link_] { link->abort(); });
   const Phase::Wait wait;
   while (!link_->ready()) move_all_on(), std::this_thread::yield();
   shared_->linked.push_back(this);

@@ -4,10 +4,12 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <optional>
 
 #include "comm/cuda/table.hpp"
 #include "comm/forwarding.hpp"
 #include "comm/gpu_ranks.hpp"
+#include "strata/base/end_hook.hpp"
 
 namespace strata {
 
@@ -99,7 +101,8 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   std::unique_ptr<Communicator> notices_;  // for what ranks tell each other
   std::unique_ptr<Communicator> apart_;    // for messages with an end in host memory
   GpuNames names_;
-  std::unique_ptr<cuda::GpuLink> link_;
+  std::shared_ptr<cuda::GpuLink> link_;
+  std::optional<EndHook> hook_;  // gives the link up where the process ends otherwise
   std::map<int, std::array<std::deque<Post>, channels>> sends_, receives_;
   std::deque<Sum> sums_;
   std::list<UnderWay> under_way_;

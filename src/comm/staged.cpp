@@ -4,12 +4,10 @@
 
 #include "comm/forwarding.hpp"
 #include "comm/gpu_ranks.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 
 namespace strata {
 namespace {
-
-// Sums over ranks of a whole model's gradients are staged in pieces.
-constexpr std::size_t sum_bytes = std::size_t{64} << 20;
 
 class StagedTransfer final : public Transfer {
  public:
@@ -37,6 +35,7 @@ class StagedCommunicator final : public ForwardingCommunicator {
  public:
   StagedCommunicator(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names)
       : ForwardingCommunicator(std::move(host)), shared_(std::move(shared)), names_(std::move(names)) {}
+  const StagingPool& pool() const { return *shared_->pool; }
 
   void broadcast(void* data, std::size_t bytes, int root) override {
     Staging staging(shared_->pool);
@@ -101,7 +100,7 @@ class StagedCommunicator final : public ForwardingCommunicator {
 
   template <class T>
   void reduce(T* data, std::size_t count) {
-    const std::size_t piece = sum_bytes / sizeof(T);
+    const std::size_t piece = staged_sum_bytes / sizeof(T);
     if (count <= piece || !gpu_of(data)) return reduce_piece(data, count);
     {
       const Uncounted quiet(*this);
@@ -131,6 +130,11 @@ class StagedCommunicator final : public ForwardingCommunicator {
 };
 
 }  // namespace
+
+std::int64_t staging_bytes(const Communicator& comm) {
+  const auto* const staged = dynamic_cast<const StagedCommunicator*>(&comm);
+  return staged ? static_cast<std::int64_t>(staged->pool().bytes()) : 0;
+}
 
 std::unique_ptr<Communicator> make_staged_ranks(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, GpuNames names) {
   return std::make_unique<StagedCommunicator>(std::move(shared), std::move(host), std::move(names));

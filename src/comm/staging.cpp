@@ -11,6 +11,10 @@ constexpr std::size_t least_bytes = 64 * 1024;
 
 }  // namespace
 
+std::size_t staging_block(std::size_t bytes) {
+  return std::bit_ceil(std::max(bytes, least_bytes));
+}
+
 StagingPool::~StagingPool() {
   for (const Block& block : blocks_) gpu_.release_host(block.memory);
 }
@@ -31,7 +35,7 @@ StagingPool::Block* StagingPool::take(std::size_t bytes) {
     block = find(bytes);
   }
   if (!block) {
-    const std::size_t size = std::bit_ceil(std::max(bytes, least_bytes));  // few sizes, so that blocks fit again
+    const std::size_t size = staging_block(bytes);
     block = &blocks_.emplace_back(Block{static_cast<char*>(gpu_.allocate_host(static_cast<std::int64_t>(size))), size, Block::free});
   }
   block->state = Block::taken;

@@ -9,6 +9,11 @@
 
 namespace strata {
 
+/// The size of the block that holds so many bytes: few sizes, so that blocks fit again.
+std::size_t staging_block(std::size_t bytes);
+/// Sums over ranks of a whole model's gradients are staged in pieces. [bytes]
+constexpr std::size_t staged_sum_bytes = std::size_t{64} << 20;
+
 /// Blocks of page-locked memory, used again and again. It outlives every call that uses it.
 class StagingPool {
  public:

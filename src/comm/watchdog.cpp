@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "strata/base/clock.hpp"
+#include "strata/base/end_hook.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/phase.hpp"
@@ -176,10 +177,12 @@ void Watchdog::Shared::end(const std::string& message) const {
   // Printing may block on a terminal or a file system that is lost: the end does not wait for it.
   std::thread([] {
     std::this_thread::sleep_for(std::chrono::seconds(3));
+    run_end_hooks();
     std::_Exit(static_cast<int>(ExitCode::lost));
   }).detach();
   log_error(message);
   end_launcher();
+  run_end_hooks();
   std::_Exit(static_cast<int>(ExitCode::lost));
 }
 

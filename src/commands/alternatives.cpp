@@ -159,7 +159,7 @@ std::string chosen_strategy(const Session& session, const Communicator& launch) 
   p.plans = true;
   check_model(p);
   const BatchConfig& batch = p.s.batch;
-  if (!p.model || (batch.global == 0 && batch.accumulation.empty()) || batch.micro < 1) return "ddp";
+  if (!p.model || !p.device_fits || (batch.global == 0 && batch.accumulation.empty()) || batch.micro < 1) return "ddp";
   if (p.machine) p.threads = threads_on(*p.machine, p);
   const Machine machine = p.machine ? *p.machine : assumed_machine(static_cast<std::int64_t>(p.threads) * launch.local_size());
   const std::int64_t memory = machine.memory_bytes > 0 ? machine.memory_bytes : available_memory_bytes();

@@ -46,6 +46,7 @@ int check_run(Session& session) {
     p.findings.error(ExitCode::usage, "script.unreadable", "check.script", text("check.script = ", config.script, ": ", unreadable),
                      "correct the path, or leave the key out");
   add_mistakes(p);
+  if (!session.device_note.empty()) p.findings.note("device.auto", "device.kind", session.device_note);
   check_model(p);
   check_data(p);
   check_checkpoint(p, find_checkpoint(p));

@@ -61,6 +61,7 @@ class Evaluation {
     if (data_path_.empty()) throw DeckError("evaluate.data is missing, and so is data.validation: expected a token or feature file");
     source_.emplace(find_weights(session_, s_.evaluate.checkpoint));
     const Model& model = *source_->model;
+    require_device_fit(session_, model);
     model.check_sequence(s_.data.sequence);
     file_.emplace(data_path_);
     require_kind(*file_, data_path_, model);
@@ -163,6 +164,7 @@ class Evaluation {
 int run_evaluate(Session& session) {
   if (!session.settings().evaluate.score.empty()) return score_predictions(session);
   agree_device(session);
+  log_device(session);
   guarded(session.comm, [&] { check_device(session); });
   return Evaluation(session).run();
 }

@@ -50,10 +50,12 @@ std::string line_of(const std::string& prompt, const Generation& g) {
 
 int run_generate(Session& session) {
   settle_device(session);
+  log_device(session);
   const Settings& s = session.settings();
   check_device(session);
   const WeightsSource source = find_weights(session, s.generate.checkpoint);
   const CausalLm model(source.causal("generate"));
+  require_device_fit(session, model);
   const auto tokenizer = tokenizer_of(session);
   if (tokenizer->vocabulary() > model.config().V)
     throw DataError(text("the tokenizer has ", tokenizer->vocabulary(), " tokens, the model's vocabulary only ", model.config().V));

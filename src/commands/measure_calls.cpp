@@ -9,6 +9,7 @@
 #include "strata/ops/gelu.hpp"
 #include "strata/ops/layer_norm.hpp"
 #include "strata/ops/linear.hpp"
+#include "strata/ops/qk_norm_rope.hpp"
 #include "strata/ops/rms_norm.hpp"
 #include "strata/ops/rope.hpp"
 #include "strata/ops/span_head.hpp"
@@ -183,6 +184,20 @@ OpRun rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_
   return [=](Stream& s) { rope_backward(s, x, cos, sin, positions, x); };
 }
 
+OpRun qk_norm_rope_call(OpCall& c, const std::string& op, std::int64_t rows, std::int64_t hd) {
+  // Two query heads to a key head, side by side, as layers have them.
+  const std::int64_t nh = 8, nkv = 4, tokens = std::max<std::int64_t>(1, rows / (nh + nkv));
+  const auto heads = [=](const View& all) {
+    return QueryKey{all.columns(0, nh * hd).split_last(nh, hd), all.columns(nh * hd, nkv * hd).split_last(nkv, hd)};
+  };
+  const QueryKey x = heads(c.data(Shape{tokens, (nh + nkv) * hd})), y = heads(c.data(Shape{tokens, (nh + nkv) * hd}));
+  const QueryKey w = {c.data(Shape{hd}), c.data(Shape{hd})}, rstd = {c.sums(Shape{tokens, nh}), c.sums(Shape{tokens, nkv})};
+  const Rotary at = {c.sums(Shape{tokens, hd / 2}), c.sums(Shape{tokens, hd / 2}), c.ids(tokens, tokens)};
+  if (op == "qk_norm_rope_forward") return [=](Stream& s) { qk_norm_rope_forward(s, x, w, 1e-6, at, y, rstd); };
+  const QueryKey dw = {c.sums(Shape{hd}), c.sums(Shape{hd})};
+  return [=](Stream& s) { qk_norm_rope_backward(s, y, x, w, rstd, at, y, dw); };
+}
+
 OpRun swiglu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
   const View gate_up = c.data(Shape{R, 2 * F}), y = c.data(Shape{R, F});
   if (op == "swiglu_forward") return [=](Stream& s) { swiglu_forward(s, gate_up, y); };
@@ -230,6 +245,7 @@ OpRun prepared(const MeasuredOp& measured, Arena& arena) {
   if (begins("embedding_sum_")) return embedding_sum_call(c, a, b, d);
   if (begins("span_")) return span_call(c, op, a, b);
   if (begins("rms_norm_")) return rms_norm_call(c, op, a, b);
+  if (begins("qk_norm_rope_")) return qk_norm_rope_call(c, op, a, b);
   if (begins("rope_")) return rope_call(c, op, a, b);
   if (begins("swiglu_")) return swiglu_call(c, op, a, b);
   if (begins("embedding_")) return embedding_call(c, op, a, b, d);

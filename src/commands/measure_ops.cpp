@@ -23,6 +23,8 @@ bool op_is_known(const std::string& op) {
                            "attention_backward",
                            "rms_norm_forward",
                            "rms_norm_backward",
+                           "qk_norm_rope_forward",
+                           "qk_norm_rope_backward",
                            "rope_forward",
                            "rope_backward",
                            "swiglu_forward",
@@ -90,7 +92,8 @@ std::vector<MeasuredOp> ops_to_measure(double seconds) {
       for (const std::int64_t length : {128, 512, 2048}) add(type, op, {{16, length, 32}, {16, length, 128}});
     for (const char* op : {"rms_norm_forward", "rms_norm_backward"})
       add(type, op, {{2048, 32}, {32768, 32}, {2048, 128}, {32768, 128}, {256, 1024}, {2048, 1024}, {256, 4096}});
-    for (const char* op : {"rope_forward", "rope_backward"}) add(type, op, {{1024, 32}, {16384, 32}, {1024, 128}, {16384, 128}});
+    for (const char* op : {"rope_forward", "rope_backward", "qk_norm_rope_forward", "qk_norm_rope_backward"})
+      add(type, op, {{1024, 32}, {16384, 32}, {1024, 128}, {16384, 128}});
     for (const char* op : {"swiglu_forward", "swiglu_backward"}) add(type, op, {{128, 512}, {2048, 512}, {128, 4096}, {2048, 4096}});
     add(type, "embedding_forward", {{512, 1024, 4096}});
     add(type, "embedding_backward", {{512, 256, 4096}, {512, 1024, 16384}});

@@ -5,6 +5,7 @@
 #include "strata/base/log.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/device/thread_pool.hpp"
+#include "strata/ops/gpu_limits.hpp"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -40,19 +41,55 @@ void set_device(Session& session, DeviceKind kind) {
 }  // namespace
 
 void settle_device(Session& session) {
-  if (session.settings().device.kind == "auto") set_device(session, resolve_device("auto"));
+  if (session.settings().device.kind != "auto") return;
+  const AutoDevice found = auto_device(session.comm.local_rank(), session.comm.local_size());
+  set_device(session, found.kind);
+  if (!found.why_not.empty()) session.device_note = "device.kind = auto takes the host: " + found.why_not;
 }
 
 void agree_device(Session& session) {
   if (session.settings().device.kind != "auto") return;
-  const bool here = resolve_device("auto") == DeviceKind::cuda;
-  set_device(session, session.comm.all_min(here ? 1 : 0) == 1 ? DeviceKind::cuda : DeviceKind::cpu);
+  Communicator& comm = session.comm;
+  const AutoDevice mine = auto_device(comm.local_rank(), comm.local_size());
+  const bool here = mine.kind == DeviceKind::cuda, anywhere = comm.all_max(here ? 1 : 0) == 1, everywhere = comm.all_min(here ? 1 : 0) == 1;
+  set_device(session, everywhere ? DeviceKind::cuda : DeviceKind::cpu);
+  const std::vector<std::string> reasons = all_gather_text(comm, here                    ? ""
+                                                                 : !mine.why_not.empty() ? mine.why_not
+                                                                 : anywhere              ? "no GPU"
+                                                                                         : "");
+  for (int r = 0; r < comm.size(); ++r)
+    if (const std::string& why = reasons[static_cast<std::size_t>(r)]; !why.empty()) {
+      session.device_note =
+          text("device.kind = auto takes the host: ", comm.size() > 1 ? text("rank ", r, " on ", comm.host_of(r), ": ") : "", why);
+      return;
+    }
+}
+
+void log_device(const Session& session) {
+  if (!session.device_note.empty()) log_info(session.device_note);
 }
 
 void check_device(const Session& session) {
   if (device_of(session) != DeviceKind::cuda) return;
   if (cuda_half().devices() > 0) return;
   open_gpu(0, 1);  // says why there is none
+}
+
+std::string gpu_refusal(const Session& session, const Model& model) {
+  if (device_of(session) != DeviceKind::cuda) return "";
+  const WholeRows rows = model.whole_rows();
+  if (rows.head > largest_gpu_head)
+    return text("device.kind = cuda: this model's attention heads have ", rows.head, " elements, on a GPU they have at most ",
+                largest_gpu_head);
+  const DType type = compute_type(session);
+  if (rows.norm > largest_gpu_norm(type))
+    return text("device.kind = cuda: this model's norms take ", rows.norm, " elements at once, on a GPU in ",
+                session.settings().precision.compute, " at most ", largest_gpu_norm(type));
+  return "";
+}
+
+void require_device_fit(const Session& session, const Model& model) {
+  if (const std::string why = gpu_refusal(session, model); !why.empty()) throw DeckError(why + "; device.kind = cpu takes any");
 }
 
 ComputeDevice open_device(const Session& session) {

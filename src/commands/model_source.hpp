@@ -20,12 +20,19 @@ DType compute_type(const Session& session);
 bool shows_progress(const Session& session);
 /// cpu or cuda, once settle_device() has been called.
 DeviceKind device_of(const Session& session);
-/// Replaces device.kind = auto by what this host has: cuda where the program's CUDA half finds a GPU. Local.
+/// Replaces device.kind = auto by what this host has: cuda where the program's CUDA half finds a GPU that it can use. Where it finds one
+/// that it cannot, session.device_note says why. Local.
 void settle_device(Session& session);
 /// The same for all ranks: cuda where every one of them has it. Collective.
 void agree_device(Session& session);
+/// Says in the log why device.kind = auto took the host, where there is something to say.
+void log_device(const Session& session);
 /// Throws NotCompiled or CapacityError unless device.kind can be had here.
 void check_device(const Session& session);
+/// Why the GPU's kernels cannot compute this model with device.kind = cuda, in words; empty: they can, or the device is the host.
+std::string gpu_refusal(const Session& session, const Model& model);
+/// Throws DeckError with that.
+void require_device_fit(const Session& session, const Model& model);
 /// What this rank computes on. Throws as check_device.
 ComputeDevice open_device(const Session& session);
 

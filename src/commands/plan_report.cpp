@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "strata/base/clock.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 
 namespace strata {
 namespace {
@@ -63,6 +64,7 @@ Json memory_json(const Preflight& p) {
   for (const ArenaEntry& entry : p.plan->entries) regions.push_back({{"name", entry.name}, {"bytes", entry.bytes}});
   return {{"arena_bytes", p.plan->bytes},
           {"snapshot_bytes", p.snapshot_bytes},
+          {"staging_bytes", p.plan->staging_bytes},
           {"rank_bytes", p.plan->bytes + p.snapshot_bytes},
           {"host_bytes", p.memory_needed},
           {"host_memory_bytes", p.memory_available},
@@ -108,6 +110,12 @@ std::string plan_memory_text(const Preflight& p) {
   }
   out += formatted("  %-44s %18lld bytes  %10s  (taken once, so also the most at any time)\n", "arena", static_cast<long long>(plan.bytes),
                    bytes_of(plan.bytes).c_str());
+  if (plan.staging_bytes > 0) {
+    out += formatted("  %-44s %18lld bytes  %10s  (page-locked, of the host: only where ranks share a GPU, or without NCCL)\n",
+                     "staging of data between GPUs", static_cast<long long>(plan.staging_bytes), bytes_of(plan.staging_bytes).c_str());
+    out += formatted("  %-44s %18lld bytes  %10s  (of the GPU: an allowance, only where NCCL carries the data)\n", "NCCL",
+                     static_cast<long long>(nccl_allowance_bytes), bytes_of(nccl_allowance_bytes).c_str());
+  }
   if (p.snapshot_bytes > 0)
     out += formatted("  %-44s %18lld bytes  %10s\n", "snapshot, while a checkpoint is written", static_cast<long long>(p.snapshot_bytes),
                      bytes_of(p.snapshot_bytes).c_str());

@@ -48,6 +48,8 @@ struct Preflight {
   bool elsewhere = false;    // a batch script starts the run: this machine may not be the one
   bool plans = false;        // nothing will run here: what the host lacks does not matter
   bool device_here = false;  // what device.kind names can be had on this host
+  bool device_fits = true;   // its kernels can compute the model
+  bool shares_gpu = false;   // with other ranks: data between them goes through the host's memory
 };
 
 /// Device, machine file, config.json, tokenizer.

@@ -36,6 +36,13 @@ void check_device_here(Preflight& p) {
   p.findings.warning("device.here", "device.kind", problem, "the batch script's hosts must have what this one lacks");
 }
 
+// Said before the queue, rather than by a kernel.
+void check_device_fits(Preflight& p) {
+  const std::string why = gpu_refusal(p.session, *p.model);
+  p.device_fits = why.empty();
+  if (!p.device_fits) p.findings.error(ExitCode::usage, "model.gpu", "device.kind", why, "device.kind = cpu takes any");
+}
+
 }  // namespace
 
 void check_model(Preflight& p) {
@@ -49,6 +56,7 @@ void check_model(Preflight& p) {
     p.model = config.empty() ? p.weights->model : std::shared_ptr<const Model>(make_model(config));
   });
   if (p.model) {
+    check_device_fits(p);
     p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.model->check_sequence(p.s.data.sequence); });
     if (p.model->answers_questions() && p.s.data.mask_documents)
       p.findings.error(ExitCode::usage, "model.mask", "data.mask_documents",

@@ -5,6 +5,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/writer.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 #include "strata/device/compute_device.hpp"
 
 namespace strata {
@@ -69,11 +70,19 @@ void check_gpu_memory(Preflight& p) {
   };
   if (!p.findings.attempt("device.open", "device.kind", "", look)) return;
   const int sharing = (p.launch.local_size() + devices - 1) / devices;
+  p.shares_gpu = sharing > 1;
+  const bool by_nccl = !p.shares_gpu && p.plan->staging_bytes > 0;
+  if (by_nccl && one <= free && one + nccl_allowance_bytes > free)
+    p.findings.warning("memory.nccl", "batch.micro",
+                       text("this run leaves ", bytes_text(static_cast<double>(free - one)), " of ", name, " free, and NCCL may take ",
+                            bytes_text(static_cast<double>(nccl_allowance_bytes))),
+                       "NCCL_BUFFSIZE and NCCL_MAX_NCHANNELS make it take less");
   if (one * sharing <= free) return;
   const std::string found = text("this run needs ", bytes_text(static_cast<double>(one * sharing)), " on each GPU",
                                  sharing > 1 ? text(" (", sharing, " ranks share one)") : "", ", ", name, " has ",
                                  bytes_text(static_cast<double>(free)), " free");
-  const char* remedy = "shard more (parallel.strategy = fsdp), parallel.recompute, parallel.offload, a smaller batch.micro or data.sequence need less";
+  const char* remedy =
+      "shard more (parallel.strategy = fsdp), parallel.recompute, parallel.offload, a smaller batch.micro or data.sequence need less";
   if (p.elsewhere)
     p.findings.warning("memory.gpu_here", "batch.micro", found + " here", text("the batch script's GPUs need that much; ", remedy));
   else
@@ -85,11 +94,12 @@ void check_gpu_memory(Preflight& p) {
 // Said now rather than by the kernel's out-of-memory killer hours later. Every rank of the host counts its own.
 void check_memory(Preflight& p) {
   if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
-  if (p.model->answers_questions() && p.s.data.mask_documents) return;  // told with the model
+  if (!p.device_fits || (p.model->answers_questions() && p.s.data.mask_documents)) return;  // told with the model
   if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
   const bool on_gpu = device_of(p.session) == DeviceKind::cuda;
   if (on_gpu && p.device_here) check_gpu_memory(p);
-  const std::int64_t one = (on_gpu ? p.plan->host_bytes : p.plan->bytes) + p.snapshot_bytes;
+  const std::int64_t staging = p.shares_gpu ? p.plan->staging_bytes : 0;
+  const std::int64_t one = (on_gpu ? p.plan->host_bytes : p.plan->bytes) + p.snapshot_bytes + staging;
   p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();
   if (p.memory_needed <= p.memory_available) return;
   const std::string found =

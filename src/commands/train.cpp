@@ -4,6 +4,7 @@
 
 #include "commands/plan_report.hpp"
 #include "strata/base/clock.hpp"
+#include "strata/base/end_hook.hpp"
 #include "strata/base/fault.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
@@ -62,6 +63,16 @@ class TrainCommand {
   }
 
   int run() {
+    try {
+      return set_up_and_train();
+    } catch (...) {
+      run_end_hooks();  // the GPU gives memory back only when no kernel is left that waits for others
+      throw;
+    }
+  }
+
+ private:
+  int set_up_and_train() {
     set_fault(s_.run.fault, comm_.rank());
     STRATA_FAULT("start", 0);
     make_folder();
@@ -80,7 +91,6 @@ class TrainCommand {
     return static_cast<int>(result.interrupted ? ExitCode::requeue : ExitCode::done);
   }
 
- private:
   void make_folder() {
     guarded(comm_, [&] {
       if (comm_.rank() != 0) return;
@@ -105,6 +115,7 @@ class TrainCommand {
     log_info(build_text());
     log_info(text(comm_.size(), comm_.size() == 1 ? " rank on " : " ranks on ", comm_.host(), ", ", threads_, " threads per rank, ",
                   processor_text()));
+    log_device(session_);
     log_info("Effective deck\n" + session_.deck.echo());
     guarded(comm_, [&] {
       if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "effective.deck", session_.deck.echo());
@@ -185,6 +196,8 @@ class TrainCommand {
     std::string came = text("What came, rank 0\n  steps of this launch      ", result.steps, "\n  median step               ",
                             result.step_seconds * 1e3, " ms");
     if (foreseen_seconds_ > 0) came += text(", ", result.step_seconds / foreseen_seconds_, " of what was foreseen");
+    if (const std::int64_t staged = gpu_ranks_ ? staging_bytes(*gpu_ranks_) : 0; staged > 0)
+      came += text("\n  staging                   ", staged, " bytes, page-locked; foreseen ", run_.plan->staging_bytes);
     came += text("\n  arena                     ", arena_->used(), " bytes, as planned\n  peak resident memory      ", peak_memory_bytes(),
                  " bytes, with what libraries and the data take\n");
     const fs::path path = fs::path(s_.run.folder) / "plan.txt";

@@ -1,19 +1,31 @@
 #include "strata/device/compute_device.hpp"
 
+#include "device/cuda_half.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/error.hpp"
 
 namespace strata {
 
+AutoDevice auto_device(int local_rank, int local_size) {
+  AutoDevice found;
+  if (!cuda_half_installed()) return found;
+  try {
+    if (cuda_half().devices() == 0) return found;
+    open_gpu(local_rank, local_size);
+    found.kind = DeviceKind::cuda;
+  } catch (const Error& e) {
+    const std::string asked = "device.kind = cuda: ";
+    found.why_not = e.what();
+    if (found.why_not.rfind(asked, 0) == 0) found.why_not.erase(0, asked.size());
+  }
+  return found;
+}
+
 DeviceKind resolve_device(const std::string& kind) {
   if (kind == "cuda") return DeviceKind::cuda;
   if (kind == "cpu") return DeviceKind::cpu;
   STRATA_ASSERT(kind == "auto", "device.kind = ", kind);
-  try {
-    return cuda_half().devices() > 0 ? DeviceKind::cuda : DeviceKind::cpu;
-  } catch (const Error&) {  // no CUDA half, no driver: what the host has is the best
-    return DeviceKind::cpu;
-  }
+  return auto_device(0, 1).kind;
 }
 
 ComputeDevice::ComputeDevice(DeviceKind kind, int threads, int local_rank, int local_size)

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "device/cuda_half.hpp"
 #include "device/gpu_memory.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/version.hpp"
@@ -53,6 +54,14 @@ const CudaHalf& load() {
 const CudaHalf& cuda_half() {
   static const CudaHalf& half = load();
   return half;
+}
+
+bool cuda_half_installed() {
+  if (std::getenv("STRATA_CUDA_LIBRARY")) return true;
+  std::error_code failed;
+  for (const std::string& path : candidates())
+    if (fs::exists(path, failed)) return true;
+  return false;
 }
 
 std::unique_ptr<Gpu> open_gpu(int local_rank, int local_size) {

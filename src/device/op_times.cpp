@@ -115,6 +115,12 @@ double OpTimes::rate_at(const std::vector<Point>& points, const std::array<doubl
 }
 
 double OpTimes::seconds(const std::string& op, const OpSizes& sizes, double flops, double bytes) const {
+  // Machine files from before this op know its two parts, which took the same memory one after the other.
+  if (const bool forward = op == "qk_norm_rope_forward"; (forward || op == "qk_norm_rope_backward") && !measured(op, sizes.type)) {
+    const std::string norm = forward ? "rms_norm_forward" : "rms_norm_backward", rope = forward ? "rope_forward" : "rope_backward";
+    if (measured(norm, sizes.type) && measured(rope, sizes.type))
+      return seconds(norm, sizes, flops, bytes) + seconds(rope, sizes, flops, bytes);
+  }
   const double amount = counts_flops(op) ? flops : bytes;
   if (amount <= 0) return 0;
   if (const auto found = points_.find({op, sizes.type}); found != points_.end()) return amount / rate_at(found->second, logarithms(sizes));

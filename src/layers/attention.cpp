@@ -48,9 +48,7 @@ Attention::Attention(ParameterSet& set, const AttentionConfig& config, const std
       qkv_(set, {{scope + ".q_proj", config.q_width()}, {scope + ".k_proj", config.kv_width()}, {scope + ".v_proj", config.kv_width()}},
            config.H, config.qkv_bias),
       o_(set, {{scope + ".o_proj", config.H}}, config.q_width(), config.o_bias) {
-  if (!config.head_norm) return;
-  q_norm_.emplace(set, scope + ".q_norm", config.hd, config.eps);
-  k_norm_.emplace(set, scope + ".k_norm", config.hd, config.eps);
+  if (config.head_norm) norm_.emplace(set, scope, config.hd, config.eps);
 }
 
 Attention::Heads Attention::heads_of(View qkv) const {
@@ -59,23 +57,25 @@ Attention::Heads Attention::heads_of(View qkv) const {
           qkv.columns(c.q_width() + c.kv_width(), c.kv_width()).split_last(c.nkv, c.hd)};
 }
 
+// q, k = rope(norm(q)), rope(norm(k)), or without the norm
+void Attention::rotate(Context& context, const PositionViews& at, const Heads& x, const QueryKey& y, const QueryKey& rstd) const {
+  if (norm_) return norm_->forward(context, x.qk(), at.rotary(), y, rstd);
+  rope_forward(context.stream, x.q, at.cos, at.sin, at.positions, y.q);
+  rope_forward(context.stream, x.k, at.cos, at.sin, at.positions, y.k);
+}
+
 // Queries and keys as attention sees them. With the head norm they are kept, or made in scratch and again in the backward pass; without it
 // they are rotated in place, once.
 Attention::Heads Attention::rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch,
                                     bool first_time) const {
   const AttentionConfig& c = config_;
-  Heads heads = heads_of(saved.qkv);
-  const bool make = first_time || (c.head_norm && !saved.qk.given());
+  const Heads before = heads_of(saved.qkv);
+  Heads heads = before;
   if (c.head_norm) {
-    const View qk = kept_or(saved.qk, scratch.qk), q = qk.columns(0, c.q_width()).split_last(c.nh, c.hd),
-               k = qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
-    if (make) q_norm_->forward(context, heads.q, q, saved.rstd_q), k_norm_->forward(context, heads.k, k, saved.rstd_k);
-    heads.q = q, heads.k = k;
+    const View qk = kept_or(saved.qk, scratch.qk);
+    heads.q = qk.columns(0, c.q_width()).split_last(c.nh, c.hd), heads.k = qk.columns(c.q_width(), c.kv_width()).split_last(c.nkv, c.hd);
   }
-  if (make) {
-    rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
-    rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
-  }
+  if (first_time || (c.head_norm && !saved.qk.given())) rotate(context, at, before, heads.qk(), {saved.rstd_q, saved.rstd_k});
   return heads;
 }
 
@@ -108,12 +108,11 @@ void Attention::backward(Context& context, PassShape pass, const PositionViews& 
                      sequences(heads.v), sequences(View(saved.o).split_last(config_.nh, config_.hd)), saved.lse, at.first_key,
                      scale_of(config_), sequences(d.q), sequences(d.k), sequences(d.v));
   // back through the rotation, then the head norm
-  rope_backward(context.stream, d.q, at.cos, at.sin, at.positions, d.q);
-  rope_backward(context.stream, d.k, at.cos, at.sin, at.positions, d.k);
-  if (config_.head_norm) {
-    const Heads before = heads_of(saved.qkv);
-    q_norm_->backward(context, d.q, before.q, saved.rstd_q, d.q, Write::set);
-    k_norm_->backward(context, d.k, before.k, saved.rstd_k, d.k, Write::set);
+  if (norm_) {
+    norm_->backward(context, d.qk(), heads_of(saved.qkv).qk(), {saved.rstd_q, saved.rstd_k}, at.rotary(), d.qk());
+  } else {
+    rope_backward(context.stream, d.q, at.cos, at.sin, at.positions, d.q);
+    rope_backward(context.stream, d.k, at.cos, at.sin, at.positions, d.k);
   }
   // dW_qkv = dqkv^T x,  dx = dqkv W_qkv
   qkv_.backward(context, scratch.dqkv, x, dx);
@@ -123,12 +122,7 @@ void Attention::decode(Context& context, const PositionViews& at, ConstView leng
                        View y, KeyValueCache& cache) const {
   qkv_.forward(context, x, ConstView(), qkv);
   const Heads heads = heads_of(qkv);
-  if (config_.head_norm) {
-    q_norm_->forward(context, heads.q, heads.q, View());
-    k_norm_->forward(context, heads.k, heads.k, View());
-  }
-  rope_forward(context.stream, heads.q, at.cos, at.sin, at.positions, heads.q);
-  rope_forward(context.stream, heads.k, at.cos, at.sin, at.positions, heads.k);
+  rotate(context, at, heads, heads.qk(), {});
   store_rows(context.stream, heads.k, at.positions, cache.keys), store_rows(context.stream, heads.v, at.positions, cache.values);
   attention_decode(context.stream, heads.q, cache.keys.rows(0, x.size(0)), cache.values.rows(0, x.size(0)), lengths, scale_of(config_),
                    o.split_last(config_.nh, config_.hd));

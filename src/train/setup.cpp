@@ -6,6 +6,7 @@
 #include "strata/base/clock.hpp"
 #include "strata/base/fault.hpp"
 #include "strata/base/phase.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 
 namespace strata {
 
@@ -73,7 +74,10 @@ double TrainPlan::leaf_flops() const {
 TrainPlan plan_training(const Communicator& comm, const Model& model, const TrainShape& shape, int threads) {
   Arena arena;
   Stream stream = Stream::plan(shape.device);
-  const auto ranks = make_plan_communicator(comm.size(), comm.local_size());
+  const auto staging = std::make_shared<PlannedStaging>();
+  const auto ranks = shape.device == DeviceKind::cuda && comm.size() > 1
+                         ? make_plan_gpu_communicator(comm.size(), comm.local_size(), staging)
+                         : make_plan_communicator(comm.size(), comm.local_size());
   const Mesh mesh(*ranks, strategy_of(shape.strategy), shape.group, shape.node);
   TrainSetup setup(arena, mesh, model, shape);
   TrainPlan plan;
@@ -84,6 +88,7 @@ TrainPlan plan_training(const Communicator& comm, const Model& model, const Trai
   setup.step().run(parts, source, plan.leaves, 1.0, planned_step);
   Phase::set_step(0), Phase::enter("the set-up of the run");
   plan.traffic = ranks->traffic().since(before);
+  plan.staging_bytes = staging->bytes();
   plan.step = stream.costs(), plan.ops = stream.planned();
   plan.rounds = setup.reduction().round_count();
   plan.most_rounds = most_rounds(setup.reduction().rounds(), mesh.replicas().size());

@@ -1,9 +1,12 @@
 // NCCL's part: errors that come later end in CommError, and orders that differ between ranks do not end in a standstill.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "comm/gpu_memory.hpp"
+#include "strata/base/end_hook.hpp"
 #include "strata/base/error.hpp"
 
 namespace strata {
@@ -35,6 +38,26 @@ TEST(GpuLink, AnErrorOfNcclIsACommError) {
     EXPECT_NE(std::string(e.what()).find("NCCL"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("remote process exited or there was a network error"), std::string::npos) << e.what();
   }
+  EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
+}
+
+// As the watchdog ends a process that waits in vain, and main one that an exception ends.
+TEST(GpuLink, TheEndOfAProcessGivesUpWhatHangs) {
+  const Ranks ranks;
+  setenv("STRATA_EMULATION_NCCL_HANG", "2", 1);
+  const auto comm = ranks.communicator();
+  unsetenv("STRATA_EMULATION_NCCL_HANG");
+  Placed data(ranks.gpu.get(), std::vector<float>(100, 1));
+  comm->all_reduce_sum_fast(data.as<float>(), 100);
+  testing::internal::CaptureStderr();
+  std::thread end([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_TRUE(run_end_hooks(60));
+  });
+  EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);
+  end.join();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("NCCL gives up a group that hangs, as rank " + std::to_string(comm->rank())),
+            std::string::npos);
   EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
 }
 

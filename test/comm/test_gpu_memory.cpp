@@ -241,5 +241,44 @@ TEST(GpuMemoryOfARun, IsMadeOverTheRunsRanks) {
   EXPECT_EQ(all.read(), (Bytes{1, 2, 3}));
 }
 
+// Messages of two calls that are under way at once, the same again, then a sum: blocks are used again where they fit.
+void exchange_and_sum(Communicator& comm, char* out, char* in, float* sums) {
+  constexpr std::size_t bytes = 100000;
+  const auto n = static_cast<std::size_t>(comm.size());
+  std::vector<Message> sends, receives, shared, others;
+  for (std::size_t r = 0; r < n; ++r) {
+    const int peer = static_cast<int>(r);
+    if (peer == comm.rank()) continue;
+    sends.push_back({peer, out + r * bytes, bytes}), receives.push_back({peer, in + r * bytes, bytes});
+    shared.push_back({peer, out, bytes}), others.push_back({peer, in + (n + r) * bytes, bytes});
+  }
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto pieces = comm.begin_exchange(sends, receives, Channel::sums);
+    const auto weights = comm.begin_exchange(shared, others, Channel::parameters);
+    pieces->wait(), weights->wait();
+  }
+  comm.all_reduce_sum_fast(sums, 300000);
+}
+
+TEST(GpuMemory, StagingIsForeseenToTheByte) {
+  const auto host = make_mpi_communicator();
+  const auto gpu = test::rank_gpu(*host);
+  const auto comm = make_gpu_communicator(make_mpi_communicator(), *gpu);
+  const auto n = static_cast<std::size_t>(comm->size());
+  Placed out(gpu.get(), Bytes(n * 100000)), in(gpu.get(), Bytes(2 * n * 100000)), sums(gpu.get(), Bytes(300000 * sizeof(float)));
+  const auto staging = std::make_shared<PlannedStaging>();
+  const auto planned = make_plan_gpu_communicator(comm->size(), comm->size(), staging);
+
+  exchange_and_sum(*comm, out.as<char>(), in.as<char>(), sums.as<float>());
+  exchange_and_sum(*planned, out.as<char>(), in.as<char>(), sums.as<float>());
+
+  // To each other rank a piece, and from each two, and one shard for all, in 128 KiB; the sum in 2 MiB.
+  const std::int64_t blocks = n == 1 ? 0 : 3 * static_cast<std::int64_t>(n - 1) + 1;
+  EXPECT_EQ(staging->bytes(), blocks * (128 << 10) + (2 << 20));
+  const char* const devices = std::getenv("STRATA_EMULATION_DEVICES");
+  const bool by_nccl = n > 1 && devices && std::atoi(devices) > 1;
+  EXPECT_EQ(staging_bytes(*comm), by_nccl ? 0 : staging->bytes());
+}
+
 }  // namespace
 }  // namespace strata

@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 #include "commands/run_fixture.hpp"
+#include "strata/base/error.hpp"
 
 namespace strata::test {
 namespace {
@@ -59,6 +61,36 @@ TEST(CudaMissing, AutoTakesTheHostWhereThereIsNoGpu) {
   }
 }
 
+// Silence is for hosts without a GPU, or a build without CUDA.
+TEST(CudaMissing, AutoSaysWhyItLeavesAGpuAlone) {
+  if (on_real_gpu()) GTEST_SKIP() << "a real GPU is there";
+  const RunFolder& folder = RunFolder::get();
+  const struct {
+    const char *environment, *words;
+  } cases[] = {{"STRATA_EMULATION_DRIVER=11080", "the NVIDIA driver of this host serves CUDA up to 11.8"},
+               {"STRATA_EMULATION_DRIVER=0", "no NVIDIA driver on this host"},
+               {"STRATA_EMULATION_ARCH=75", "of compute capability 7.5; strata needs 8.0"},
+               {"STRATA_EMULATION_MEMORY=0", "cannot be used: out of memory"},
+               {"STRATA_CUDA_LIBRARY=libm.so.6", "is not the CUDA half of strata"},
+               {"STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so", "CUDA half could not be loaded"}};
+  for (const auto& [environment, words] : cases) {
+    const CommandResult check = folder.strata_with(environment, 0, "check", "--device.kind=auto --json");
+    EXPECT_EQ(check.status, 0) << check.out;
+    EXPECT_NE(check.out.find("device.auto"), std::string::npos) << environment << "\n" << check.out;
+    EXPECT_NE(check.out.find(words), std::string::npos) << environment << "\n" << check.out;
+  }
+  const std::string options = "--device.kind=auto --run.resume=never --train.max_steps=1 --run.folder=";
+  const CommandResult run = folder.strata_with(cases[0].environment, 2, "train", options + "old-driver");
+  EXPECT_EQ(run.status, 0) << run.err;
+  const std::string log = read_file(folder / "old-driver" / "log.txt");
+  EXPECT_NE(log.find("device.kind = auto takes the host: rank 0 on "), std::string::npos) << log;
+  EXPECT_NE(log.find(cases[0].words), std::string::npos) << log;
+  const CommandResult none = folder.strata_with("STRATA_EMULATION_DEVICES=0", 2, "train", options + "no-gpu");
+  EXPECT_EQ(none.status, 0) << none.err;
+  EXPECT_EQ(read_file(folder / "no-gpu" / "log.txt").find("takes the host"), std::string::npos);
+  expect_refused(cuda("STRATA_EMULATION_MEMORY=0", 0, "train", "--run.folder=none"), 4, "cannot be used: out of memory");
+}
+
 TEST(CudaMissing, HostsWithoutAGpuAndOldGpusAreNamed) {
   if (on_real_gpu()) GTEST_SKIP() << "a real GPU is there";
   expect_refused(cuda("STRATA_EMULATION_DEVICES=0", 2, "train", "--run.folder=none"), 4, "no GPU on this host");
@@ -74,6 +106,38 @@ TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
   const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda");
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
+}
+
+// The models that a GPU's kernels have no room for are named by every command, whether a GPU is there or not.
+TEST(CudaLimits, WideHeadsAndNormsAreNamedBeforeTheRun) {
+  const RunFolder& folder = RunFolder::get();
+  std::string config = read_file(folder / "config.json");
+  const auto replaced = [&](const std::string& key, const std::string& value) {
+    std::string other = config;
+    const std::size_t at = other.find("\"" + key + "\": ") + key.size() + 4;
+    return other.replace(at, other.find(',', at) - at, value);
+  };
+  write_file(folder / "heads.json", replaced("head_dim", "258"));
+  write_file(folder / "wide.json", replaced("hidden_size", "16386"));
+  const std::string heads = "attention heads have 258 elements, on a GPU they have at most 256";
+  for (const char* strategy : {"", " --parallel.strategy=auto"}) {
+    const CommandResult check = cuda("", 0, "check", text("--model.config=heads.json", strategy));
+    EXPECT_EQ(check.status, 2) << check.out;
+    EXPECT_NE(check.out.find(heads), std::string::npos) << check.out;
+    EXPECT_EQ(check.out.find("internal"), std::string::npos) << check.out;
+    expect_refused(cuda("", 2, "train", text("--run.folder=none --model.config=heads.json", strategy)), 2, heads);
+  }
+  expect_refused(cuda("", 0, "plan", "--model.config=heads.json"), 2, heads);
+  const std::string norms = "norms take 16386 elements at once, on a GPU in ";
+  expect_refused(cuda("", 0, "plan", "--model.config=wide.json"), 2, norms + "fp32 at most 16384");
+  EXPECT_EQ(cuda("", 0, "plan", "--model.config=wide.json --precision.compute=bf16").status % 4, 0) << "32,768 in bf16";
+  EXPECT_EQ(cuda("", 0, "check", "--model.config=heads.json --device.kind=cpu").status, 0);
+
+  const CommandResult trained =
+      folder.strata(0, "train", "--device.kind=cpu --model.config=heads.json --run.folder=heads --train.max_steps=1");
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  expect_refused(cuda("", 0, "evaluate", "--run.folder=heads"), 2, heads);
+  expect_refused(cuda("", 0, "generate", "--run.folder=heads --generate.prompts=the"), 2, heads);
 }
 
 TEST(CudaMissing, MeasureTakesTheHostOnly) {
@@ -139,6 +203,34 @@ TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
                                            folder.checkpoint(run, 2).string() + "'");
     EXPECT_EQ(diff.status, 0) << options << "\n" << diff.out;
   }
+}
+
+TEST(Cuda, PlanKnowsWhatIsBesideTheArena) {
+  if (on_real_gpu()) GTEST_SKIP() << "a real GPU's number is not set";
+  const RunFolder& folder = RunFolder::get();
+  train("staged", 2, "--train.max_steps=1 --parallel.strategy=fsdp");
+  const std::string plan = read_file(folder / "staged" / "plan.txt");
+  for (const char* words : {"staging of data between GPUs", "an allowance, only where NCCL", "bytes, page-locked; foreseen "})
+    EXPECT_NE(plan.find(words), std::string::npos) << words << "\n" << plan;
+  const auto number_after = [&](const char* words) {
+    const std::size_t at = plan.find(words);
+    return at == std::string::npos ? -1.0 : std::atof(plan.c_str() + at + std::strlen(words));
+  };
+  const double foreseen = number_after("foreseen "), came = number_after("  staging                   ");
+  EXPECT_EQ(foreseen, number_after("staging of data between GPUs"));
+  EXPECT_GE(foreseen, 65536);
+  EXPECT_GE(came, foreseen / 2) << "ranks that are late have more under way, never much less";
+  EXPECT_EQ(cuda("", 0, "plan", "").out.find("staging of data"), std::string::npos) << "one rank sends nothing";
+}
+
+// A kernel of NCCL that waits for ever would hold the process in the driver.
+TEST(Cuda, TheWatchdogGivesNcclUpBeforeItEndsTheProcess) {
+  if (on_real_gpu()) GTEST_SKIP() << "NCCL hangs at will on the emulation only";
+  const CommandResult result = cuda("STRATA_EMULATION_DEVICES=2 STRATA_EMULATION_NCCL_HANG=2", 2, "train",
+                                    "--run.folder=hangs --parallel.timeout=10 --train.max_steps=3");
+  EXPECT_EQ(result.status, 6) << result.err;
+  EXPECT_NE(result.err.find("parallel.timeout = 10 s has passed"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("emulation: NCCL gives up a group that hangs, as rank"), std::string::npos) << result.err;
 }
 
 TEST(Cuda, EvaluatesAndGeneratesAsTheHostDoes) {

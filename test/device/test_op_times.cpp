@@ -69,5 +69,15 @@ TEST(OpTimes, WhatWasNotMeasuredGetsThePeaks) {
   EXPECT_EQ(times.seconds("fill", {DType::f32, {8}}, 0, 0), 0);
 }
 
+TEST(OpTimes, AFusedOpThatWasNotMeasuredTakesAsLongAsItsParts) {
+  Machine m = machine();
+  const OpSizes heads{DType::bf16, {4096, 128}};
+  m.ops = {{op_name("rms_norm_forward", heads), 4}, {op_name("rope_forward", heads), 12}};
+  EXPECT_NEAR(OpTimes(m).seconds("qk_norm_rope_forward", heads, 1, 12e9), 3 + 1, 1e-3);
+  EXPECT_NEAR(OpTimes(m).seconds("qk_norm_rope_backward", heads, 1, 30e9), 1, 1e-6) << "parts that were not measured: memory";
+  m.ops[op_name("qk_norm_rope_forward", heads)] = 6;
+  EXPECT_NEAR(OpTimes(m).seconds("qk_norm_rope_forward", heads, 1, 12e9), 2, 1e-3);
+}
+
 }  // namespace
 }  // namespace strata

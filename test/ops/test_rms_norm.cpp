@@ -1,7 +1,10 @@
 // RMS normalisation: values by hand and in fp64, gradients against central differences, heads in a fused product, aliasing, bits.
 #include "strata/ops/rms_norm.hpp"
 
+#include "ops/cuda/attention_tensor.hpp"
+#include "ops/cuda/teams.hpp"
 #include "ops/tolerance.hpp"
+#include "strata/ops/gpu_limits.hpp"
 
 namespace strata::test {
 namespace {
@@ -191,6 +194,17 @@ TEST(RmsNorm, WrongShapesAreNamed) {
 
   expect_internal_error("rms_norm_forward: weight has shape [3], expected [4]", [&] { rms_norm_forward(stream, x, weight, eps, y, {}); });
   expect_internal_error("rms_norm_forward: weight is bf16, expected f32", [&] { rms_norm_forward(stream, x, half, eps, y, {}); });
+}
+
+// What `check` tells before a run is what the kernels would refuse in it.
+TEST(GpuLimits, AreThoseOfTheKernels) {
+  EXPECT_EQ(largest_gpu_head, cuda::largest_head_size);
+  for (const DType type : all_types) {
+    const std::int64_t most = largest_gpu_norm(type);
+    EXPECT_GE(cuda::teams_for(most, type).threads() * cuda::teams_for(most, type).packs * 16,
+              most * static_cast<std::int64_t>(size_of(type)));
+    expect_internal_error("norms on a GPU take rows of up to", [&] { cuda::teams_for(most + 1, type); });
+  }
 }
 
 }  // namespace

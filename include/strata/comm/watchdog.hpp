@@ -19,10 +19,10 @@ struct WatchdogSettings {
 
 /// While it lives, a thread watches how long this process has waited in one collective (base/phase.hpp). After `timeout` seconds it reads
 /// the news of the other ranks. If one of them still gets on with something (its phase changed within `timeout`), the wait goes on.
-/// Otherwise it prints which rank has not come, from which host, in which step and phase, and ends the process with code 6 without asking
-/// MPI, so that the launcher ends the others. Time in which the whole process was stopped does not count. It also ends the process when its
-/// launcher has died. With a folder, a second thread writes this rank's news there every timeout / 20 (at most 15 s); where the folder
-/// cannot be read, the wait alone decides.
+/// Otherwise it prints which rank has not come, from which host, in which step and phase, calls what has to be done before the end
+/// (EndHook, for some seconds at most), and ends the process with code 6 without asking MPI, so that the launcher ends the others. Time in
+/// which the whole process was stopped does not count. It also ends the process when its launcher has died. With a folder, a second thread
+/// writes this rank's news there every timeout / 20 (at most 15 s); where the folder cannot be read, the wait alone decides.
 class Watchdog {
  public:
   explicit Watchdog(const WatchdogSettings& settings);

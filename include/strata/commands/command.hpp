@@ -15,6 +15,7 @@ struct Session {
   const CommandLine& line;
   Deck deck;
   std::vector<DeckMistake> mistakes;  // of a command that tells them itself; otherwise none are left
+  std::string device_note = {};       // why device.kind = auto left a GPU alone
   const Settings& settings() const { return deck.settings(); }
 };
 

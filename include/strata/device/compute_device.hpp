@@ -9,7 +9,15 @@
 
 namespace strata {
 
-/// The kind that device.kind asks for; `auto`: cuda where this program's CUDA half can be loaded and finds a GPU, else cpu. Local.
+/// What device.kind = auto takes: cuda where this program's CUDA half can be loaded and opens the GPU of this rank, else cpu.
+struct AutoDevice {
+  DeviceKind kind = DeviceKind::cpu;
+  std::string why_not;  // the CUDA half is there and cannot be used; empty: it can, or there is no such half, or no GPU
+};
+/// For rank `local_rank` of the `local_size` ranks of this host. Local.
+AutoDevice auto_device(int local_rank, int local_size);
+
+/// The kind that device.kind asks for. Local.
 DeviceKind resolve_device(const std::string& kind);
 
 class ComputeDevice {

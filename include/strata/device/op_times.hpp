@@ -17,7 +17,8 @@ bool parse_op_name(const std::string& name, std::string& op, OpSizes& sizes);
 bool counts_flops(const std::string& op);
 
 /// Rates of a machine by op, type and sizes. Between sizes that were measured, the logarithm of the rate is a plane fitted to those nearby;
-/// beyond them it stays within what was measured. An op that was not measured gets the machine's peak of its type, or of its memory.
+/// beyond them it stays within what was measured. An op that was not measured gets the machine's peak of its type, or of its memory;
+/// qk_norm_rope_* before that the time of a norm and a rotation, where those were.
 class OpTimes {
  public:
   /// The machine must outlive it.

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "strata/layers/norm.hpp"
 #include "strata/layers/projection.hpp"
+#include "strata/layers/qk_norm_rope.hpp"
 
 namespace strata {
 
@@ -22,6 +22,7 @@ struct AttentionConfig {
 /// given).
 struct PositionViews {
   ConstView cos, sin, positions, first_key;
+  Rotary rotary() const { return {cos, sin, positions}; }
 };
 
 /// Keys and values of earlier tokens, one cache per layer: [B, C, nkv, hd].
@@ -65,13 +66,15 @@ class Attention {
  private:
   struct Heads {
     View q, k, v;  // [R,nh,hd], [R,nkv,hd], strided
+    QueryKey qk() const { return {q, k}; }
   };
   Heads heads_of(View qkv) const;
+  void rotate(Context& context, const PositionViews& at, const Heads& x, const QueryKey& y, const QueryKey& rstd) const;
   Heads rotated(Context& context, const PositionViews& at, const Saved& saved, Scratch& scratch, bool first_time) const;
 
   AttentionConfig config_;
   Projection qkv_, o_;
-  std::optional<Norm> q_norm_, k_norm_;
+  std::optional<QkNormRope> norm_;  // with head_norm
 };
 
 }  // namespace strata

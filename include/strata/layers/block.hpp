@@ -5,6 +5,7 @@
 
 #include "strata/layers/attention.hpp"
 #include "strata/layers/mlp.hpp"
+#include "strata/layers/norm.hpp"
 
 namespace strata {
 

@@ -19,6 +19,7 @@ class BertForQuestionAnswering final : public Model {
   std::string summary() const override;
   const std::string& json() const override { return config_.json; }
   std::int64_t vocabulary() const override { return config_.tables.V; }
+  WholeRows whole_rows() const override { return {config_.layer.hd(), config_.layer.H}; }
   bool answers_questions() const override { return true; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }

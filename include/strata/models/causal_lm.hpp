@@ -31,6 +31,7 @@ class CausalLm final : public Model {
   std::string summary() const override;
   const std::string& json() const override { return config_.json; }
   std::int64_t vocabulary() const override { return config_.V; }
+  WholeRows whole_rows() const override { return {config_.block.attention.hd, config_.H}; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }
 

@@ -11,6 +11,12 @@ namespace strata {
 
 enum class PassKind { train, evaluate };
 
+/// The widest rows that kernels take whole, for which a GPU has limits (ops/gpu_limits.hpp).
+struct WholeRows {
+  std::int64_t head = 0;  // elements of an attention head
+  std::int64_t norm = 0;  // elements that a norm over the hidden size takes
+};
+
 /// A model made of units in the order embedding, layers, head. A pass says context.use(unit) before it reads a unit's weights, and opens
 /// and closes each unit's gradient once, the units closing in descending order.
 class Model {
@@ -25,6 +31,7 @@ class Model {
   virtual const std::string& json() const = 0;
   /// Every token id is below.
   virtual std::int64_t vocabulary() const = 0;
+  virtual WholeRows whole_rows() const = 0;
   /// Whether it answers questions: it learns from the rows of a feature file, their types, lengths and spans; otherwise from a token file.
   virtual bool answers_questions() const { return false; }
   /// Throws DataError where a sequence of S tokens would need what the model does not have.

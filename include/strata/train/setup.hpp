@@ -67,6 +67,7 @@ struct TrainPlan {
   std::map<std::string, OpCost> step;  // a whole step of rank 0, by op
   PlannedOps ops;                      // the same by op and sizes
   Traffic traffic;                     // of the step
+  std::int64_t staging_bytes = 0;      // page-locked memory of the host if data between GPUs goes through it; on one rank or the host none
   std::int64_t units = 0;              // that travel one by one
   std::int64_t leaves = 0;             // of the step, all ranks together
   std::int64_t rounds = 0;             // leaves of rank 0

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <exception>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -34,6 +36,7 @@ std::string nccl_version() {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(10);  // for an orderly end
+constexpr auto most_wait = std::chrono::seconds(2);  // of abort()
 
 std::string reason(ncclResult_t result, ncclComm_t comm) {
   const char* const more = ncclGetLastError(comm);
@@ -51,7 +54,7 @@ ncclDataType_t type_of(DType type) {
 
 class NcclLink final : public GpuLink {
  public:
-  NcclLink(Gpu& gpu, const LinkId& id, int rank, int ranks) : gpu_(gpu) {
+  NcclLink(Gpu& gpu, const LinkId& id, int rank, int ranks) : gpu_(gpu), device_(gpu.facts().device) {
     enter();
     int least = 0, greatest = 0;
     check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "asking for priorities");
@@ -67,8 +70,8 @@ class NcclLink final : public GpuLink {
   }
 
   ~NcclLink() override {
-    if (cudaSetDevice(gpu_.facts().device) != cudaSuccess) return;
-    if (comm_) groups_.empty() && finalized() ? ncclCommDestroy(comm_) : ncclCommAbort(comm_);
+    if (cudaSetDevice(device_) != cudaSuccess) return;
+    if (comm_) std::uncaught_exceptions() == 0 && groups_.empty() && finalized() ? ncclCommDestroy(comm_) : ncclCommAbort(comm_);
     for (const cudaEvent_t event : events_) cudaEventDestroy(event);
     cudaStreamDestroy(stream_);
   }
@@ -76,6 +79,7 @@ class NcclLink final : public GpuLink {
   NcclLink& operator=(const NcclLink&) = delete;
 
   bool ready() override {
+    const std::scoped_lock lock(mutex_);
     enter();
     return settled("joining the ranks");
   }
@@ -88,14 +92,22 @@ class NcclLink final : public GpuLink {
   }
 
   std::uint64_t launch(std::vector<LinkOp> group, std::vector<void*> after) override {
+    const std::scoped_lock lock(mutex_);
     groups_.push_back({std::move(group), std::move(after), State::waiting, nullptr});
     move_on();
     return begun_++;
   }
 
   bool done(std::uint64_t group) override {
+    const std::scoped_lock lock(mutex_);
     if (group >= ended_) move_on();
     return group < ended_;
+  }
+
+  void abort() override {
+    const std::unique_lock lock(mutex_, most_wait);
+    if (!lock || !comm_ || cudaSetDevice(device_) != cudaSuccess) return;
+    ncclCommAbort(std::exchange(comm_, nullptr));
   }
 
  private:
@@ -107,7 +119,7 @@ class NcclLink final : public GpuLink {
     cudaEvent_t end;
   };
 
-  void enter() const { check(cudaSetDevice(gpu_.facts().device), "choosing the GPU"); }
+  void enter() const { check(cudaSetDevice(device_), "choosing the GPU"); }
 
   // NCCL does nothing in the background: all is on the stream, or over.
   bool settled(const char* doing) {
@@ -213,6 +225,8 @@ class NcclLink final : public GpuLink {
   }
 
   Gpu& gpu_;
+  int device_;              // abort() may outlive the GPU
+  std::timed_mutex mutex_;  // of comm_, which abort() takes away
   ncclComm_t comm_ = nullptr;
   cudaStream_t stream_ = nullptr;
   std::deque<Group> groups_;  // oldest first

@@ -23,8 +23,8 @@ struct LinkOp {
   int peer = 0;             // or who gets a reduce
 };
 
-/// A NCCL communicator with a stream of its own. Every rank gives it the same sequence of groups. Errors, those of other ranks too, are
-/// CommError; NCCL's part is aborted then, and every later call throws.
+/// A NCCL communicator with a stream of its own, for one thread (but for abort()). Every rank gives it the same sequence of groups. Errors,
+/// those of other ranks too, are CommError; NCCL's part is aborted then, and every later call throws.
 class GpuLink {
  public:
   /// Ends it; where groups are under way, by abort.
@@ -37,6 +37,9 @@ class GpuLink {
   virtual std::uint64_t launch(std::vector<LinkOp> group, std::vector<void*> after) = 0;
   /// Whether a group is done; moves things on.
   virtual bool done(std::uint64_t group) = 0;
+  /// Gives up what is under way, so that no kernel waits in the GPU for a rank that is lost; as after an error, every later call throws.
+  /// From any thread; where another is inside for longer than two seconds, nothing is done.
+  virtual void abort() = 0;
 };
 
 struct CollectiveTable {

@@ -18,7 +18,7 @@ constexpr int oldest_major = 8;  // bf16 tensor cores, cp.async
 class CudaGpu final : public Gpu {
  public:
   explicit CudaGpu(int device) {
-    check(cudaSetDevice(device), "choosing a GPU");
+    choose(device);
     read_facts(device);
     check(cudaStreamCreateWithFlags(&queue_, cudaStreamNonBlocking), "making a stream");
     products_ = make_products();
@@ -117,6 +117,15 @@ class CudaGpu final : public Gpu {
       throw CapacityError(text("device.kind = cuda: GPU ", device, " is a ", facts_.name, " of compute capability ", facts_.major, ".",
                                facts_.minor,
                                "; strata needs 8.0 (Ampere) or newer. Choose others with CUDA_VISIBLE_DEVICES, or use device.kind = cpu"));
+  }
+
+  // Other programs may leave no room for one more, or have it to themselves alone.
+  static void choose(int device) {
+    const cudaError_t result = cudaSetDevice(device);
+    if (result == cudaSuccess) return;
+    cudaGetLastError();
+    throw CapacityError(text("device.kind = cuda: GPU ", device, " cannot be used: ", cudaGetErrorString(result),
+                             "; other programs may hold it (nvidia-smi lists them)"));
   }
 
   GpuFacts facts_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/cpu/element.hpp"
+#include "ops/cpu/rope_row.hpp"
 
 namespace strata::cpu {
 namespace {
@@ -11,17 +12,6 @@ namespace {
 using Index = std::int64_t;
 
 constexpr Index block_elements = 16384;
-
-/// sign = 1 turns forward, -1 back; y may be x.
-template <class T, class Sum>
-void rotate(const T* x, const Sum* cos, const Sum* sin, Index half, Sum sign, T* y) {
-#pragma GCC ivdep
-  for (Index i = 0; i < half; ++i) {
-    const Sum a = static_cast<Sum>(x[i]), b = static_cast<Sum>(x[i + half]), s = sign * sin[i];
-    y[i] = static_cast<T>(a * cos[i] - b * s);
-    y[i + half] = static_cast<T>(b * cos[i] + a * s);
-  }
-}
 
 }  // namespace
 
@@ -39,8 +29,8 @@ void rope_rotate(const char* op, Stream& stream, const ConstView& x, const Const
         const Sum* c = cos.as<const Sum>() + position[r] * cos.stride(0);
         const Sum* s = sin.as<const Sum>() + position[r] * sin.stride(0);
         for (Index head = 0; head < n; ++head)
-          rotate(x.as<const T>() + r * x.stride(0) + head * x.stride(1), c, s, half, inverse ? Sum{-1} : Sum{1},
-                 y.as<T>() + r * y.stride(0) + head * y.stride(1));
+          rope_row(x.as<const T>() + r * x.stride(0) + head * x.stride(1), c, s, half, inverse ? Sum{-1} : Sum{1},
+                   y.as<T>() + r * y.stride(0) + head * y.stride(1));
       }
     });
   });

@@ -4,9 +4,9 @@
 
 #include "device/cuda/element.cuh"
 #include "device/cuda/launch.cuh"
-#include "ops/cuda/exact.cuh"
 #include "ops/cuda/flat.cuh"
 #include "ops/cuda/queue.cuh"
+#include "ops/cuda/rope.cuh"
 
 namespace strata::cuda {
 namespace {
@@ -38,17 +38,13 @@ struct Rotation {
   SumOf<T> sign;
 };
 
-/// (a, b) -> (a cos - b sin, b cos + a sin) for W columns; every operation rounded by itself, as on the host.
+/// (a, b) -> (a cos - b sin, b cos + a sin) for W columns.
 template <int W, class T>
 __device__ __forceinline__ void turn(const Group<T, W>& a, const Group<T, W>& b, const Group<SumOf<T>, W>& cos,
                                      const Group<SumOf<T>, W>& sin, T* lower, T* upper) {
   Group<T, W> low, up;
 #pragma unroll
-  for (int e = 0; e < W; ++e) {
-    const SumOf<T> p = widen(a.of[e]), q = widen(b.of[e]);
-    low.of[e] = narrow<T>(difference(product(p, cos.of[e]), product(q, sin.of[e])));
-    up.of[e] = narrow<T>(sum(product(q, cos.of[e]), product(p, sin.of[e])));
-  }
+  for (int e = 0; e < W; ++e) turn_pair(a.of[e], b.of[e], cos.of[e], sin.of[e], low.of[e], up.of[e]);
   store_group<W>(lower, low), store_group<W>(upper, up);
 }
 

@@ -11,6 +11,7 @@
 #include "ops/cuda/kv_cache.hpp"
 #include "ops/cuda/layer_norm.hpp"
 #include "ops/cuda/linear.hpp"
+#include "ops/cuda/qk_norm_rope.hpp"
 #include "ops/cuda/rms_norm.hpp"
 #include "ops/cuda/rope.hpp"
 #include "ops/cuda/span_head.hpp"
@@ -39,6 +40,8 @@ struct OpTable {
   decltype(cuda::linear_backward_bias)* linear_backward_bias;
   decltype(cuda::linear_cross_entropy_backward)* linear_cross_entropy_backward;
   decltype(cuda::linear_cross_entropy_forward)* linear_cross_entropy_forward;
+  decltype(cuda::qk_norm_rope_backward)* qk_norm_rope_backward;
+  decltype(cuda::qk_norm_rope_forward)* qk_norm_rope_forward;
   decltype(cuda::rms_norm_backward)* rms_norm_backward;
   decltype(cuda::rms_norm_forward)* rms_norm_forward;
   decltype(cuda::rope_rotate)* rope_rotate;

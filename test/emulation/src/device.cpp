@@ -29,6 +29,10 @@ int architecture() {  // 90 is sm_90
   return from_environment("STRATA_EMULATION_ARCH", 90);
 }
 
+int driver_version() {
+  return from_environment("STRATA_EMULATION_DRIVER", CUDART_VERSION);
+}
+
 bool exists(int device) {
   return device >= 0 && device < device_count();
 }
@@ -60,7 +64,7 @@ cudaError_t free_of(void* pointer, Kind kind) {
 extern "C" {
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = CUDART_VERSION;
+  *version = driver_version();
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
@@ -68,6 +72,8 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 0;
+  if (driver_version() < CUDART_VERSION / 1000 * 1000) return record(cudaErrorInsufficientDriver);
   *count = std::max(device_count(), 0);
   return record(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
 }
@@ -77,6 +83,7 @@ cudaError_t cudaGetDevice(int* device) {
 }
 cudaError_t cudaSetDevice(int device) {
   if (!exists(device)) return record(cudaErrorInvalidDevice);
+  if (device_bytes() == 0) return record(cudaErrorMemoryAllocation);
   current_device = device;
   return cudaSuccess;
 }

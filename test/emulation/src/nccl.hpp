@@ -39,5 +39,7 @@ struct ncclComm {
   bool aborted = false;
   int groups = 0;   // so many were begun
   int fail_at = 0;  // the group that fails; 0: none
+  int hang_at = 0;  // the group that never ends
+  bool hangs = false;
   std::string name() const { return "rank " + std::to_string(rank) + " of " + std::to_string(ranks); }
 };

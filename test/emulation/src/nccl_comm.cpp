@@ -1,5 +1,6 @@
 // Communicators of the emulated NCCL: the ranks find each other through the one that made the id.
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <thread>
@@ -171,7 +172,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
   static auto* const all = new std::deque<ncclComm>;
   *comm = &all->emplace_back();
   (*comm)->rank = rank, (*comm)->ranks = ranks, (*comm)->tag = tag_of(meeting->id);
-  (*comm)->fail_at = from_environment("STRATA_EMULATION_NCCL_ERROR");
+  (*comm)->fail_at = from_environment("STRATA_EMULATION_NCCL_ERROR"), (*comm)->hang_at = from_environment("STRATA_EMULATION_NCCL_HANG");
   cudaGetDevice(&(*comm)->device);
   meeting->comm = *comm;
   meeting->begin();
@@ -201,6 +202,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  if (comm->hangs) std::fprintf(stderr, "emulation: NCCL gives up a group that hangs, as %s asks\n", comm->name().c_str());
   comm->aborted = true;
   return ncclSuccess;
 }

@@ -50,7 +50,7 @@ class Group {
   bool step() {
     if (comm_.aborted) return true;
     if (!begun_) begin();
-    if (failed()) return false;  // a GPU goes on waiting: somebody has to abort
+    if (failed() || comm_.hangs) return false;  // a GPU goes on waiting: somebody has to abort
     for (auto* buffers : {&out_, &in_})
       for (Buffer& buffer : *buffers) {
         int done = 1;
@@ -98,7 +98,8 @@ class Group {
   void begin() {
     begun_ = true;
     if (++comm_.groups == comm_.fail_at) comm_.error = refuse(ncclRemoteError, "the error that STRATA_EMULATION_NCCL_ERROR asks for");
-    if (failed()) return;
+    if (comm_.groups == comm_.hang_at) comm_.hangs = true;
+    if (failed() || comm_.hangs) return;
     std::deque<Buffer*> sent_to_myself;
     for (const Operation& op : operations_) {
       const std::size_t bytes = op.count * bytes_of(op.type);
