@@ -39,6 +39,14 @@ void set_device(Session& session, DeviceKind kind) {
 
 }  // namespace
 
+// What the deck itself says of fp16 on cpu is refused with the deck; here, what `auto` has come to.
+void require_device_for_type(const Session& session) {
+  const Settings& s = session.settings();
+  if (s.precision.compute == "fp16" && s.device.kind == "cpu")
+    throw DeckError(
+        "precision.compute = fp16: runs on cuda only, and device.kind = auto finds no GPU here; expected bf16, fp32 or fp64 on cpu");
+}
+
 void settle_device(Session& session) {
   if (session.settings().device.kind == "auto") set_device(session, resolve_device("auto"));
 }
@@ -47,6 +55,7 @@ void agree_device(Session& session) {
   if (session.settings().device.kind != "auto") return;
   const bool here = resolve_device("auto") == DeviceKind::cuda;
   set_device(session, session.comm.all_min(here ? 1 : 0) == 1 ? DeviceKind::cuda : DeviceKind::cpu);
+  require_device_for_type(session);
 }
 
 void check_device(const Session& session) {
