@@ -158,14 +158,14 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
     if ((result.overflow = p.loss_scale.can_fall())) return result;
     result.not_finite = locate_not_finite(p, model_, state_.weights().weight, source, leaves, scales_, t);
-    if (settings_.skip_non_finite && !p.loss_scale.adapts()) return result;
-    throw_error(
-        ExitCode::diverged,
-        text("step ", t, ": loss ", result.loss, ", gradient norm ", result.grad_norm, ". The first tensor that is not finite is ",
-             result.not_finite, p.loss_scale.adapts() ? p.loss_scale.exhausted_text() : "", ". The parameters are those of step ", t - 1,
-             "; lower optimizer.lr, raise schedule.warmup_steps, look at the data of this step, or pass over such steps with "
-             "train.non_finite = skip"),
-        true);
+    const bool adapts = p.loss_scale.adapts();
+    if (settings_.skip_non_finite && !adapts) return result;
+    throw_error(ExitCode::diverged,
+                text("step ", t, ": loss ", result.loss, ", gradient norm ", result.grad_norm, ". The first tensor that is not finite is ",
+                     result.not_finite, adapts ? p.loss_scale.exhausted_text() : "", ". The parameters are those of step ", t - 1,
+                     "; lower optimizer.lr, raise schedule.warmup_steps, look at the data of this step, or ",
+                     adapts ? "compute in bf16" : "pass over such steps with train.non_finite = skip"),
+                true);
   }
   Phase::enter("the update");
   STRATA_FAULT("update", t);

@@ -74,6 +74,9 @@ TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
   const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda");
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
+  const CommandResult fp16 = folder.strata_with(without, 0, "plan", "--device.kind=cuda --precision.compute=fp16");
+  EXPECT_EQ(fp16.status, 0) << fp16.err;
+  EXPECT_NE(fp16.out.find("optimizer.master"), std::string::npos) << fp16.out;
 }
 
 TEST(CudaMissing, MeasureTakesTheHostOnly) {
