@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 
 #include "strata/base/error.hpp"
@@ -19,6 +18,11 @@ double number_in(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc{} && end == text.data() + text.size() ? value : 0;
+}
+
+std::string digits_of(double value) {
+  char digits[64];
+  return std::string(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
 bool is_power_of_two(double value) {
@@ -60,15 +64,17 @@ void LossScale::overflowed() {
   value_ *= backoff_, good_ = 0, overflows_ += 1;
 }
 
+std::string LossScale::str() const {
+  return digits_of(value_);
+}
+
 std::string LossScale::exhausted_text() const {
-  return text(", with the loss scale at ", value_, ", which cannot fall below precision.smallest_scale = ", smallest_);
+  return ", with the loss scale at " + str() + ", which cannot fall below precision.smallest_scale = " + digits_of(smallest_);
 }
 
 void LossScale::save(std::map<std::string, std::string>& texts) const {
   if (!adapts() && overflows_ == 0) return;
-  char digits[40];
-  std::snprintf(digits, sizeof digits, "%.17g", value_);
-  texts[value_name] = digits, texts[good_name] = std::to_string(good_), texts[overflows_name] = std::to_string(overflows_);
+  texts[value_name] = str(), texts[good_name] = std::to_string(good_), texts[overflows_name] = std::to_string(overflows_);
 }
 
 void LossScale::restore(const std::map<std::string, std::string>& texts) {

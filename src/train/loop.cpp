@@ -230,9 +230,9 @@ class Loop {
     if (result.overflow) {
       loss_scale_.overflowed();
       log_info(text("Step ", record_.step, ": scaled gradients overflow (loss ", result.loss, ", norm ", result.grad_norm,
-                    "). The update is skipped (", loss_scale_.overflows(), " in all); loss scale ", loss_scale_.value()));
+                    "). The update is skipped (", loss_scale_.overflows(), " in all); loss scale ", loss_scale_.str()));
     } else if (result.updated() && loss_scale_.update_made()) {
-      log_info(text("Loss scale ", loss_scale_.value(), " after step ", record_.step));
+      log_info(text("Loss scale ", loss_scale_.str(), " after step ", record_.step));
     }
     loss_scale_.save(record_.extra);
   }

@@ -40,7 +40,8 @@ TEST(Half, FloatsRoundAsTheCompilerRoundsThem) {
     for (const std::uint32_t lower :
          {0u, 1u, 0x7ffu, 0xfffu, 0x1000u, 0x1001u, 0x2000u, 0x3000u, 0x7fffu, 0x8000u, 0x8001u, 0xf000u, 0xffffu}) {
       const auto value = std::bit_cast<float>(upper << 16 | lower);
-      if (!std::isnan(value)) ASSERT_EQ(Half(value).bits, true_bits(value)) << value;
+      if (std::isnan(value)) continue;
+      ASSERT_EQ(Half(value).bits, true_bits(value)) << value;
     }
 }
 

@@ -128,7 +128,7 @@ TEST(Cuda, Bf16FollowsTheHostWithinItsSpread) {
 }
 
 TEST(CudaFp16, FollowsTheHostsFp32WithinItsSpread) {
-  const std::string options = "--data.mask_documents=true --train.max_steps=3 ";
+  const std::string options = "--data.mask_documents=true --train.max_steps=3 --train.validation_sequences=4 ";
   const CommandResult host = RunFolder::get().strata(0, "train", "--device.kind=cpu --run.folder=fp16-host " + options);
   ASSERT_EQ(host.status, 0) << host.err;
   train("fp16", 0, "--precision.compute=fp16 " + options);
@@ -141,32 +141,33 @@ TEST(CudaFp16, FollowsTheHostsFp32WithinItsSpread) {
   }
 }
 
-// A scale of 2^40 makes every gradient of the loss infinite; so does 2^32. After that it rises every second step.
+// A scale of 2^32 makes the loss's gradients infinite. From 2^16 on it rises every second update.
 TEST(CudaFp16, ARunFindsItsScaleAndKeepsItOverARestartAndOnAnyRanks) {
   const RunFolder& folder = RunFolder::get();
   const std::string options =
-      "--precision.compute=fp16 --precision.initial_scale=1099511627776 --precision.scale_backoff=0.00390625 --precision.scale_window=2 "
-      "--checkpoint.every=3 ";
-  train("scaled", 0, options + "--train.max_steps=7");
-  train("scaled-parts", 0, options + "--train.max_steps=3");
-  train("scaled-parts", 0, options + "--train.max_steps=7");
-  train("scaled-ranks", 2, options + "--train.max_steps=7 --parallel.strategy=zero2");
+      "--precision.compute=fp16 --precision.initial_scale=4294967296 --precision.scale_backoff=1.52587890625e-05 "
+      "--precision.scale_window=2 --train.validation_sequences=4 ";
+  train("scaled", 0, options + "--train.max_steps=4");
+  train("scaled-parts", 0, options + "--train.max_steps=2");
+  train("scaled-parts", 0, options + "--train.max_steps=4");
+  train("scaled-ranks", 2, options + "--train.max_steps=4 --parallel.strategy=zero2");
 
-  const std::string log = read_file(folder / "scaled" / "log.txt");
+  const std::string log = read_file(folder / "scaled" / "log.txt"), parts = read_file(folder / "scaled-parts" / "log.txt");
   EXPECT_NE(log.find("Step 1: scaled gradients overflow"), std::string::npos) << log;
-  EXPECT_NE(log.find("(1 in all); loss scale 4294967296"), std::string::npos) << log;
-  EXPECT_NE(log.find("Step 2: scaled gradients overflow"), std::string::npos) << log;
-  EXPECT_NE(log.find("after step 7"), std::string::npos) << log;
-  const std::vector<double> losses = column("scaled", 3);
-  ASSERT_EQ(losses.size(), 7u);
+  EXPECT_NE(log.find("The update is skipped (1 in all); loss scale 65536"), std::string::npos) << log;
+  EXPECT_NE(log.find("Loss scale 131072 after step 3"), std::string::npos) << log;
+  EXPECT_NE(parts.find("Loss scale 131072 after step 3"), std::string::npos) << parts;
+  // The step that overflows has a loss, and no rate is used up by it: a warm-up of two steps begins with 0.
+  const std::vector<double> losses = column("scaled", 3), norms = column("scaled", 4), rates = column("scaled", 5);
+  ASSERT_EQ(losses.size(), 4u);
   for (const double loss : losses) EXPECT_TRUE(std::isfinite(loss));
-  EXPECT_LT(losses[6], losses[0]);
+  EXPECT_EQ(rates, (std::vector<double>{0, 0, 3e-3 / 2, 3e-3}));
+  for (std::size_t i = norms.size() - 3; i < norms.size(); ++i) EXPECT_TRUE(std::isfinite(norms[i]));
 
-  EXPECT_EQ(checkpoint_difference(folder.checkpoint("scaled", 7), folder.checkpoint("scaled-parts", 7)), "");
-  EXPECT_EQ(lasting_metrics(folder / "scaled" / "metrics.csv"), lasting_metrics(folder / "scaled-parts" / "metrics.csv"));
+  EXPECT_EQ(checkpoint_difference(folder.checkpoint("scaled", 4), folder.checkpoint("scaled-parts", 4)), "");
   EXPECT_EQ(lasting_metrics(folder / "scaled" / "metrics.csv"), lasting_metrics(folder / "scaled-ranks" / "metrics.csv"));
-  const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("scaled", 7).string() + "' '" +
-                                         folder.checkpoint("scaled-ranks", 7).string() + "'");
+  const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("scaled", 4).string() + "' '" +
+                                         folder.checkpoint("scaled-ranks", 4).string() + "'");
   EXPECT_EQ(diff.status, 0) << diff.out;
 }
 
@@ -181,7 +182,7 @@ TEST(CudaFp16, AScaleThatCannotFallEndsTheRun) {
 
 TEST(CudaFp16, ItsCheckpointsAreForEveryTypeAndItTakesThoseOfOthers) {
   const RunFolder& folder = RunFolder::get();
-  train("fp16-first", 0, "--precision.compute=fp16 --train.max_steps=2");
+  train("fp16-first", 0, "--precision.compute=fp16 --train.max_steps=2 --train.validation_sequences=4");
   const std::string checkpoint = folder.checkpoint("fp16-first", 2).string();
   const auto loss_of = [](const CommandResult& result) {
     return result.out.rfind("loss ", 0) == 0 ? std::stod(result.out.substr(5)) : std::nan("");
@@ -197,7 +198,9 @@ TEST(CudaFp16, ItsCheckpointsAreForEveryTypeAndItTakesThoseOfOthers) {
                                                checkpoint);
   ASSERT_EQ(bf16.status, 0) << bf16.err;
   EXPECT_NEAR(column("bf16-second", 3)[0], here, 0.05 * here);
-  train("fp16-third", 0, "--precision.compute=fp16 --train.max_steps=1 --model.weights=" + folder.checkpoint("bf16-second", 1).string());
+  train("fp16-third", 0,
+        "--precision.compute=fp16 --train.max_steps=1 --train.validation_sequences=4 --model.weights=" +
+            folder.checkpoint("bf16-second", 1).string());
   EXPECT_NEAR(column("fp16-third", 3)[0], column("bf16-second", 3)[0], 0.05 * here);
 }
 

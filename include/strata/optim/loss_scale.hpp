@@ -19,6 +19,8 @@ class LossScale {
   explicit LossScale(const PrecisionConfig& config);
 
   double value() const { return value_; }
+  /// "65536", every digit.
+  std::string str() const;
   /// Whether it follows what happens.
   bool adapts() const { return window_ > 0; }
   /// Whether a step may overflow: the scale then does not fall below the smallest.
