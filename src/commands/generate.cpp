@@ -51,6 +51,7 @@ std::string line_of(const std::string& prompt, const Generation& g) {
 int run_generate(Session& session) {
   settle_device(session);
   log_device(session);
+  require_device_for_type(session);
   const Settings& s = session.settings();
   check_device(session);
   const WeightsSource source = find_weights(session, s.generate.checkpoint);

@@ -40,6 +40,15 @@ void set_device(Session& session, DeviceKind kind) {
 
 }  // namespace
 
+// What the deck itself says of fp16 on cpu is refused with the deck; here, what `auto` has come to.
+void require_device_for_type(const Session& session) {
+  const Settings& s = session.settings();
+  if (s.precision.compute == "fp16" && s.device.kind == "cpu")
+    throw DeckError(text("precision.compute = fp16: runs on cuda only, and ",
+                         session.device_note.empty() ? "device.kind = auto finds no GPU here" : session.device_note,
+                         "; expected bf16, fp32 or fp64 on cpu"));
+}
+
 void settle_device(Session& session) {
   if (session.settings().device.kind != "auto") return;
   const AutoDevice found = auto_device(session.comm.local_rank(), session.comm.local_size());
@@ -61,8 +70,9 @@ void agree_device(Session& session) {
     if (const std::string& why = reasons[static_cast<std::size_t>(r)]; !why.empty()) {
       session.device_note =
           text("device.kind = auto takes the host: ", comm.size() > 1 ? text("rank ", r, " on ", comm.host_of(r), ": ") : "", why);
-      return;
+      break;
     }
+  require_device_for_type(session);
 }
 
 void log_device(const Session& session) {

@@ -14,7 +14,7 @@ namespace strata {
 
 /// Threads of this rank: device.threads, or the host's cores shared among its ranks.
 int threads_of(const Session& session);
-/// fp32, bf16 or fp64 of precision.compute as an element type.
+/// fp32, bf16, fp16 or fp64 of precision.compute as an element type.
 DType compute_type(const Session& session);
 /// Whether one moving line shows the progress: run.progress, or on a terminal without a launcher (under mpirun a rank cannot tell).
 bool shows_progress(const Session& session);
@@ -23,7 +23,9 @@ DeviceKind device_of(const Session& session);
 /// Replaces device.kind = auto by what this host has: cuda where the program's CUDA half finds a GPU that it can use. Where it finds one
 /// that it cannot, session.device_note says why. Local.
 void settle_device(Session& session);
-/// The same for all ranks: cuda where every one of them has it. Collective.
+/// Throws DeckError where device.kind = auto has come to cpu and precision.compute = fp16, which needs a GPU.
+void require_device_for_type(const Session& session);
+/// The same for all ranks: cuda where every one of them has it; then as require_device_for_type. Collective.
 void agree_device(Session& session);
 /// Says in the log why device.kind = auto took the host, where there is something to say.
 void log_device(const Session& session);

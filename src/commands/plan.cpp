@@ -54,6 +54,7 @@ int run_plan(Session& session) {
   for (const std::string& warning : session.deck.warnings()) log_warning(warning);
   settle_device(session);
   log_device(session);
+  require_device_for_type(session);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
   p.plans = true;

@@ -327,7 +327,8 @@ class TrainCommand {
                      record,
                      launch,
                      shows_progress(session_),
-                     peaks()};
+                     peaks(),
+                     LossScale(s_.precision)};
   }
 
   void write_profile(const Profile& profile) const {

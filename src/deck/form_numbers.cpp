@@ -98,12 +98,20 @@ Real Real::word(std::string name, double value) const {
   return other;
 }
 
+Real Real::power_of_two() const {
+  Real other = *this;
+  other.power_of_two_ = true;
+  return other;
+}
+
 bool Real::holds(double value) const {
+  int exponent = 0;
+  if (power_of_two_ && std::frexp(value, &exponent) != 0.5) return false;
   return (low_open_ ? value > low_ : value >= low_) && (high_open_ ? value < high_ : value <= high_);
 }
 
 std::string Real::range() const {
-  std::string range = (low_open_ ? "above " : "at least ") + shortest(low_);
+  std::string range = (power_of_two_ ? "a power of two, " : "") + std::string(low_open_ ? "above " : "at least ") + shortest(low_);
   if (std::isfinite(high_)) range += (high_open_ ? " and below " : " and at most ") + shortest(high_);
   return word_.empty() ? range : range + ", or " + word_;
 }

@@ -72,6 +72,8 @@ class Real {
   static Real from_up_to_below(double low, double high) { return Real(low, false, high, true); }
   static Real above_up_to(double low, double high) { return Real(low, true, high, false); }
   Real word(std::string name, double value) const;
+  /// Only 1, 2, 4, .. and 0.5, 0.25, ..
+  Real power_of_two() const;
 
   std::string parse(const Items& items, double& out) const;
   std::string print(double value) const;
@@ -83,7 +85,7 @@ class Real {
  private:
   Real(double low, bool low_open, double high, bool high_open) : low_(low), high_(high), low_open_(low_open), high_open_(high_open) {}
   double low_, high_;
-  bool low_open_, high_open_;
+  bool low_open_, high_open_, power_of_two_ = false;
   std::string word_;
   double word_value_ = 0;
 };

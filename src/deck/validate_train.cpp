@@ -70,6 +70,10 @@ void validate_device(Validation& v) {
   const auto& s = v.settings();
   if (s.precision.compute == "fp64" && s.device.kind == "cuda")
     v.refuse("precision.compute", "runs on cpu only, and there is " + v.quote("device.kind"));
+  if (s.precision.compute == "fp16" && s.device.kind == "cpu")
+    v.refuse("precision.compute", "runs on cuda only, and there is " + v.quote("device.kind") + "; expected bf16, fp32 or fp64 on cpu");
+  if (s.precision.compute == "fp16" && s.precision.loss_scale == "dynamic" && s.precision.smallest_scale > s.precision.initial_scale)
+    v.refuse("precision.smallest_scale", "above " + v.quote("precision.initial_scale"));
 }
 
 }  // namespace strata::deck

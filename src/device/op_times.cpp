@@ -13,8 +13,9 @@ namespace {
 
 constexpr const char* types[] = {"fp32", "bf16", "fp64"};
 
+// fp16 takes the time of bf16: the same kernels, the same bytes.
 const char* precision_of(DType type) {
-  return type == DType::f64 ? "fp64" : type == DType::bf16 ? "bf16" : "fp32";
+  return type == DType::f64 ? "fp64" : size_of(type) == 2 ? "bf16" : "fp32";
 }
 
 std::array<double, 3> logarithms(const OpSizes& sizes) {
@@ -123,7 +124,8 @@ double OpTimes::seconds(const std::string& op, const OpSizes& sizes, double flop
   }
   const double amount = counts_flops(op) ? flops : bytes;
   if (amount <= 0) return 0;
-  if (const auto found = points_.find({op, sizes.type}); found != points_.end()) return amount / rate_at(found->second, logarithms(sizes));
+  const DType type = sizes.type == DType::f16 ? DType::bf16 : sizes.type;
+  if (const auto found = points_.find({op, type}); found != points_.end()) return amount / rate_at(found->second, logarithms(sizes));
   const double peak = machine_.gflops(precision_of(sizes.type)) * 1e9, memory = machine_.memory_gbs() * 1e9;
   return std::max(counts_flops(op) ? flops / peak : 0.0, bytes / memory);
 }

@@ -5,17 +5,11 @@
 #include <map>
 
 #include "models/weight_pieces.hpp"
+#include "strata/base/half.hpp"
 #include "strata/models/weight_rules.hpp"
 
 namespace strata {
 namespace {
-
-float half_to_float(std::uint16_t h) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent == 0) return std::bit_cast<float>(sign | 0x3f800000u) * static_cast<float>(mantissa) * 0x1p-24f;
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-}
 
 void read_as_float(const SafetensorsReader& file, const SafetensorsEntry& entry, std::int64_t first, std::int64_t count,
                    std::vector<unsigned char>& raw, float* to) {
@@ -31,7 +25,7 @@ void read_as_float(const SafetensorsReader& file, const SafetensorsEntry& entry,
     } else {
       std::uint16_t bits;
       std::memcpy(&bits, raw.data() + 2 * i, 2);
-      to[i] = entry.type == DType::bf16 ? static_cast<float>(BFloat16::from_bits(bits)) : half_to_float(bits);
+      to[i] = entry.type == DType::bf16 ? static_cast<float>(BFloat16::from_bits(bits)) : static_cast<float>(Half::from_bits(bits));
     }
   }
 }

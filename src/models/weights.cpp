@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "models/weight_pieces.hpp"
+#include "strata/base/half.hpp"
 #include "strata/tensor/random.hpp"
 #include "strata/tensor/values.hpp"
 
@@ -39,11 +40,12 @@ WeightStore WeightStore::take(Arena& arena, DType compute, const ParameterSet& s
   WeightStore store;
   store.weight = FlatBuffer::take(arena, "parameters.weight", compute, Partition(set));
   if (with_master && compute == DType::bf16) store.remainder = FlatBuffer::take(arena, "parameters.remainder", DType::i16, Partition(set));
+  if (with_master && compute == DType::f16) store.master = FlatBuffer::take(arena, "parameters.master", DType::f32, Partition(set));
   return store;
 }
 
 bool WeightStore::holds(int parameter, Range range) const {
-  return common(weight.held(parameter), range).count() > 0 || (remainder.given() && common(remainder.held(parameter), range).count() > 0);
+  return common(weight.held(parameter), range).count() > 0 || (rest().given() && common(rest().held(parameter), range).count() > 0);
 }
 
 namespace {
@@ -75,17 +77,24 @@ void WeightStore::store(int parameter, std::int64_t first, std::span<const float
       begin_copy_memory(to.data(), from(here), to.bytes());
     else if (to.type() == DType::f64)
       store_as<double>(to, from(here), [](float v) { return static_cast<double>(v); });
+    else if (to.type() == DType::f16)
+      store_as<Half>(to, from(here), [](float v) { return Half(v); });
     else
       store_as<BFloat16>(to, from(here), [](float v) { return BFloat16(v); });
   }
-  if (!remainder.given()) return;
-  if (const Range here = common(remainder.held(parameter), asked); here.count() > 0)
-    store_as<std::int16_t>(remainder.slice(parameter, here), from(here), remainder_of);
+  if (!rest().given()) return;
+  const Range here = common(rest().held(parameter), asked);
+  if (here.count() == 0) return;
+  const View to = rest().slice(parameter, here);
+  if (master.given())
+    begin_copy_memory(to.data(), from(here), to.bytes());
+  else
+    store_as<std::int16_t>(to, from(here), remainder_of);
 }
 
 void WeightStore::load(int parameter, std::int64_t first, std::span<float> values) const {
   const Range asked{first, first + static_cast<std::int64_t>(values.size())};
-  const OnHost held(weight.slice(parameter, asked));
+  const OnHost held((master.given() ? master : weight).slice(parameter, asked));
   const ConstView& from = held.view();
   if (from.type() == DType::f32) {
     std::copy_n(from.as<float>(), values.size(), values.begin());
@@ -95,8 +104,12 @@ void WeightStore::load(int parameter, std::int64_t first, std::span<float> value
     std::transform(from.as<double>(), from.as<double>() + values.size(), values.begin(), [](double d) { return static_cast<float>(d); });
     return;
   }
-  const OnHost rest(remainder.given() ? ConstView(remainder.slice(parameter, asked)) : ConstView());
-  const std::int16_t* low = remainder.given() ? rest.view().as<std::int16_t>() : nullptr;
+  if (from.type() == DType::f16) {
+    std::transform(from.as<Half>(), from.as<Half>() + values.size(), values.begin(), [](Half h) { return static_cast<float>(h); });
+    return;
+  }
+  const OnHost lower(remainder.given() ? ConstView(remainder.slice(parameter, asked)) : ConstView());
+  const std::int16_t* low = remainder.given() ? lower.view().as<std::int16_t>() : nullptr;
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = std::bit_cast<float>((std::uint32_t{from.as<BFloat16>()[i].bits} << 16) +
                                      static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));

@@ -5,10 +5,10 @@
 
 namespace strata {
 
-/// Throws InternalError unless the type is f32, bf16 or f64.
+/// Throws InternalError unless the type is f32, bf16, f64 or, which GPUs alone compute in, f16.
 inline void expect_float(const char* op, const char* what, const ConstView& view) {
-  if (view.type() == DType::f32 || view.type() == DType::bf16 || view.type() == DType::f64) return;
-  throw InternalError(text(op, ": ", what, " is ", name_of(view.type()), ", expected f32, bf16 or f64"));
+  if (view.type() == DType::f32 || view.type() == DType::bf16 || view.type() == DType::f64 || view.type() == DType::f16) return;
+  throw InternalError(text(op, ": ", what, " is ", name_of(view.type()), ", expected f32, bf16, f16 or f64"));
 }
 
 inline void expect_contiguous(const char* op, const char* what, const ConstView& view) {

@@ -73,7 +73,9 @@ class Loop {
         record_(parts.record),
         leaves_(parts.leaves),
         checkpointing_(parts.comm, parts.setup.state(), parts.run, parts.checkpoint),
-        stop_(parts.comm) {
+        stop_(parts.comm),
+        loss_scale_(parts.loss_scale) {
+    loss_scale_.restore(record_.extra);
     leaves_.read_ahead(RankPositions(p_.plan, p_.batch, record_, p_.setup.mesh()), p_.plan.end());
     guarded(p_.comm, [&] {
       if (p_.comm.rank() == 0) metrics_.emplace(p_.run.folder, record_.step, p_.comm.host(), p_.launch.deck);
@@ -155,8 +157,9 @@ class Loop {
   bool step(std::int64_t sequences) {
     const Stopwatch watch;
     leaves_.begin(record_.cursor, sequences);
-    const double lr = p_.schedule.lr(record_.step + 1);
+    const double lr = p_.schedule.lr(record_.step + 1 - loss_scale_.overflows());
     StepParts parts = p_.setup.parts(p_.stream);
+    parts.loss_scale = loss_scale_;
     parts.before_update = [this] {
       const auto timed = p_.stream.time(phase::checkpoint);
       checkpointing_.settle();
@@ -171,10 +174,11 @@ class Loop {
     record_.cursor += sequences;
     record_.tokens += sequences * p_.data.sequence;
     record_.epoch = p_.plan.epoch_at(record_.cursor);
-    if (result.not_finite.empty()) record_.loss = result.loss;  // of the last step that was taken
-    record_.validation_loss = none;                             // belongs to the steps that were validated
+    if (result.updated()) record_.loss = result.loss;  // of the last step that was taken
+    record_.validation_loss = none;                    // belongs to the steps that were validated
     record_.extra.erase(validation_f1_name);
     count_skipped(result);
+    adapt_scale(result);
     const double seconds = watch.seconds();
     busy_ += seconds, done_ += 1;
     if (step_seconds_.size() < most_timed) step_seconds_.push_back(seconds);
@@ -191,6 +195,7 @@ class Loop {
                     peak_memory_bytes(),
                     0};
     metrics_now_.perplexity = !p_.model.answers_questions();
+    if (loss_scale_.adapts()) metrics_now_.loss_scale = parts.loss_scale.value();
     metrics_now_.eta = busy_ / static_cast<double>(done_) * static_cast<double>(p_.plan.total_steps() - record_.step);
     return true;
   }
@@ -218,6 +223,18 @@ class Loop {
                   text(what, ". This was the ", in_a_row, "th step in a row to be skipped (train.non_finite = skip): the run has diverged"),
                   true);
     log_warning(text(what, ". The update is skipped (", in_a_row, " in a row, ", all, " in all)"));
+  }
+  // Overflows are how the scale finds its place: they are said, and are no divergence. The record has what it came to.
+  void adapt_scale(const StepResult& result) {
+    if (!loss_scale_.adapts()) return;
+    if (result.overflow) {
+      loss_scale_.overflowed();
+      log_info(text("Step ", record_.step, ": scaled gradients overflow (loss ", result.loss, ", norm ", result.grad_norm,
+                    "). The update is skipped (", loss_scale_.overflows(), " in all); loss scale ", loss_scale_.str()));
+    } else if (result.updated() && loss_scale_.update_made()) {
+      log_info(text("Loss scale ", loss_scale_.str(), " after step ", record_.step));
+    }
+    loss_scale_.save(record_.extra);
   }
   std::int64_t count_of(const char* name) const {
     const auto at = record_.extra.find(name);
@@ -304,6 +321,7 @@ class Loop {
   FileLeaves& leaves_;
   Checkpointing checkpointing_;
   StopAgreement stop_;
+  LossScale loss_scale_;
   std::optional<RunMetrics> metrics_;
   StepMetrics metrics_now_;
   std::string pending_line_;

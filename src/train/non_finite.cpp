@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "strata/base/fault.hpp"
+#include "strata/base/half.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/tensor/values.hpp"
 #include "strata/train/step.hpp"
@@ -17,6 +18,9 @@ double as_double(double value) {
 }
 double as_double(float value) {
   return static_cast<double>(value);
+}
+double as_double(Half value) {
+  return static_cast<double>(static_cast<float>(value));
 }
 double as_double(BFloat16 value) {
   return static_cast<double>(static_cast<float>(value));
@@ -35,6 +39,7 @@ std::string element_text(const ConstView& view, std::int64_t i, std::int64_t fir
   const ConstView& element = one.view();
   const double value = view.type() == DType::f64   ? *element.as<double>()
                        : view.type() == DType::f32 ? as_double(*element.as<float>())
+                       : view.type() == DType::f16 ? as_double(*element.as<Half>())
                                                    : as_double(*element.as<BFloat16>());
   return text("element ", first + i, " is ", value);
 }
@@ -122,6 +127,8 @@ std::int64_t first_not_finite(const ConstView& anywhere) {
       return first_in<float>(view);
     case DType::bf16:
       return first_in<BFloat16>(view);
+    case DType::f16:
+      return first_in<Half>(view);
     default:
       return -1;
   }
@@ -173,7 +180,8 @@ std::string locate_not_finite(StepParts& p, const Model& model, const FlatBuffer
     const std::int64_t leaf = p.reduction.leaf_of(round);
     const FlatBuffer& gradient = p.reduction.begin_round(round);
     if (leaf >= 0) source.fill_again(leaf, p.activations);
-    const std::string found = finding_of_leaf(p, model, gradient, leaf < 0 ? 1.0 : scales[static_cast<std::size_t>(round)], t, leaf);
+    const std::string found =
+        finding_of_leaf(p, model, gradient, leaf < 0 ? 1.0 : scales[static_cast<std::size_t>(round)] * p.loss_scale.value(), t, leaf);
     if (!found.empty() && finding.empty()) finding = found, found_at = leaf;
     // The ranks of a group need one another in every round.
     if (p.mesh.shards().all_max(finding.empty() ? 0 : 1)) break;

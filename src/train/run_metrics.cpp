@@ -36,6 +36,7 @@ void RunMetrics::append(const StepMetrics& m) {
     if (m.perplexity) scalars.push_back({"validation/perplexity", std::exp(m.validation_loss)});
   }
   if (!std::isnan(m.f1)) scalars.push_back({"validation/exact_match", m.exact_match}), scalars.push_back({"validation/f1", m.f1});
+  if (!std::isnan(m.loss_scale)) scalars.push_back({"train/loss_scale", m.loss_scale});
   events_.scalars(m.step, scalars);
 }
 

@@ -61,13 +61,18 @@ TrainState::TrainState(Arena& arena, DType compute, const StateLayout& layout) :
   const std::string optimizer = layout.optimizer_on_host ? "host.optimizer." : "optimizer.";
   weights_.weight = FlatBuffer::take(arena, weights + "weight", compute, layout.weights.part);
   if (compute == DType::bf16) weights_.remainder = FlatBuffer::take(arena, optimizer + "remainder", DType::i16, layout.optimizer.part);
+  if (compute == DType::f16) weights_.master = FlatBuffer::take(arena, optimizer + "master", DType::f32, layout.optimizer.part);
   exp_avg_ = FlatBuffer::take(arena, optimizer + "exp_avg", wide, layout.optimizer.part);
   exp_avg_sq_ = FlatBuffer::take(arena, optimizer + "exp_avg_sq", wide, layout.optimizer.part);
 }
 
 void TrainState::each_tensor(int p, const Visit& visit) const {
   const std::string name = set_[p].name;
-  visit("/model/" + name, weights_.weight, layout_.weights);
+  // A weight in f16 follows from its master, as which the file has it: as an f32 run does.
+  if (weights_.master.given())
+    visit("/model/" + name, weights_.master, layout_.optimizer);
+  else
+    visit("/model/" + name, weights_.weight, layout_.weights);
   if (weights_.remainder.given()) visit("/optimizer/" + name + "/remainder", weights_.remainder, layout_.optimizer);
   visit("/optimizer/" + name + "/exp_avg", exp_avg_, layout_.optimizer);
   visit("/optimizer/" + name + "/exp_avg_sq", exp_avg_sq_, layout_.optimizer);
@@ -88,10 +93,12 @@ void TrainState::restore(const CheckpointReader& checkpoint, bool past_cache) co
   for (int p = 0; p < static_cast<int>(set_.parameters().size()); ++p)
     each_tensor(p, [&](const std::string& path, const FlatBuffer& buffer, const StateLayout::Kept&) {
       expect_tensor(checkpoint, path, buffer.flat().type(), set_[p].shape);
+      if (&buffer == &weights_.master) return;  // read with the weights that follow from it
       const Range held = buffer.held(p);
       if (held.count() > 0) requests.push_back({path, held.first, held.count(), buffer.slice(p, held).data()});
     });
   checkpoint.read_all(std::move(requests), past_cache);
+  if (weights_.master.given()) load_checkpoint_weights(checkpoint, set_, weights_);
 }
 
 std::vector<std::string> compare_checkpoint_model(const CheckpointReader& checkpoint, const ParameterSet& set) {
@@ -146,7 +153,8 @@ void load_checkpoint_weights(const CheckpointReader& checkpoint, const Parameter
   std::vector<Piece> pieces;
   for (std::size_t p = 0; p < set.parameters().size(); ++p)
     for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements)
-      pieces.push_back({static_cast<int>(p), first, std::min(piece_elements, n - first)});
+      if (const std::int64_t count = std::min(piece_elements, n - first); store.holds(static_cast<int>(p), {first, first + count}))
+        pieces.push_back({static_cast<int>(p), first, count});
   run_in_flight(static_cast<std::int64_t>(pieces.size()), reads_in_flight, [&](std::int64_t i, int) {
     const Piece& piece = pieces[static_cast<std::size_t>(i)];
     std::vector<float> values(static_cast<std::size_t>(piece.count));

@@ -5,7 +5,7 @@
 namespace strata {
 
 StateStage::StateStage(Arena& arena, const TrainState& state)
-    : tensors_{state.weights().weight, state.weights().remainder, state.exp_avg(), state.exp_avg_sq()} {
+    : tensors_{state.weights().weight, state.weights().rest(), state.exp_avg(), state.exp_avg_sq()} {
   const StateLayout& layout = state.layout();
   const Partition& part = layout.optimizer.part;
   const auto guest = [&](const char* name, const FlatBuffer& host, FlatBuffer& here) {
@@ -15,7 +15,7 @@ StateStage::StateStage(Arena& arena, const TrainState& state)
   };
   if (layout.weights_on_host) guest("weight", state.weights().weight, tensors_.weight);
   if (!layout.optimizer_on_host) return;
-  guest("remainder", state.weights().remainder, tensors_.remainder);
+  guest(state.weights().master.given() ? "master" : "remainder", state.weights().rest(), tensors_.rest);
   guest("exp_avg", state.exp_avg(), tensors_.exp_avg);
   guest("exp_avg_sq", state.exp_avg_sq(), tensors_.exp_avg_sq);
 }

@@ -115,7 +115,7 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
     }
     const double weight = scales_[static_cast<std::size_t>(round)];
     Context context{p.stream, p.weights, &gradient, &p.traffic};
-    model_.forward_backward(context, p.activations, weight);
+    model_.forward_backward(context, p.activations, weight * p.loss_scale.value());
     if (fault_poisons(t, leaf)) set_values(p.activations.row_loss.rows(0, 1), std::vector{std::nan("")});
     if (!p.stream.planning()) leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(p.activations.row_loss) * weight;
   }
@@ -153,15 +153,18 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
     const auto timed = p.stream.time(phase::gradients);
     return reduction.finish();
   }();
-  result.grad_norm = gradient_norm(p, gradient);
+  // The loss scale is a power of two: what is divided by it is the unscaled number to the bit.
+  result.grad_norm = gradient_norm(p, gradient) / p.loss_scale.value();
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
+    if ((result.overflow = p.loss_scale.can_fall())) return result;
     result.not_finite = locate_not_finite(p, model_, state_.weights().weight, source, leaves, scales_, t);
-    if (settings_.skip_non_finite) return result;
+    const bool adapts = p.loss_scale.adapts();
+    if (settings_.skip_non_finite && !adapts) return result;
     throw_error(ExitCode::diverged,
                 text("step ", t, ": loss ", result.loss, ", gradient norm ", result.grad_norm, ". The first tensor that is not finite is ",
-                     result.not_finite, ". The parameters are those of step ", t - 1,
-                     "; lower optimizer.lr, raise schedule.warmup_steps, look at the data of this step, or pass over such steps with "
-                     "train.non_finite = skip"),
+                     result.not_finite, adapts ? p.loss_scale.exhausted_text() : "", ". The parameters are those of step ", t - 1,
+                     "; lower optimizer.lr, raise schedule.warmup_steps, look at the data of this step, or ",
+                     adapts ? "compute in bf16" : "pass over such steps with train.non_finite = skip"),
                 true);
   }
   Phase::enter("the update");
@@ -170,7 +173,8 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   p.traffic.settle();
   if (p.before_update) p.before_update();
   const auto timed = p.stream.time(phase::optimizer);
-  update(p, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t, clip_coefficient(result.grad_norm, settings_.clip)});
+  const double factor = clip_coefficient(result.grad_norm, settings_.clip) / p.loss_scale.value();
+  update(p, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t - p.loss_scale.overflows(), factor});
   return result;
 }
 
@@ -239,8 +243,8 @@ void TrainStep::update_unit(Stream& stream, const FlatBuffer& gradient, AdamwSte
     if (here.count() == 0) continue;
     const Range own{here.first - set[p].offset, here.last - set[p].offset};
     step.weight_decay = decay_applies(settings_.optimizer.decay, set[p].shape.rank(), set[p].name) ? settings_.optimizer.weight_decay : 0.0;
-    adamw_update(stream, state.weight.slice(p, own), state.remainder.given() ? state.remainder.slice(p, own) : View(),
-                 gradient.slice(p, own), state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
+    adamw_update(stream, state.weight.slice(p, own), state.rest.given() ? state.rest.slice(p, own) : View(), gradient.slice(p, own),
+                 state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
   }
 }
 

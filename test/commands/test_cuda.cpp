@@ -106,6 +106,9 @@ TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
   const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda");
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
+  const CommandResult fp16 = folder.strata_with(without, 0, "plan", "--device.kind=cuda --precision.compute=fp16");
+  EXPECT_EQ(fp16.status, 0) << fp16.err;
+  EXPECT_NE(fp16.out.find("optimizer.master"), std::string::npos) << fp16.out;
 }
 
 // The models that a GPU's kernels have no room for are named by every command, whether a GPU is there or not.
@@ -144,6 +147,20 @@ TEST(CudaMissing, MeasureTakesTheHostOnly) {
   expect_refused(cuda("", 0, "measure", "--measure.output=none.in"), 2, "strata measure takes the rates of the host");
 }
 
+TEST(CudaMissing, Fp16WantsAGpu) {
+  const RunFolder& folder = RunFolder::get();
+  const std::string fp16 = "--precision.compute=fp16 --run.folder=none ";
+  const CommandResult check = folder.strata(0, "check", fp16 + "--device.kind=cpu");
+  EXPECT_EQ(check.status, 2) << check.out;
+  EXPECT_NE(check.out.find("expected bf16, fp32 or fp64 on cpu"), std::string::npos) << check.out;
+  expect_refused(folder.strata(0, "train", fp16 + "--device.kind=cpu"), 2, "runs on cuda only, and there is device.kind = cpu");
+  const std::string without = "STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so";
+  expect_refused(folder.strata_with(without, 2, "train", fp16 + "--device.kind=auto"), 2, "device.kind = auto finds no GPU here");
+  const CommandResult settled = folder.strata_with(without, 0, "check", fp16 + "--device.kind=auto");
+  EXPECT_EQ(settled.status, 2) << settled.out;
+  EXPECT_NE(settled.out.find("runs on cuda only"), std::string::npos) << settled.out;
+}
+
 TEST(CudaMemory, AGpuThatIsTooSmallIsSaidBeforeTheRun) {
   if (on_real_gpu()) GTEST_SKIP() << "a real GPU's memory cannot be set";
   expect_refused(cuda("STRATA_EMULATION_MEMORY=4000000", 0, "train", "--run.folder=small"), 4, "on each GPU");
@@ -172,6 +189,83 @@ TEST(Cuda, Bf16FollowsTheHostWithinItsSpread) {
   ASSERT_EQ(found.size(), 3u);
   ASSERT_EQ(expected.size(), 3u);
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 5e-3 * expected[i]) << "step " << i + 1;
+}
+
+TEST(CudaFp16, FollowsTheHostsFp32WithinItsSpread) {
+  const std::string options = "--data.mask_documents=true --train.max_steps=3 --train.validation_sequences=4 ";
+  const CommandResult host = RunFolder::get().strata(0, "train", "--device.kind=cpu --run.folder=fp16-host " + options);
+  ASSERT_EQ(host.status, 0) << host.err;
+  train("fp16", 0, "--precision.compute=fp16 " + options);
+  for (const int number : {3, 4}) {
+    const std::vector<double> expected = column("fp16-host", number), found = column("fp16", number);
+    ASSERT_EQ(found.size(), 3u);
+    ASSERT_EQ(expected.size(), 3u);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      EXPECT_NEAR(found[i], expected[i], (number == 3 ? 1e-3 : 2e-2) * expected[i]) << "step " << i + 1 << ", column " << number;
+  }
+}
+
+// A scale of 2^32 makes the loss's gradients infinite. From 2^16 on it rises every second update.
+TEST(CudaFp16, ARunFindsItsScaleAndKeepsItOverARestartAndOnAnyRanks) {
+  const RunFolder& folder = RunFolder::get();
+  const std::string options =
+      "--precision.compute=fp16 --precision.initial_scale=4294967296 --precision.scale_backoff=1.52587890625e-05 "
+      "--precision.scale_window=2 --train.validation_sequences=4 ";
+  train("scaled", 0, options + "--train.max_steps=4");
+  train("scaled-parts", 0, options + "--train.max_steps=2");
+  train("scaled-parts", 0, options + "--train.max_steps=4");
+  train("scaled-ranks", 2, options + "--train.max_steps=4 --parallel.strategy=zero2");
+
+  const std::string log = read_file(folder / "scaled" / "log.txt"), parts = read_file(folder / "scaled-parts" / "log.txt");
+  EXPECT_NE(log.find("Step 1: scaled gradients overflow"), std::string::npos) << log;
+  EXPECT_NE(log.find("The update is skipped (1 in all); loss scale 65536"), std::string::npos) << log;
+  EXPECT_NE(log.find("Loss scale 131072 after step 3"), std::string::npos) << log;
+  EXPECT_NE(parts.find("Loss scale 131072 after step 3"), std::string::npos) << parts;
+  // The step that overflows has a loss, and no rate is used up by it: a warm-up of two steps begins with 0.
+  const std::vector<double> losses = column("scaled", 3), norms = column("scaled", 4), rates = column("scaled", 5);
+  ASSERT_EQ(losses.size(), 4u);
+  for (const double loss : losses) EXPECT_TRUE(std::isfinite(loss));
+  EXPECT_EQ(rates, (std::vector<double>{0, 0, 3e-3 / 2, 3e-3}));
+  for (std::size_t i = norms.size() - 3; i < norms.size(); ++i) EXPECT_TRUE(std::isfinite(norms[i]));
+
+  EXPECT_EQ(checkpoint_difference(folder.checkpoint("scaled", 4), folder.checkpoint("scaled-parts", 4)), "");
+  EXPECT_EQ(lasting_metrics(folder / "scaled" / "metrics.csv"), lasting_metrics(folder / "scaled-ranks" / "metrics.csv"));
+  const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("scaled", 4).string() + "' '" +
+                                         folder.checkpoint("scaled-ranks", 4).string() + "'");
+  EXPECT_EQ(diff.status, 0) << diff.out;
+}
+
+TEST(CudaFp16, AScaleThatCannotFallEndsTheRun) {
+  const CommandResult result = cuda("", 0, "train",
+                                    "--run.folder=exhausted --precision.compute=fp16 --precision.initial_scale=1099511627776 "
+                                    "--precision.smallest_scale=1099511627776 --train.non_finite=skip");
+  EXPECT_EQ(result.status, 5) << result.err;
+  for (const char* words : {"step 1: loss", "The first tensor that is not finite is ", "which cannot fall below precision.smallest_scale"})
+    EXPECT_NE(result.err.find(words), std::string::npos) << words << "\n" << result.err;
+}
+
+TEST(CudaFp16, ItsCheckpointsAreForEveryTypeAndItTakesThoseOfOthers) {
+  const RunFolder& folder = RunFolder::get();
+  train("fp16-first", 0, "--precision.compute=fp16 --train.max_steps=2 --train.validation_sequences=4");
+  const std::string checkpoint = folder.checkpoint("fp16-first", 2).string();
+  const auto loss_of = [](const CommandResult& result) {
+    return result.out.rfind("loss ", 0) == 0 ? std::stod(result.out.substr(5)) : std::nan("");
+  };
+  const std::string evaluate = "--evaluate.checkpoint=" + checkpoint;
+  const double here = loss_of(folder.strata(0, "evaluate", "--device.kind=cpu " + evaluate)),
+               there = loss_of(cuda("", 0, "evaluate", "--precision.compute=fp16 " + evaluate));
+  EXPECT_NEAR(there, here, 1e-3 * here);
+
+  const CommandResult bf16 = folder.strata(0, "train",
+                                           "--device.kind=cpu --precision.compute=bf16 --train.max_steps=1 --run.folder=bf16-second "
+                                           "--model.weights=" +
+                                               checkpoint);
+  ASSERT_EQ(bf16.status, 0) << bf16.err;
+  EXPECT_NEAR(column("bf16-second", 3)[0], here, 0.05 * here);
+  train("fp16-third", 0,
+        "--precision.compute=fp16 --train.max_steps=1 --train.validation_sequences=4 --model.weights=" +
+            folder.checkpoint("bf16-second", 1).string());
+  EXPECT_NEAR(column("fp16-third", 3)[0], column("bf16-second", 3)[0], 0.05 * here);
 }
 
 TEST(Cuda, ARestartChangesNothingAndDevicesShareCheckpoints) {

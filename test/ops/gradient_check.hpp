@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "strata/base/half.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/tensor/random.hpp"
 #include "strata/tensor/values.hpp"
@@ -18,6 +19,10 @@
 namespace strata::test {
 
 using Doubles = std::vector<double>;
+
+/// Types that ops take on the tests' device: f16 on a GPU only.
+inline const std::vector<DType> all_types =
+    tests_on_gpu() ? std::vector{DType::f32, DType::bf16, DType::f16, DType::f64} : std::vector{DType::f32, DType::bf16, DType::f64};
 
 /// n standard normal numbers times `scale`, a function of the seed alone.
 inline Doubles random_values(std::int64_t n, std::uint64_t seed, double scale = 1.0) {
@@ -45,6 +50,8 @@ void with_element(DType type, F&& f) {
     f(double{});
   else if (type == DType::f32)
     f(float{});
+  else if (type == DType::f16)
+    f(Half{});
   else
     f(BFloat16{});
 }
@@ -61,7 +68,7 @@ inline Doubles doubles_of(const ConstView& anywhere) {
     for (std::int64_t i = 0; i < view.elements(); ++i) {
       std::int64_t rest = i, offset = 0;
       for (int d = view.rank() - 1; d >= 0; --d) offset += rest % view.size(d) * view.stride(d), rest /= view.size(d);
-      if constexpr (std::is_same_v<T, BFloat16>)
+      if constexpr (sizeof(T) == 2)
         values.push_back(static_cast<double>(static_cast<float>(data[offset])));
       else
         values.push_back(static_cast<double>(data[offset]));
@@ -111,8 +118,8 @@ class TestTensor {
     for (int d = shape_.rank() - 1; d >= 0; --d) offset += rest % shape_[d] * strides_[static_cast<std::size_t>(d)], rest /= shape_[d];
     with_element(type_, [&](auto element) {
       using T = decltype(element);
-      if constexpr (std::is_same_v<T, BFloat16>)
-        reinterpret_cast<T*>(data)[offset] = BFloat16(static_cast<float>(value));
+      if constexpr (sizeof(T) == 2)
+        reinterpret_cast<T*>(data)[offset] = T(static_cast<float>(value));
       else
         reinterpret_cast<T*>(data)[offset] = static_cast<T>(value);
     });
@@ -184,7 +191,7 @@ inline void expect_gradient(const char* name, TestTensor& x, const Doubles& grad
 
 /// Relative error, in norm, that one rounding to a type causes at most; tests multiply it by a factor with its reason.
 inline double rounding_of(DType type) {
-  return type == DType::f64 ? 0x1p-53 : type == DType::f32 ? 0x1p-24 : 0x1p-8;
+  return type == DType::f64 ? 0x1p-53 : type == DType::f32 ? 0x1p-24 : type == DType::f16 ? 0x1p-11 : 0x1p-8;
 }
 
 }  // namespace strata::test

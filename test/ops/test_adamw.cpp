@@ -117,6 +117,31 @@ TEST(Adamw, SplitMasterGivesTheBitsOfTheWholeOne) {
   }
 }
 
+TEST(Adamw, WeightsInFp16FollowTheirMasterToTheBit) {
+  if (!test_gpu()) GTEST_SKIP() << "fp16 is computed on GPUs";
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  for (const Index n : {Index{1}, Index{3}, Index{17}, Index{129}, Index{517}, Index{20001}}) {
+    TestTensor whole(DType::f32, Shape{n}, random_values(n, 1)), m(DType::f32, Shape{n}), v(DType::f32, Shape{n}),
+        master = whole, m_beside = m, v_beside = v, weight(DType::f16, Shape{n});
+
+    for (Index t = 1; t <= 5; ++t) {
+      // Scaled gradients and their unscaling by the update are exact: the loss scale changes no bit.
+      Doubles scaled = gradient_of(n, t);
+      for (double& g : scaled) g = 65536 * static_cast<double>(static_cast<float>(g));
+      AdamwStep unscale = settings(t);
+      unscale.gradient_scale /= 65536;
+      adamw_update(stream, whole, {}, TestTensor(DType::f32, Shape{n}, gradient_of(n, t)), m, v, settings(t));
+      adamw_update(stream, weight, master, TestTensor(DType::f32, Shape{n}, scaled), m_beside, v_beside, unscale);
+    }
+
+    EXPECT_EQ(master.bytes(), whole.bytes()) << n;
+    EXPECT_EQ(weight.bytes(), TestTensor(DType::f16, Shape{n}, whole.values()).bytes()) << n;
+    EXPECT_EQ(m_beside.bytes(), m.bytes()) << n;
+    EXPECT_EQ(v_beside.bytes(), v.bytes()) << n;
+  }
+}
+
 TEST(Adamw, AnElementsBitsDependOnItsOwnValuesAlone) {
   ThreadPool pool(1);
   Stream stream = test_stream(pool);
@@ -154,6 +179,8 @@ TEST(Adamw, WrongOperandsAreNamed) {
   const TestTensor gradient(DType::f32, Shape{4}), short_gradient(DType::f32, Shape{3});
 
   expect_internal_error("a weight in bf16 needs its remainder", [&] { adamw_update(stream, weight, {}, gradient, m, v, settings(1)); });
+  expect_internal_error("a weight in f16 needs its master",
+                        [&] { adamw_update(stream, TestTensor(DType::f16, Shape{4}), {}, gradient, m, v, settings(1)); });
   expect_internal_error("gradient has shape [3], expected [4]",
                         [&] { adamw_update(stream, TestTensor(m), {}, short_gradient, m, v, settings(1)); });
 }

@@ -5,9 +5,13 @@
 
 namespace strata::test {
 
-Gpu* test_gpu() {
+bool tests_on_gpu() {
   const char* device = std::getenv("STRATA_TEST_DEVICE");
-  if (!device || std::string(device) != "cuda") return nullptr;
+  return device && std::string(device) == "cuda";
+}
+
+Gpu* test_gpu() {
+  if (!tests_on_gpu()) return nullptr;
   // Lives to the end: tensors of static life may hold its memory.
   static Gpu* const gpu = open_gpu(0, 1).release();
   return gpu;

@@ -9,6 +9,8 @@
 
 namespace strata::test {
 
+/// Whether tests run on a GPU. Opens none.
+bool tests_on_gpu();
 /// The GPU of this test; null: tests run on the host.
 Gpu* test_gpu();
 /// A stream of the tests' device; its workspace grows as asked.

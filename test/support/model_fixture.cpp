@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "strata/base/half.hpp"
 #include "strata/tensor/values.hpp"
 #include "support/device.hpp"
 
@@ -18,6 +19,9 @@ Doubles values_of(const ConstView& anywhere) {
         break;
       case DType::f32:
         values[i] = static_cast<double>(view.as<float>()[i]);
+        break;
+      case DType::f16:
+        values[i] = static_cast<double>(static_cast<float>(view.as<Half>()[i]));
         break;
       default:
         values[i] = static_cast<double>(static_cast<float>(view.as<BFloat16>()[i]));

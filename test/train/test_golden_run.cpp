@@ -28,14 +28,18 @@ class RecordedLeaves final : public LeafSource {
   std::vector<RecordedBatch> batches_;
 };
 
-// bf16: a step's loss within 1.5 times what pure bf16 makes of the outputs, the norm within that of the whole gradient.
-struct Bf16Bounds {
+// bf16: a step's loss within 1.5 times what pure bf16 makes of the outputs, the norm within that of the whole gradient. fp16, which has
+// three bits more: a quarter of that.
+double part_of_bf16(DType type) {
+  return type == DType::f16 ? 0.25 : 1;
+}
+struct CoarseBounds {
   double loss, norm;
-  explicit Bf16Bounds(const std::filesystem::path& folder) {
+  CoarseBounds(const std::filesystem::path& folder, DType type) {
     const nlohmann::json pure = read_json(folder / "spread.json").at("bf16_pure");
     double outputs = 0;
     for (const auto& output : pure.at("outputs").items()) outputs = std::max(outputs, output.value().get<double>());
-    loss = 1.5 * outputs, norm = 1.5 * pure.at("gradient_all").get<double>();
+    loss = 1.5 * outputs * part_of_bf16(type), norm = 1.5 * pure.at("gradient_all").get<double>() * part_of_bf16(type);
   }
 };
 
@@ -52,6 +56,13 @@ double parameters_apart(const FlatBuffer& ours, const ParameterSet& set, const S
 // A weight in bf16 is the rounded master: half a unit in its last place, 2^-9, at most; and what the run adds to that.
 constexpr double bf16_parameters = 1.0 / 256;
 
+// The deck's default for fp16, 1 for other types.
+LossScale loss_scale_for(DType type) {
+  PrecisionConfig config;
+  if (type == DType::f16) config.compute = "fp16";
+  return LossScale(config);
+}
+
 struct Case {
   const char* folder;
   DType compute;
@@ -64,6 +75,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 class GoldenRun : public ::testing::TestWithParam<Case> {};
 
 TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
+  if (GetParam().compute == DType::f16 && !test_gpu()) GTEST_SKIP() << "fp16 is computed on GPUs";
   const std::filesystem::path folder = data_file("models") / GetParam().folder;
   const nlohmann::json run = read_json(folder / "train.json");
   const auto comm = make_self_communicator();
@@ -93,8 +105,9 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
 
   StepParts parts = setup.parts(stream);
   const double bound = GetParam().bound;
-  const bool bf16 = shape.compute == DType::bf16;
-  const Bf16Bounds coarse(folder);
+  parts.loss_scale = loss_scale_for(shape.compute);
+  const bool narrow = size_of(shape.compute) == 2;
+  const CoarseBounds coarse(folder, shape.compute);
   for (std::int64_t t = 1; t <= run.at("steps").get<std::int64_t>(); ++t) {
     const auto& expected = run.at("log")[static_cast<std::size_t>(t - 1)];
     RecordedLeaves leaves(run.at("batches")[static_cast<std::size_t>(t - 1)]);
@@ -102,13 +115,13 @@ TEST_P(GoldenRun, LossesNormsAndParametersAgree) {
     EXPECT_NEAR(lr, expected.at("lr").get<double>(), 1e-15);
     const StepResult result = setup.step().run(parts, leaves, leaves.size(), lr, t);
     const double loss = expected.at("loss"), norm = expected.at("grad_norm");
-    EXPECT_LE(std::abs(result.loss - loss) / loss, bf16 ? coarse.loss : bound) << "step " << t;
-    EXPECT_LE(std::abs(result.grad_norm - norm) / norm, bf16 ? coarse.norm : bound * 10) << "step " << t;
+    EXPECT_LE(std::abs(result.loss - loss) / loss, narrow ? coarse.loss : bound) << "step " << t;
+    EXPECT_LE(std::abs(result.grad_norm - norm) / norm, narrow ? coarse.norm : bound * 10) << "step " << t;
   }
 
   const SafetensorsReader after(folder / "after.safetensors");
-  if (bf16) {
-    EXPECT_LE(parameters_apart(setup.state().weights().weight, model.parameters(), after), bf16_parameters);
+  if (narrow) {
+    EXPECT_LE(parameters_apart(setup.state().weights().weight, model.parameters(), after), bf16_parameters * part_of_bf16(shape.compute));
     return;
   }
   for (const Parameter& p : model.parameters().parameters())
@@ -124,7 +137,9 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenRun,
                                            Case{"qwen3-long", DType::f64, 1e-10}, Case{"qwen3-long", DType::f32, 1e-5},
                                            Case{"llama3-scaled", DType::f64, 1e-10}, Case{"llama3-scaled", DType::f32, 1e-5},
                                            Case{"qwen3-tied", DType::bf16, 0}, Case{"qwen3-untied-bias", DType::bf16, 0},
-                                           Case{"qwen3-long", DType::bf16, 0}, Case{"llama3-scaled", DType::bf16, 0}));
+                                           Case{"qwen3-long", DType::bf16, 0}, Case{"llama3-scaled", DType::bf16, 0},
+                                           Case{"qwen3-tied", DType::f16, 0}, Case{"qwen3-untied-bias", DType::f16, 0},
+                                           Case{"qwen3-long", DType::f16, 0}, Case{"llama3-scaled", DType::f16, 0}));
 
 // BERT: the recorded run takes means over micro-batches.
 class RecordedSpans final : public LeafSource {
@@ -145,6 +160,7 @@ class GoldenSpans : public ::testing::TestWithParam<std::pair<DType, double>> {}
 
 TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   const auto [compute, bound] = GetParam();
+  if (compute == DType::f16 && !test_gpu()) GTEST_SKIP() << "fp16 is computed on GPUs";
   const std::filesystem::path folder = data_file("models") / "bert-qa";
   const nlohmann::json run = read_json(folder / "train.json");
   const auto comm = make_self_communicator();
@@ -169,21 +185,22 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
   model->prepare(setup.activations());
   load_weights(stream, SafetensorsReader(folder), model->weight_rules(), model->parameters(), setup.state().weights(), 1);
 
-  const bool bf16 = compute == DType::bf16;
-  const Bf16Bounds coarse(folder);
+  const bool narrow = size_of(compute) == 2;
+  const CoarseBounds coarse(folder, compute);
   StepParts parts = setup.parts(stream);
+  parts.loss_scale = loss_scale_for(compute);
   for (std::int64_t t = 1; t <= run.at("steps").get<std::int64_t>(); ++t) {
     const auto& expected = run.at("log")[static_cast<std::size_t>(t - 1)];
     RecordedSpans leaves(run.at("batches")[static_cast<std::size_t>(t - 1)]);
     const StepResult result = setup.step().run(parts, leaves, leaves.size(), expected.at("lr"), t);
     const double loss = expected.at("loss"), norm = expected.at("grad_norm");
-    EXPECT_LE(std::abs(result.loss - loss) / loss, bf16 ? coarse.loss : bound) << "step " << t;
-    EXPECT_LE(std::abs(result.grad_norm - norm) / norm, bf16 ? coarse.norm : bound * 10) << "step " << t;
+    EXPECT_LE(std::abs(result.loss - loss) / loss, narrow ? coarse.loss : bound) << "step " << t;
+    EXPECT_LE(std::abs(result.grad_norm - norm) / norm, narrow ? coarse.norm : bound * 10) << "step " << t;
   }
 
   const SafetensorsReader after(folder / "after.safetensors"), grads(folder / "grads.safetensors");
-  if (bf16) {
-    EXPECT_LE(parameters_apart(setup.state().weights().weight, model->parameters(), after), bf16_parameters);
+  if (narrow) {
+    EXPECT_LE(parameters_apart(setup.state().weights().weight, model->parameters(), after), bf16_parameters * part_of_bf16(shape.compute));
     return;
   }
   for (const Parameter& p : model->parameters().parameters()) {
@@ -199,7 +216,8 @@ TEST_P(GoldenSpans, LossesNormsAndParametersAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bert, GoldenSpans,
-                         ::testing::Values(std::pair{DType::f64, 1e-10}, std::pair{DType::f32, 1e-5}, std::pair{DType::bf16, 0.0}));
+                         ::testing::Values(std::pair{DType::f64, 1e-10}, std::pair{DType::f32, 1e-5}, std::pair{DType::bf16, 0.0},
+                                           std::pair{DType::f16, 0.0}));
 
 }  // namespace
 }  // namespace strata::test

@@ -1,5 +1,6 @@
 #pragma once
 // Settings of the deck's [device] and [precision] sections.
+#include <cstdint>
 #include <string>
 
 namespace strata {
@@ -10,8 +11,11 @@ struct DeviceConfig {
 };
 
 struct PrecisionConfig {
-  std::string compute = "bf16";     // fp32 | bf16 | fp64
-  std::string loss_scale = "none";  // none: only fp16 needs one
+  std::string compute = "bf16";        // fp32 | bf16 | fp16 (cuda) | fp64 (cpu)
+  std::string loss_scale = "dynamic";  // dynamic | none | a power of two; of fp16
+  // Of the dynamic one; powers of two.
+  double initial_scale = 65536, scale_growth = 2, scale_backoff = 0.5, smallest_scale = 1;
+  std::int64_t scale_window = 2000;  // [updates] on end before it grows
 };
 
 }  // namespace strata

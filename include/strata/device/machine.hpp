@@ -32,9 +32,9 @@ struct Machine {
 
   double clock_mhz = 0, loaded_clock_mhz = 0;  // [MHz] all cores busy with little, and right after products
 
-  /// GFLOP/s of "fp32" | "bf16" | "fp64".
+  /// GFLOP/s of "fp32" | "bf16" | "fp16" (taken to be those of bf16) | "fp64".
   double gflops(const std::string& precision) const {
-    return precision == "fp64" ? fp64_gflops : precision == "bf16" ? bf16_gflops : fp32_gflops;
+    return precision == "fp64" ? fp64_gflops : precision == "bf16" || precision == "fp16" ? bf16_gflops : fp32_gflops;
   }
   /// The best of the three. [GB/s]
   double memory_gbs() const {

@@ -13,10 +13,14 @@
 namespace strata {
 
 /// The weights in the type of the computation. In bf16 training, `remainder` keeps what bf16 drops of the fp32 master
-/// (ops/elementwise.hpp), exactly.
+/// (ops/elementwise.hpp), exactly; in f16 training, whose numbers are no part of the master's bits, `master` is all of it.
 struct WeightStore {
-  FlatBuffer weight;     // f32, bf16 or f64
+  FlatBuffer weight;     // f32, bf16, f16 or f64
   FlatBuffer remainder;  // i16, with bf16 training only
+  FlatBuffer master;     // f32, with f16 training only
+
+  /// What of the fp32 master lies beside the weight: remainder or master; not given where the weight is all there is.
+  const FlatBuffer& rest() const { return master.given() ? master : remainder; }
 
   /// All of it. (A train state may keep parts.)
   static WeightStore take(Arena& arena, DType compute, const ParameterSet& set, bool with_master);

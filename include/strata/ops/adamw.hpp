@@ -10,13 +10,13 @@ namespace strata {
 struct AdamwStep {
   double lr = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   std::int64_t t = 1;         // this update's number, from 1
-  double gradient_scale = 1;  // clipping coefficient, multiplied into the gradient first
+  double gradient_scale = 1;  // clipping coefficient over the loss scale, multiplied into the gradient first
 };
 
 /// g' = g * gradient_scale;  p *= 1 - lr wd;  m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2;  p -= lr / (1 - b1^t) * m / (sqrt(v) /
-/// sqrt(1 - b2^t) + eps). [in,out] weight [n]: f32, f64, or bf16 with remainder i16 [n] (otherwise not given): master = (bf16 bits << 16) +
-/// remainder, exact  [in] gradient f32 (f64) [n] [in,out] exp_avg, exp_avg_sq f32 (f64) [n]. All contiguous. Every element's bits depend on
-/// its own values alone. Local.
-void adamw_update(Stream& stream, View weight, View remainder, ConstView gradient, View exp_avg, View exp_avg_sq, const AdamwStep& step);
+/// sqrt(1 - b2^t) + eps). [in,out] weight [n]: f32, f64; or bf16 with `rest` the remainder i16 [n], master = (bf16 bits << 16) + remainder,
+/// exact; or (on a GPU) f16, written only, with `rest` the master f32 [n]. Otherwise rest is not given  [in] gradient f32 (f64) [n]
+/// [in,out] exp_avg, exp_avg_sq f32 (f64) [n]. All contiguous. Every element's bits depend on its own values alone. Local.
+void adamw_update(Stream& stream, View weight, View rest, ConstView gradient, View exp_avg, View exp_avg_sq, const AdamwStep& step);
 
 }  // namespace strata

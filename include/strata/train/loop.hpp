@@ -67,8 +67,9 @@ struct LoopParts {
   StepPlan plan;
   RunRecord record;  // step 0, or that of the checkpoint resumed from
   LaunchRecord launch;
-  bool moving_line;  // one progress line on the terminal
-  Peaks peaks = {};  // with run.profile: of this rank
+  bool moving_line;           // one progress line on the terminal
+  Peaks peaks = {};           // with run.profile: of this rank
+  LossScale loss_scale = {};  // at the beginning of training
 };
 
 struct LoopResult {

@@ -19,6 +19,7 @@ struct StepMetrics {
   // For TensorBoard only; metrics.csv has its columns.
   bool perplexity = true;                                                           // of the validation loss; false: it means nothing
   double exact_match = std::numeric_limits<double>::quiet_NaN(), f1 = exact_match;  // [percent] NaN: not scored after this step
+  double loss_scale = exact_match;                                                  // NaN: it never changes
 };
 
 /// "Step 120/1000  Loss 3.4121  norm 0.84  lr 4.98e-05  8123 tok/s  15.9 seq/s  2.31 GB  eta 12:05"

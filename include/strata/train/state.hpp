@@ -28,8 +28,8 @@ struct StateLayout {
 
 class TrainState {
  public:
-  /// Takes "parameters.weight", "optimizer.remainder" (bf16), "optimizer.exp_avg" and "optimizer.exp_avg_sq" from the arena: what of them
-  /// the layout says, under "host." where it lies there.
+  /// Takes "parameters.weight", "optimizer.remainder" (bf16) or "optimizer.master" (f16), "optimizer.exp_avg" and "optimizer.exp_avg_sq"
+  /// from the arena: what of them the layout says, under "host." where it lies there.
   TrainState(Arena& arena, DType compute, const StateLayout& layout);
   const WeightStore& weights() const { return weights_; }
   const StateLayout& layout() const { return layout_; }

@@ -13,7 +13,7 @@ class StateStage {
   StateStage(Arena& arena, const TrainState& state);
 
   struct Tensors {
-    FlatBuffer weight, remainder, exp_avg, exp_avg_sq;
+    FlatBuffer weight, rest, exp_avg, exp_avg_sq;
   };
   /// Where the tensors are; of those in host memory, the units between bring() and send_back().
   const Tensors& tensors() const { return tensors_; }

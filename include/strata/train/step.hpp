@@ -9,6 +9,7 @@
 #include "strata/models/model.hpp"
 #include "strata/ops/adamw.hpp"
 #include "strata/optim/config.hpp"
+#include "strata/optim/loss_scale.hpp"
 #include "strata/parallel/unit_traffic.hpp"
 #include "strata/train/state_stage.hpp"
 
@@ -36,10 +37,13 @@ struct StepSettings {
 
 struct StepResult {
   double loss = 0;           // mean over the step's labels that count
-  double grad_norm = 0;      // before clipping
+  double grad_norm = 0;      // before clipping, unscaled
   std::int64_t counted = 0;  // labels in the loss: tokens, or ends of answers
-  std::string not_finite;    // the first tensor that is not finite, for which the update was skipped; empty: it was made
+  std::string not_finite;    // the first tensor that is not finite, for which the update was skipped (train.non_finite = skip)
+  bool overflow = false;     // the update was skipped for an overflow of scaled gradients: the loss scale is to fall
   int stopped_by = 0;        // the signal for which the step was dropped before its update; 0: it was taken
+
+  bool updated() const { return not_finite.empty() && !overflow && stopped_by == 0; }
 };
 
 /// What a step works with.
@@ -51,6 +55,7 @@ struct StepParts {
   UnitTraffic& traffic;
   Activations& activations;
   std::function<void()> before_update = {};  // called before parameters and moments change; may be empty
+  LossScale loss_scale = {};                 // as it is in this step; 1 unless computing in fp16
 };
 
 class TrainStep {
@@ -58,9 +63,9 @@ class TrainStep {
   /// Takes "workspace.norm", and a stage for state in host memory.
   TrainStep(Arena& arena, const Model& model, const TrainState& state, const Mesh& mesh, const StepSettings& settings);
   /// Update number t (from 1) at learning rate lr over `leaves` leaves. Parameters are untouched if it throws (DivergenceError: a loss or
-  /// gradient that is not finite, naming the first tensor; with skip_non_finite it does not throw, and parameters and moments stay). With
-  /// `stop`, a signal on any rank ends the step at the next leaf of each: all drop it, and nothing has changed. Collective over the world
-  /// of the mesh.
+  /// gradient that is not finite, naming the first tensor; with skip_non_finite, or while the loss scale can fall, it does not throw, and
+  /// parameters and moments stay). Updates missed for overflows do not count in AdamW's corrections. With `stop`, a signal on any rank ends
+  /// the step at the next leaf of each: all drop it, and nothing has changed. Collective over the world of the mesh.
   StepResult run(StepParts& parts, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop = nullptr);
 
  private:

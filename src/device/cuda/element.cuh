@@ -1,6 +1,7 @@
 #pragma once
 // Element types of kernels: conversions, wide loads, and the step from DType to a C++ type.
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -12,8 +13,9 @@
 namespace strata::cuda {
 
 using bf16 = __nv_bfloat16;
+using f16 = __half;
 
-/// The type in which a kernel computes: float for float and bf16, double for double.
+/// The type in which a kernel computes: float for float, bf16 and f16, double for double.
 template <class T>
 using SumOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
@@ -26,12 +28,17 @@ __device__ __forceinline__ double widen(double x) {
 __device__ __forceinline__ float widen(bf16 x) {
   return __bfloat162float(x);
 }
+__device__ __forceinline__ float widen(f16 x) {
+  return __half2float(x);
+}
 
 /// One rounding, to nearest even.
 template <class T>
 __device__ __forceinline__ T narrow(SumOf<T> x) {
   if constexpr (std::is_same_v<T, bf16>)
     return __float2bfloat16_rn(x);
+  else if constexpr (std::is_same_v<T, f16>)
+    return __float2half_rn(x);
   else
     return x;
 }
@@ -59,7 +66,7 @@ bool packs(const T* data, std::int64_t stride, std::int64_t width) {
   return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride % pack_size<T> == 0 && width % pack_size<T> == 0;
 }
 
-/// Calls f(T{}) with T = float, bf16 or double. Throws InternalError for another type.
+/// Calls f(T{}) with T = float, bf16, f16 or double. Throws InternalError for another type.
 template <class F>
 void with_float_type(const char* op, DType type, F&& f) {
   switch (type) {
@@ -67,10 +74,12 @@ void with_float_type(const char* op, DType type, F&& f) {
       return f(float{});
     case DType::bf16:
       return f(bf16{});
+    case DType::f16:
+      return f(f16{});
     case DType::f64:
       return f(double{});
     default:
-      throw InternalError(text(op, ": works on f32, bf16 and f64, found ", name_of(type)));
+      throw InternalError(text(op, ": works on f32, bf16, f16 and f64, found ", name_of(type)));
   }
 }
 

@@ -27,10 +27,12 @@ cudaDataType_t type_of(DType type) {
       return CUDA_R_32F;
     case DType::bf16:
       return CUDA_R_16BF;
+    case DType::f16:
+      return CUDA_R_16F;
     case DType::f64:
       return CUDA_R_64F;
     default:
-      throw InternalError(text("a matrix product of ", name_of(type), ", expected f32, bf16 or f64"));
+      throw InternalError(text("a matrix product of ", name_of(type), ", expected f32, bf16, f16 or f64"));
   }
 }
 

@@ -98,6 +98,35 @@ struct InHalves {
   }
 };
 
+/// The fp32 master is a tensor of its own: fp16 is no half of its bits.
+struct WithMaster {
+  static constexpr int at_once = 1;
+  f16* weight;
+  float* master;
+  State<float> state;
+  AdamwConstants<float> constants;
+
+  template <int N>
+  struct Loaded {
+    Group<float, N> master;
+    StateGroup<float, N> state;
+  };
+  template <int N>
+  __device__ Loaded<N> load(std::int64_t i) const {
+    return {load_group<N>(static_cast<const float*>(master + i)), load_state<N>(state, i)};
+  }
+  template <int N>
+  __device__ void store(std::int64_t i, Loaded<N> a) const {
+    Group<f16, N> rounded_to;
+#pragma unroll
+    for (int e = 0; e < N; ++e) {
+      a.master.of[e] = updated(a.master.of[e], a.state.gradient.of[e], a.state.m.of[e], a.state.v.of[e], constants);
+      rounded_to.of[e] = narrow<f16>(a.master.of[e]);
+    }
+    store_group<N>(weight + i, rounded_to), store_group<N>(master + i, a.master), store_state<N>(state, i, a.state);
+  }
+};
+
 template <class S>
 State<S> state_of(const ConstView& gradient, const View& exp_avg, const View& exp_avg_sq) {
   return {gradient.as<const S>(), exp_avg.as<S>(), exp_avg_sq.as<S>()};
@@ -111,12 +140,17 @@ void update_whole(Stream& stream, const View& weight, const State<S>& state, con
 
 }  // namespace
 
-void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg,
+void adamw_update(Stream& stream, const View& weight, const View& rest, const ConstView& gradient, const View& exp_avg,
                   const View& exp_avg_sq, const AdamwStep& step) {
   if (weight.type() == DType::f64) return update_whole(stream, weight, state_of<double>(gradient, exp_avg, exp_avg_sq), step);
   const State<float> state = state_of<float>(gradient, exp_avg, exp_avg_sq);
   if (weight.type() == DType::f32) return update_whole(stream, weight, state, step);
-  const InHalves work{weight.as<BFloat16>(), remainder.as<std::int16_t>(), state, AdamwConstants<float>(step)};
+  if (weight.type() == DType::f16) {
+    const WithMaster work{data_of<f16>(weight), rest.as<float>(), state, AdamwConstants<float>(step)};
+    return run_flat<width>(stream, weight.elements(), aligned_for<width>(work.weight) && aligned_for<width>(work.master) && state.aligned(),
+                           work);
+  }
+  const InHalves work{weight.as<BFloat16>(), rest.as<std::int16_t>(), state, AdamwConstants<float>(step)};
   run_flat<width>(stream, weight.elements(), aligned_for<width>(work.weight) && aligned_for<width>(work.remainder) && state.aligned(),
                   work);
 }

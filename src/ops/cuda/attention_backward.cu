@@ -18,7 +18,6 @@ namespace {
 constexpr int query_rows = 64, key_rows = 64;  // of the side that a kernel goes through
 static_assert(query_rows == attention_range_rows);
 
-using Pass = GradientPass<bf16>;
 using Scores = float[8][4];  // a warp's 16 rows, 64 columns
 
 __device__ __forceinline__ void clear(Scores& s) {
@@ -27,15 +26,15 @@ __device__ __forceinline__ void clear(Scores& s) {
 }
 
 /// sum += rounded(s) times the 64 rows of a tile.
-template <int HD>
-__device__ __forceinline__ void add_product(const unsigned (&left)[4][4], const Tile<HD>& tile, float (&sum)[HD / 8][4]) {
+template <class T, int HD>
+__device__ __forceinline__ void add_product(const unsigned (&left)[4][4], const Tile<T, HD>& tile, float (&sum)[HD / 8][4]) {
 #pragma unroll
   for (int j = 0; j < 4; ++j)
 #pragma unroll
     for (int n = 0; n < HD / 16; ++n) {
       unsigned b[2][2];
       tile.right_rows(b, 16 * j, n);
-      mma_bf16_16x8x16(sum[2 * n], left[j], b[0]), mma_bf16_16x8x16(sum[2 * n + 1], left[j], b[1]);
+      mma<T>(sum[2 * n], left[j], b[0]), mma<T>(sum[2 * n + 1], left[j], b[1]);
     }
 }
 
@@ -45,20 +44,20 @@ struct Place {
 };
 
 /// dk and dv of 16 keys a warp.
-template <int HD, int warps, bool drops>
+template <class T, int HD, int warps, bool drops>
 struct KeySide {
   static constexpr int keys = 16 * warps;
-  static constexpr std::size_t shared = (2 * keys + 4 * query_rows) * HD * sizeof(bf16) + 4 * query_rows * sizeof(float);
+  static constexpr std::size_t shared = (2 * keys + 4 * query_rows) * HD * sizeof(T) + 4 * query_rows * sizeof(float);
 
-  const Pass& a;
-  bf16* memory;
+  const GradientPass<T>& a;
+  T* memory;
   std::int64_t b;
   int kv, key, warp, lane;  // key: the block's first
 
-  __device__ __forceinline__ Tile<HD> k() const { return {memory}; }
-  __device__ __forceinline__ Tile<HD> v() const { return {memory + keys * HD}; }
-  __device__ __forceinline__ Tile<HD> q(int stage) const { return {memory + (2 * keys + stage * 2 * query_rows) * HD}; }
-  __device__ __forceinline__ Tile<HD> dout(int stage) const { return {memory + (2 * keys + (stage * 2 + 1) * query_rows) * HD}; }
+  __device__ __forceinline__ Tile<T, HD> k() const { return {memory}; }
+  __device__ __forceinline__ Tile<T, HD> v() const { return {memory + keys * HD}; }
+  __device__ __forceinline__ Tile<T, HD> q(int stage) const { return {memory + (2 * keys + stage * 2 * query_rows) * HD}; }
+  __device__ __forceinline__ Tile<T, HD> dout(int stage) const { return {memory + (2 * keys + (stage * 2 + 1) * query_rows) * HD}; }
   /// lse, in base 2, and D of the stage's queries.
   __device__ __forceinline__ float* facts(int stage) const {
     return reinterpret_cast<float*>(memory + (2 * keys + 4 * query_rows) * HD) + stage * 2 * query_rows;
@@ -90,7 +89,7 @@ struct KeySide {
 
   /// S^T = K Q^T, dP^T = V dO^T
   __device__ __forceinline__ void score(int stage, Scores& s, Scores& dp) const {
-    const Tile<HD> queries = q(stage), douts = dout(stage);
+    const Tile<T, HD> queries = q(stage), douts = dout(stage);
 #pragma unroll
     for (int d = 0; d < HD / 16; ++d) {
       unsigned left_k[4], left_v[4];
@@ -99,9 +98,9 @@ struct KeySide {
       for (int n = 0; n < 4; ++n) {
         unsigned right[2][2];
         queries.right(right, 16 * n, d);
-        mma_bf16_16x8x16(s[2 * n], left_k, right[0]), mma_bf16_16x8x16(s[2 * n + 1], left_k, right[1]);
+        mma<T>(s[2 * n], left_k, right[0]), mma<T>(s[2 * n + 1], left_k, right[1]);
         douts.right(right, 16 * n, d);
-        mma_bf16_16x8x16(dp[2 * n], left_v, right[0]), mma_bf16_16x8x16(dp[2 * n + 1], left_v, right[1]);
+        mma<T>(dp[2 * n], left_v, right[0]), mma<T>(dp[2 * n + 1], left_v, right[1]);
       }
     }
   }
@@ -175,9 +174,9 @@ struct KeySide {
         differentiate(at, stage, !range.all(key + 16 * warp, 16), bits, s, dp);
         unsigned p[4][4], ds[4][4];
 #pragma unroll
-        for (int j = 0; j < 4; ++j) left_of(p[j], s[2 * j], s[2 * j + 1]), left_of(ds[j], dp[2 * j], dp[2 * j + 1]);
-        add_product<HD>(p, dout(stage), dv);
-        add_product<HD>(ds, q(stage), dk);
+        for (int j = 0; j < 4; ++j) left_of<T>(p[j], s[2 * j], s[2 * j + 1]), left_of<T>(ds[j], dp[2 * j], dp[2 * j + 1]);
+        add_product<T, HD>(p, dout(stage), dv);
+        add_product<T, HD>(ds, q(stage), dk);
       }
       stage ^= 1;
       if (next.h < end && threadIdx.x < 2 * query_rows) facts(stage)[threadIdx.x] = coming;
@@ -194,12 +193,12 @@ struct KeySide {
 };
 
 /// Block: a block of keys of one head; early keys, which most queries see where causal, first.
-template <int HD, int warps, bool drops>
-__global__ void __launch_bounds__(32 * warps) key_kernel(const Pass a, int blocks) {
-  using Side = KeySide<HD, warps, drops>;
+template <class T, int HD, int warps, bool drops>
+__global__ void __launch_bounds__(32 * warps) key_kernel(const GradientPass<T> a, int blocks) {
+  using Side = KeySide<T, HD, warps, drops>;
   const int heads = static_cast<int>(gridDim.x) / blocks, head = static_cast<int>(blockIdx.x) % heads;
   const Side side{a,
-                  dynamic_shared<bf16>(),
+                  dynamic_shared<T>(),
                   head / a.nkv,
                   head % a.nkv,
                   static_cast<int>(blockIdx.x) / heads * Side::keys,
@@ -209,19 +208,19 @@ __global__ void __launch_bounds__(32 * warps) key_kernel(const Pass a, int block
 }
 
 /// dq of 16 queries a warp.
-template <int HD, int warps, bool drops>
+template <class T, int HD, int warps, bool drops>
 struct QuerySide {
   static constexpr int queries = 16 * warps;
   static_assert(queries <= 2 * key_rows, "queries and gradients lie where keys and values will");
-  static constexpr std::size_t shared = 4 * key_rows * HD * sizeof(bf16);
+  static constexpr std::size_t shared = 4 * key_rows * HD * sizeof(T);
 
-  const Pass& a;
-  bf16* memory;
+  const GradientPass<T>& a;
+  T* memory;
   std::int64_t b;
   int h, query, warp, lane;  // query: the block's first
 
-  __device__ __forceinline__ Tile<HD> k(int stage) const { return {memory + stage * 2 * key_rows * HD}; }
-  __device__ __forceinline__ Tile<HD> v(int stage) const { return {memory + (stage * 2 + 1) * key_rows * HD}; }
+  __device__ __forceinline__ Tile<T, HD> k(int stage) const { return {memory + stage * 2 * key_rows * HD}; }
+  __device__ __forceinline__ Tile<T, HD> v(int stage) const { return {memory + (stage * 2 + 1) * key_rows * HD}; }
   __device__ __forceinline__ int kv() const { return h / a.group(); }
   /// What the queries of rows [row, row + 64) of the block see; nothing beyond the last.
   __device__ __forceinline__ KeyRanges seen(int row) const {
@@ -235,7 +234,7 @@ struct QuerySide {
   }
   /// The warp's rows of Q and dO as left operands, once.
   __device__ __forceinline__ void take(unsigned (&q)[HD / 16][4], unsigned (&dout)[HD / 16][4]) const {
-    const Tile<HD> q_tile{memory}, dout_tile{memory + 2 * key_rows * HD};
+    const Tile<T, HD> q_tile{memory}, dout_tile{memory + 2 * key_rows * HD};
     q_tile.load(a.q.at(b, query, h), a.q.row, queries, a.sight.S - query, a.hd, a.packed_q);
     dout_tile.load(a.dout.at(b, query, h), a.dout.row, queries, a.sight.S - query, a.hd, a.packed_dout);
     cp_async_commit();
@@ -249,16 +248,16 @@ struct QuerySide {
   /// S = Q K^T, dP = dO V^T
   __device__ __forceinline__ void score(int stage, const unsigned (&q)[HD / 16][4], const unsigned (&dout)[HD / 16][4], Scores& s,
                                         Scores& dp) const {
-    const Tile<HD> keys = k(stage), values = v(stage);
+    const Tile<T, HD> keys = k(stage), values = v(stage);
 #pragma unroll
     for (int d = 0; d < HD / 16; ++d)
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
         unsigned right[2][2];
         keys.right(right, 16 * n, d);
-        mma_bf16_16x8x16(s[2 * n], q[d], right[0]), mma_bf16_16x8x16(s[2 * n + 1], q[d], right[1]);
+        mma<T>(s[2 * n], q[d], right[0]), mma<T>(s[2 * n + 1], q[d], right[1]);
         values.right(right, 16 * n, d);
-        mma_bf16_16x8x16(dp[2 * n], dout[d], right[0]), mma_bf16_16x8x16(dp[2 * n + 1], dout[d], right[1]);
+        mma<T>(dp[2 * n], dout[d], right[0]), mma<T>(dp[2 * n + 1], dout[d], right[1]);
       }
   }
 
@@ -325,11 +324,11 @@ struct QuerySide {
       differentiate(key, !own.all(key, key_rows), lse, dots, bits, s, dp);
       unsigned ds[4][4];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) left_of(ds[j], s[2 * j], s[2 * j + 1]);
-      add_product<HD>(ds, k(stage), dq);
+      for (int j = 0; j < 4; ++j) left_of<T>(ds[j], s[2 * j], s[2 * j + 1]);
+      add_product<T, HD>(ds, k(stage), dq);
     }
     __syncthreads();
-    const Tile<HD> staged{memory};
+    const Tile<T, HD> staged{memory};
     staged.put(dq, 16 * warp, a.scale, a.scale);
     __syncwarp();
     staged.store(16 * warp, a.dq.at(b, query, h), a.dq.row, a.sight.S - query, a.hd, a.packed_dq);
@@ -337,12 +336,12 @@ struct QuerySide {
 };
 
 /// Block: a block of queries of one head, late ones first, heads of a group side by side.
-template <int HD, int warps, bool drops>
-__global__ void __launch_bounds__(32 * warps) query_kernel(const Pass a, int blocks) {
-  using Side = QuerySide<HD, warps, drops>;
+template <class T, int HD, int warps, bool drops>
+__global__ void __launch_bounds__(32 * warps) query_kernel(const GradientPass<T> a, int blocks) {
+  using Side = QuerySide<T, HD, warps, drops>;
   const int heads = static_cast<int>(gridDim.x) / blocks, head = static_cast<int>(blockIdx.x) % heads;
   const Side side{a,
-                  dynamic_shared<bf16>(),
+                  dynamic_shared<T>(),
                   head / a.nh,
                   head % a.nh,
                   (blocks - 1 - static_cast<int>(blockIdx.x) / heads) * Side::queries,
@@ -351,41 +350,45 @@ __global__ void __launch_bounds__(32 * warps) query_kernel(const Pass a, int blo
   side.run();
 }
 
-template <template <int, int, bool> class Side, int HD, int warps, bool drops>
-void launch_side(void (*kernel)(Pass, int), cudaStream_t queue, const Pass& pass, std::int64_t heads) {
-  constexpr int rows = 16 * warps;
+template <class Side, class T>
+void launch_side(void (*kernel)(GradientPass<T>, int), int rows, cudaStream_t queue, const GradientPass<T>& pass, std::int64_t heads) {
   const int blocks = (pass.sight.S + rows - 1) / rows;
-  launch(kernel, {static_cast<unsigned>(heads * blocks), 32 * warps, Side<HD, warps, drops>::shared}, queue, pass, blocks);
+  launch(kernel, {static_cast<unsigned>(heads * blocks), static_cast<unsigned>(2 * rows), Side::shared}, queue, pass, blocks);
 }
 
 /// Rows of a block decide no bit. Four warps, two blocks beside each other, where eight would leave multiprocessors idle or find no room.
 constexpr std::int64_t enough_blocks = 132;
 
-template <int HD, bool drops>
-void backward(cudaStream_t queue, const Pass& pass, std::int64_t B) {
+template <class T, int HD, bool drops>
+void backward(cudaStream_t queue, const GradientPass<T>& pass, std::int64_t B) {
   prepare_gradients(queue, pass, B);
   const std::int64_t keys = B * pass.nkv, queries = B * pass.nh, blocks = (pass.sight.S + 127) / 128;
-  if (keys * blocks >= enough_blocks && KeySide<HD, 8, drops>::shared + 4096 <= shared_limit())
-    launch_side<KeySide, HD, 8, drops>(key_kernel<HD, 8, drops>, queue, pass, keys);
+  if (keys * blocks >= enough_blocks && KeySide<T, HD, 8, drops>::shared + 4096 <= shared_limit())
+    launch_side<KeySide<T, HD, 8, drops>>(key_kernel<T, HD, 8, drops>, 128, queue, pass, keys);
   else
-    launch_side<KeySide, HD, 4, drops>(key_kernel<HD, 4, drops>, queue, pass, keys);
+    launch_side<KeySide<T, HD, 4, drops>>(key_kernel<T, HD, 4, drops>, 64, queue, pass, keys);
   if (queries * blocks >= enough_blocks)
-    launch_side<QuerySide, HD, 8, drops>(query_kernel<HD, 8, drops>, queue, pass, queries);
+    launch_side<QuerySide<T, HD, 8, drops>>(query_kernel<T, HD, 8, drops>, 128, queue, pass, queries);
   else
-    launch_side<QuerySide, HD, 4, drops>(query_kernel<HD, 4, drops>, queue, pass, queries);
+    launch_side<QuerySide<T, HD, 4, drops>>(query_kernel<T, HD, 4, drops>, 64, queue, pass, queries);
+}
+
+template <class T>
+void backward(Stream& stream, const AttentionBackward& p, void* workspace) {
+  const GradientPass<T> pass = gradient_pass<T>(p, workspace);
+  const cudaStream_t queue = queue_of(stream);
+  const bool drops = p.mask.what.drops();
+  if (pass.hd <= 64)
+    drops ? backward<T, 64, true>(queue, pass, p.q.size(0)) : backward<T, 64, false>(queue, pass, p.q.size(0));
+  else
+    drops ? backward<T, 128, true>(queue, pass, p.q.size(0)) : backward<T, 128, false>(queue, pass, p.q.size(0));
 }
 
 }  // namespace
 
-void attention_backward_bf16(Stream& stream, const AttentionBackward& p, void* workspace) {
+void attention_backward_tensor(Stream& stream, const AttentionBackward& p, void* workspace) {
   if (p.q.size(0) == 0 || p.q.size(1) == 0 || p.q.size(2) == 0) return;
-  const Pass pass = gradient_pass<bf16>(p, workspace);
-  const cudaStream_t queue = queue_of(stream);
-  const bool drops = p.mask.what.drops();
-  if (pass.hd <= 64)
-    drops ? backward<64, true>(queue, pass, p.q.size(0)) : backward<64, false>(queue, pass, p.q.size(0));
-  else
-    drops ? backward<128, true>(queue, pass, p.q.size(0)) : backward<128, false>(queue, pass, p.q.size(0));
+  p.q.type() == DType::f16 ? backward<f16>(stream, p, workspace) : backward<bf16>(stream, p, workspace);
 }
 
 }  // namespace strata::cuda

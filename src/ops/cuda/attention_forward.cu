@@ -14,9 +14,10 @@ namespace {
 
 constexpr int warps = 4, threads = 32 * warps, query_rows = 32 * warps, key_rows = 64;
 
+template <class T>
 struct Pass {
-  Heads<const bf16> q, k, v;
-  Heads<bf16> o;
+  Heads<const T> q, k, v;
+  Heads<T> o;
   float* lse;  // [B,nh,S] or null
   Sight sight;
   DropoutWords words;
@@ -33,8 +34,8 @@ struct Rows {
 };
 
 /// S = Q K^T
-template <int HD>
-__device__ __forceinline__ void score(const Tile<HD>& q, const Tile<HD>& k, int row, float (&s)[2][key_rows / 8][4]) {
+template <class T, int HD>
+__device__ __forceinline__ void score(const Tile<T, HD>& q, const Tile<T, HD>& k, int row, float (&s)[2][key_rows / 8][4]) {
 #pragma unroll
   for (int m = 0; m < 2; ++m)
 #pragma unroll
@@ -48,7 +49,7 @@ __device__ __forceinline__ void score(const Tile<HD>& q, const Tile<HD>& k, int 
       unsigned b[2][2];
       k.right(b, 16 * n, d);
 #pragma unroll
-      for (int m = 0; m < 2; ++m) mma_bf16_16x8x16(s[m][2 * n], a[m], b[0]), mma_bf16_16x8x16(s[m][2 * n + 1], a[m], b[1]);
+      for (int m = 0; m < 2; ++m) mma<T>(s[m][2 * n], a[m], b[0]), mma<T>(s[m][2 * n + 1], a[m], b[1]);
     }
   }
 }
@@ -119,26 +120,27 @@ __device__ __forceinline__ void drop(const std::uint16_t* bits, int row, int key
 }
 
 /// sum += P V
-template <int HD>
-__device__ __forceinline__ void add_values(const Tile<HD>& v, const float (&s)[2][key_rows / 8][4], Rows<HD>& rows) {
+template <class T, int HD>
+__device__ __forceinline__ void add_values(const Tile<T, HD>& v, const float (&s)[2][key_rows / 8][4], Rows<HD>& rows) {
 #pragma unroll
   for (int j = 0; j < key_rows / 16; ++j) {
     unsigned p[2][4];
-    left_of(p[0], s[0][2 * j], s[0][2 * j + 1]), left_of(p[1], s[1][2 * j], s[1][2 * j + 1]);
+    left_of<T>(p[0], s[0][2 * j], s[0][2 * j + 1]), left_of<T>(p[1], s[1][2 * j], s[1][2 * j + 1]);
 #pragma unroll
     for (int n = 0; n < HD / 16; ++n) {
       unsigned b[2][2];
       v.right_rows(b, 16 * j, n);
 #pragma unroll
-      for (int m = 0; m < 2; ++m) mma_bf16_16x8x16(rows.sum[m][2 * n], p[m], b[0]), mma_bf16_16x8x16(rows.sum[m][2 * n + 1], p[m], b[1]);
+      for (int m = 0; m < 2; ++m) mma<T>(rows.sum[m][2 * n], p[m], b[0]), mma<T>(rows.sum[m][2 * n + 1], p[m], b[1]);
     }
   }
 }
 
 /// o = kept sum / mass, lse = scale top + log(mass); a row that sees no key gives o = 0, lse = -inf. Through the warp's own rows of the
 /// queries' tile, which nobody else reads, so that memory is written by whole rows.
-template <int HD>
-__device__ __forceinline__ void finish(const Pass& a, Rows<HD>& rows, const Tile<HD>& staged, std::int64_t b, int h, int first, int row) {
+template <class T, int HD>
+__device__ __forceinline__ void finish(const Pass<T>& a, Rows<HD>& rows, const Tile<T, HD>& staged, std::int64_t b, int h, int first,
+                                       int row) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   __syncwarp();
 #pragma unroll
@@ -162,15 +164,15 @@ __device__ __forceinline__ void finish(const Pass& a, Rows<HD>& rows, const Tile
 
 /// Block: 128 queries of one head, late queries (which see most keys where causal) first, heads of a group side by side so that they find
 /// their keys in the cache.
-template <int HD, bool drops>
-__global__ void __launch_bounds__(threads) forward_kernel(const Pass a) {
+template <class T, int HD, bool drops>
+__global__ void __launch_bounds__(threads) forward_kernel(const Pass<T> a) {
   __shared__ KeyRange ranges[query_rows];
   __shared__ KeyRanges parts[warps];
   alignas(16) __shared__ std::uint16_t bits[drops ? query_rows * 8 : 8];
-  bf16* const memory = dynamic_shared<bf16>();
-  const Tile<HD> q{memory};
-  const auto keys_at = [&](int stage) { return Tile<HD>{memory + (query_rows + stage * 2 * key_rows) * HD}; };
-  const auto values_at = [&](int stage) { return Tile<HD>{memory + (query_rows + (stage * 2 + 1) * key_rows) * HD}; };
+  T* const memory = dynamic_shared<T>();
+  const Tile<T, HD> q{memory};
+  const auto keys_at = [&](int stage) { return Tile<T, HD>{memory + (query_rows + stage * 2 * key_rows) * HD}; };
+  const auto values_at = [&](int stage) { return Tile<T, HD>{memory + (query_rows + (stage * 2 + 1) * key_rows) * HD}; };
 
   const int heads = static_cast<int>(gridDim.x) / a.blocks, head = static_cast<int>(blockIdx.x) % heads, h = head % a.nh, kv = h / a.group;
   const std::int64_t b = head / a.nh;
@@ -217,49 +219,54 @@ __global__ void __launch_bounds__(threads) forward_kernel(const Pass a) {
     const KeyRanges& sees = parts[threadIdx.x / 32];
     if (!sees.any(key, key_rows)) continue;
     float s[2][key_rows / 8][4];
-    score<HD>(q, keys_at(stage), row, s);
+    score<T, HD>(q, keys_at(stage), row, s);
     if (!sees.all(key, key_rows)) hide(ranges, row, key, s);
     exponentiate<HD>(a.scale * log2_e, rows, s);
     if constexpr (drops) drop(bits, row, key, s);
-    add_values<HD>(values_at(stage), s, rows);
+    add_values<T, HD>(values_at(stage), s, rows);
   }
-  finish<HD>(a, rows, q, b, h, first, row);
+  finish<T, HD>(a, rows, q, b, h, first, row);
 }
 
-template <int HD, bool drops>
-void forward(Stream& stream, const Pass& pass, std::int64_t heads) {
-  constexpr std::size_t shared = (query_rows + 4 * key_rows) * HD * sizeof(bf16);
-  launch(forward_kernel<HD, drops>, {static_cast<unsigned>(heads * pass.blocks), threads, shared}, queue_of(stream), pass);
+template <class T, int HD, bool drops>
+void forward(Stream& stream, const Pass<T>& pass, std::int64_t heads) {
+  constexpr std::size_t shared = (query_rows + 4 * key_rows) * HD * sizeof(T);
+  launch(forward_kernel<T, HD, drops>, {static_cast<unsigned>(heads * pass.blocks), threads, shared}, queue_of(stream), pass);
+}
+
+template <class T>
+void forward(Stream& stream, const AttentionForward& pass) {
+  const ConstView& q = pass.q;
+  const std::int64_t S = q.size(1), nh = q.size(2), heads = q.size(0) * nh;
+  if (S == 0 || heads == 0) return;
+  const Pass<T> a{heads_of<T>(q),
+                  heads_of<T>(pass.k),
+                  heads_of<T>(pass.v),
+                  heads_of<T>(pass.o),
+                  pass.lse.given() ? data_of<float>(pass.lse) : nullptr,
+                  sight_of(pass.mask, S),
+                  words_of(pass.mask.what),
+                  static_cast<int>(nh),
+                  static_cast<int>(nh / pass.k.size(2)),
+                  static_cast<int>(q.size(3)),
+                  static_cast<int>((S + query_rows - 1) / query_rows),
+                  static_cast<float>(pass.scale),
+                  static_cast<float>(kept_factor(pass.mask.what)),
+                  rows_pack(q),
+                  rows_pack(pass.k),
+                  rows_pack(pass.v),
+                  rows_pack(pass.o)};
+  const bool drops = pass.mask.what.drops();
+  if (q.size(3) <= 64)
+    drops ? forward<T, 64, true>(stream, a, heads) : forward<T, 64, false>(stream, a, heads);
+  else
+    drops ? forward<T, 128, true>(stream, a, heads) : forward<T, 128, false>(stream, a, heads);
 }
 
 }  // namespace
 
-void attention_forward_bf16(Stream& stream, const AttentionForward& pass) {
-  const ConstView& q = pass.q;
-  const std::int64_t S = q.size(1), nh = q.size(2), heads = q.size(0) * nh;
-  if (S == 0 || heads == 0) return;
-  const Pass a{heads_of<bf16>(q),
-               heads_of<bf16>(pass.k),
-               heads_of<bf16>(pass.v),
-               heads_of<bf16>(pass.o),
-               pass.lse.given() ? data_of<float>(pass.lse) : nullptr,
-               sight_of(pass.mask, S),
-               words_of(pass.mask.what),
-               static_cast<int>(nh),
-               static_cast<int>(nh / pass.k.size(2)),
-               static_cast<int>(q.size(3)),
-               static_cast<int>((S + query_rows - 1) / query_rows),
-               static_cast<float>(pass.scale),
-               static_cast<float>(kept_factor(pass.mask.what)),
-               rows_pack(q),
-               rows_pack(pass.k),
-               rows_pack(pass.v),
-               rows_pack(pass.o)};
-  const bool drops = pass.mask.what.drops();
-  if (q.size(3) <= 64)
-    drops ? forward<64, true>(stream, a, heads) : forward<64, false>(stream, a, heads);
-  else
-    drops ? forward<128, true>(stream, a, heads) : forward<128, false>(stream, a, heads);
+void attention_forward_tensor(Stream& stream, const AttentionForward& pass) {
+  pass.q.type() == DType::f16 ? forward<f16>(stream, pass) : forward<bf16>(stream, pass);
 }
 
 }  // namespace strata::cuda

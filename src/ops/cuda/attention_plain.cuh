@@ -1,6 +1,6 @@
 #pragma once
-// Plain kernels of attention (f32, f64, and bf16 heads beyond 128): tiles of rows in shared memory, eight threads a row, each with every
-// eighth column.
+// Plain kernels of attention (f32, f64, and heads beyond 128 of bf16 and f16): tiles of rows in shared memory, eight threads a row, each
+// with every eighth column.
 #include "device/cuda/launch.cuh"
 #include "device/cuda/ptx.cuh"
 #include "ops/cuda/attention_gradient.cuh"
@@ -56,7 +56,7 @@ __device__ __forceinline__ Sum plain_dot(const Sum* x, const Sum* y, int hd) {
 template <class T, class F>
 void with_plain_columns(const char* op, std::int64_t hd, F&& f) {
   STRATA_ASSERT(hd <= largest_head_size, op, ": heads of ", hd, ", on a GPU at most ", largest_head_size);
-  if constexpr (std::is_same_v<T, bf16>)
+  if constexpr (sizeof(T) == 2)
     f(std::integral_constant<int, 32>{});
   else if (hd <= 128)
     f(std::integral_constant<int, 16>{});

@@ -121,7 +121,7 @@ void attention_backward_plain(Stream& stream, const AttentionBackward& pass, voi
 }
 
 void attention_backward(Stream& stream, const AttentionBackward& pass, void* workspace) {
-  on_tensor_cores(pass.q) ? attention_backward_bf16(stream, pass, workspace) : attention_backward_plain(stream, pass, workspace);
+  on_tensor_cores(pass.q) ? attention_backward_tensor(stream, pass, workspace) : attention_backward_plain(stream, pass, workspace);
 }
 
 }  // namespace strata::cuda

@@ -137,7 +137,7 @@ void attention_forward_plain(Stream& stream, const AttentionForward& pass) {
 }
 
 void attention_forward(Stream& stream, const AttentionForward& pass) {
-  on_tensor_cores(pass.q) ? attention_forward_bf16(stream, pass) : attention_forward_plain(stream, pass);
+  on_tensor_cores(pass.q) ? attention_forward_tensor(stream, pass) : attention_forward_plain(stream, pass);
 }
 
 }  // namespace strata::cuda

@@ -65,6 +65,7 @@ void prepare_gradients(cudaStream_t queue, const GradientPass<T>& pass, std::int
 
 template void prepare_gradients(cudaStream_t, const GradientPass<float>&, std::int64_t);
 template void prepare_gradients(cudaStream_t, const GradientPass<bf16>&, std::int64_t);
+template void prepare_gradients(cudaStream_t, const GradientPass<f16>&, std::int64_t);
 template void prepare_gradients(cudaStream_t, const GradientPass<double>&, std::int64_t);
 
 }  // namespace strata::cuda

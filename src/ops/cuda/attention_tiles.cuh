@@ -1,5 +1,5 @@
 #pragma once
-// Tiles of bf16 rows in shared memory and their fragments for the tensor cores.
+// Tiles of bf16 or f16 rows in shared memory and their fragments for the tensor cores.
 #include "device/cuda/element.cuh"
 #include "device/cuda/ptx.cuh"
 #include "ops/cuda/attention_heads.cuh"
@@ -8,16 +8,16 @@ namespace strata::cuda {
 
 /// Rows of HD elements as pieces of 16 bytes; piece c of row r lies at place c ^ (r % 8) of the row, so that eight rows of one piece, as
 /// ldmatrix reads them, fall on all 32 banks.
-template <int HD>
+template <class T, int HD>
 struct Tile {
   static constexpr int pieces = HD / 8;
-  bf16* data;
+  T* data;
 
-  __device__ __forceinline__ bf16* at(int row, int piece) const { return data + row * HD + ((piece ^ (row & 7)) * 8); }
+  __device__ __forceinline__ T* at(int row, int piece) const { return data + row * HD + ((piece ^ (row & 7)) * 8); }
 
   /// Begins the copy of rows [0, rows) from memory; zeros from row `limit` and from column `hd` on. By packs where the rows allow, with
   /// cp.async (a commit and a wait belong to it); else element by element.
-  __device__ __forceinline__ void load(const bf16* from, std::int64_t stride, int rows, int limit, int hd, bool packed) const {
+  __device__ __forceinline__ void load(const T* from, std::int64_t stride, int rows, int limit, int hd, bool packed) const {
     const int threads = static_cast<int>(blockDim.x);
     if (packed) {
 #pragma unroll 4
@@ -30,10 +30,9 @@ struct Tile {
     }
     for (int i = static_cast<int>(threadIdx.x); i < rows * pieces; i += threads) {
       const int row = i / pieces, piece = i % pieces;
-      Pack<bf16> pack;
+      Pack<T> pack;
 #pragma unroll
-      for (int e = 0; e < 8; ++e)
-        pack.of[e] = row < limit && piece * 8 + e < hd ? from[row * stride + piece * 8 + e] : __float2bfloat16_rn(0.0f);
+      for (int e = 0; e < 8; ++e) pack.of[e] = row < limit && piece * 8 + e < hd ? from[row * stride + piece * 8 + e] : narrow<T>(0.0f);
       store_pack(at(row, piece), pack);
     }
   }
@@ -61,13 +60,13 @@ struct Tile {
   /// Sums of a warp's 16 rows, HD columns (accumulators side by side), times `factor` of each half, rounded into rows [row, + 16).
   __device__ __forceinline__ void put(const float (&sum)[HD / 8][4], int row, float low, float high) const;
   /// The warp's rows [row, row + 16) to memory: those below `limit`, hd columns.
-  __device__ __forceinline__ void store(int row, bf16* to, std::int64_t stride, int limit, int hd, bool packed) const {
+  __device__ __forceinline__ void store(int row, T* to, std::int64_t stride, int limit, int hd, bool packed) const {
     const int lane = static_cast<int>(threadIdx.x) % 32;
     for (int i = lane; i < 16 * pieces; i += 32) {
       const int r = row + i / pieces, piece = i % pieces;
       if (r >= limit || piece * 8 >= hd) continue;
-      const Pack<bf16> pack = load_pack(at(r, piece));
-      bf16* place = to + r * stride + piece * 8;
+      const Pack<T> pack = load_pack(at(r, piece));
+      T* place = to + r * stride + piece * 8;
       if (packed) {
         store_pack(place, pack);
       } else {
@@ -79,27 +78,42 @@ struct Tile {
   }
 };
 
-/// Two numbers rounded to bf16, the first in the lower half.
+/// d += a b for a warp, as mma_bf16_16x8x16.
+template <class T>
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  if constexpr (std::is_same_v<T, f16>)
+    mma_f16_16x8x16(d, a, b);
+  else
+    mma_bf16_16x8x16(d, a, b);
+}
+
+/// Two numbers rounded to T, the first in the lower half.
+template <class T>
 __device__ __forceinline__ unsigned pair_of(float first, float second) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
+  std::conditional_t<std::is_same_v<T, f16>, __half2, __nv_bfloat162> pair;
+  if constexpr (std::is_same_v<T, f16>)
+    pair = __floats2half2_rn(first, second);
+  else
+    pair = __floats2bfloat162_rn(first, second);
   unsigned bits;
   memcpy(&bits, &pair, sizeof bits);
   return bits;
 }
 
 /// Sums of 16 rows and 16 columns, rounded, as a left operand.
+template <class T>
 __device__ __forceinline__ void left_of(unsigned (&a)[4], const float (&first)[4], const float (&second)[4]) {
-  a[0] = pair_of(first[0], first[1]), a[1] = pair_of(first[2], first[3]);
-  a[2] = pair_of(second[0], second[1]), a[3] = pair_of(second[2], second[3]);
+  a[0] = pair_of<T>(first[0], first[1]), a[1] = pair_of<T>(first[2], first[3]);
+  a[2] = pair_of<T>(second[0], second[1]), a[3] = pair_of<T>(second[2], second[3]);
 }
 
-template <int HD>
-__device__ __forceinline__ void Tile<HD>::put(const float (&sum)[HD / 8][4], int row, float low, float high) const {
+template <class T, int HD>
+__device__ __forceinline__ void Tile<T, HD>::put(const float (&sum)[HD / 8][4], int row, float low, float high) const {
   const int lane = static_cast<int>(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
 #pragma unroll
   for (int n = 0; n < HD / 8; ++n) {
-    *reinterpret_cast<unsigned*>(at(row + g, n) + 2 * t) = pair_of(sum[n][0] * low, sum[n][1] * low);
-    *reinterpret_cast<unsigned*>(at(row + g + 8, n) + 2 * t) = pair_of(sum[n][2] * high, sum[n][3] * high);
+    *reinterpret_cast<unsigned*>(at(row + g, n) + 2 * t) = pair_of<T>(sum[n][0] * low, sum[n][1] * low);
+    *reinterpret_cast<unsigned*>(at(row + g + 8, n) + 2 * t) = pair_of<T>(sum[n][2] * high, sum[n][3] * high);
   }
 }
 

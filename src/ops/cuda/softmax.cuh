@@ -5,10 +5,10 @@
 
 namespace strata::cuda {
 
-/// e^x for x <= 0; for bf16 by the fast instruction (about 2 ulp in f32).
+/// e^x for x <= 0; for bf16 and f16 by the fast instruction (about 2 ulp in f32).
 template <class T>
 __device__ __forceinline__ SumOf<T> exponential(SumOf<T> x) {
-  if constexpr (std::is_same_v<T, bf16>)
+  if constexpr (sizeof(T) == 2)
     return exp2_approx(x * 1.44269504088896340736f);
   else if constexpr (std::is_same_v<T, float>)
     return expf(x);
