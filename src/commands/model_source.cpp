@@ -41,12 +41,13 @@ void set_device(Session& session, DeviceKind kind) {
 }  // namespace
 
 // What the deck itself says of fp16 on cpu is refused with the deck; here, what `auto` has come to.
-void require_device_for_type(const Session& session) {
+void require_device_for_type(const Session& session, bool on_all_ranks) {
   const Settings& s = session.settings();
-  if (s.precision.compute == "fp16" && s.device.kind == "cpu")
-    throw DeckError(text("precision.compute = fp16: runs on cuda only, and ",
-                         session.device_note.empty() ? "device.kind = auto finds no GPU here" : session.device_note,
-                         "; expected bf16, fp32 or fp64 on cpu"));
+  if (s.precision.compute != "fp16" || s.device.kind != "cpu") return;
+  DeckError error(text("precision.compute = fp16: runs on cuda only, expected bf16, fp32 or fp64 on cpu; ",
+                       session.device_note.empty() ? "device.kind = auto finds no GPU here" : session.device_note));
+  if (on_all_ranks) error.set_on_all_ranks();
+  throw error;
 }
 
 void settle_device(Session& session) {
@@ -72,7 +73,7 @@ void agree_device(Session& session) {
           text("device.kind = auto takes the host: ", comm.size() > 1 ? text("rank ", r, " on ", comm.host_of(r), ": ") : "", why);
       break;
     }
-  require_device_for_type(session);
+  require_device_for_type(session, true);
 }
 
 void log_device(const Session& session) {

@@ -23,8 +23,9 @@ DeviceKind device_of(const Session& session);
 /// Replaces device.kind = auto by what this host has: cuda where the program's CUDA half finds a GPU that it can use. Where it finds one
 /// that it cannot, session.device_note says why. Local.
 void settle_device(Session& session);
-/// Throws DeckError where device.kind = auto has come to cpu and precision.compute = fp16, which needs a GPU.
-void require_device_for_type(const Session& session);
+/// Throws DeckError where device.kind = auto has come to cpu and precision.compute = fp16, which needs a GPU. Local; `on_all_ranks`: every
+/// rank does the same.
+void require_device_for_type(const Session& session, bool on_all_ranks = false);
 /// The same for all ranks: cuda where every one of them has it; then as require_device_for_type. Collective.
 void agree_device(Session& session);
 /// Says in the log why device.kind = auto took the host, where there is something to say.

@@ -155,7 +155,8 @@ TEST(CudaMissing, Fp16WantsAGpu) {
   EXPECT_NE(check.out.find("expected bf16, fp32 or fp64 on cpu"), std::string::npos) << check.out;
   expect_refused(folder.strata(0, "train", fp16 + "--device.kind=cpu"), 2, "runs on cuda only, and there is device.kind = cpu");
   const std::string without = "STRATA_CUDA_LIBRARY=/nowhere/libstrata_cuda.so";
-  expect_refused(folder.strata_with(without, 2, "train", fp16 + "--device.kind=auto"), 2, "device.kind = auto finds no GPU here");
+  expect_refused(folder.strata_with(without, 2, "train", fp16 + "--device.kind=auto"), 2,
+                 "expected bf16, fp32 or fp64 on cpu; device.kind = auto takes the host: rank 0 on ");
   const CommandResult settled = folder.strata_with(without, 0, "check", fp16 + "--device.kind=auto");
   EXPECT_EQ(settled.status, 2) << settled.out;
   EXPECT_NE(settled.out.find("runs on cuda only"), std::string::npos) << settled.out;
