@@ -56,22 +56,16 @@ void compare_tied_head(const SafetensorsReader& file, const WeightRules& rules, 
   }
 }
 
-bool begins(const std::string& name, const std::string& beginning) {
-  return name.compare(0, beginning.size(), beginning) == 0;
-}
-bool ends(const std::string& name, const std::string& ending) {
-  return name.size() > ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
-}
-
 bool fresh(const WeightRules& rules, const std::string& name) {
-  return std::any_of(rules.fresh_beginnings.begin(), rules.fresh_beginnings.end(), [&](const auto& b) { return begins(name, b); });
+  return std::any_of(rules.fresh_beginnings.begin(), rules.fresh_beginnings.end(), [&](const auto& b) { return name.starts_with(b); });
 }
 
 // What nobody reads.
 bool ignored(const WeightRules& rules, const std::string& name) {
-  const std::string bare = begins(name, rules.prefix) ? name.substr(rules.prefix.size()) : name;
-  return std::any_of(rules.ignored_beginnings.begin(), rules.ignored_beginnings.end(), [&](const auto& b) { return begins(bare, b); }) ||
-         std::any_of(rules.ignored_endings.begin(), rules.ignored_endings.end(), [&](const auto& e) { return ends(name, e); });
+  const std::string bare = name.starts_with(rules.prefix) ? name.substr(rules.prefix.size()) : name;
+  return std::any_of(rules.ignored_beginnings.begin(), rules.ignored_beginnings.end(),
+                     [&](const auto& b) { return bare.starts_with(b); }) ||
+         std::any_of(rules.ignored_endings.begin(), rules.ignored_endings.end(), [&](const auto& e) { return name.ends_with(e); });
 }
 
 // The file's tensors by parameter.
@@ -109,7 +103,7 @@ struct NamedTensors {
   // With its old ending and without the prefix, where a base model was saved.
   static int parameter_of(const WeightRules& rules, const ParameterSet& set, std::string name) {
     for (const auto& [old, today] : rules.old_endings)
-      if (ends(name, old)) name = name.substr(0, name.size() - old.size()) + today;
+      if (name.ends_with(old)) name = name.substr(0, name.size() - old.size()) + today;
     const int p = set.find(name);
     return p >= 0 ? p : set.find(rules.prefix + name);
   }
