@@ -59,12 +59,14 @@ struct Whole {
   __device__ Loaded<N> load(std::int64_t i) const {
     return {load_group<N>(static_cast<const S*>(weight + i)), load_state<N>(state, i)};
   }
+  /// What it has written.
   template <int N>
-  __device__ void store(std::int64_t i, Loaded<N> a) const {
+  __device__ Group<S, N> store(std::int64_t i, Loaded<N> a) const {
 #pragma unroll
     for (int e = 0; e < N; ++e)
       a.weight.of[e] = updated(a.weight.of[e], a.state.gradient.of[e], a.state.m.of[e], a.state.v.of[e], constants);
     store_group<N>(weight + i, a.weight), store_state<N>(state, i, a.state);
+    return a.weight;
   }
 };
 
@@ -102,28 +104,19 @@ struct InHalves {
 struct WithMaster {
   static constexpr int at_once = 1;
   f16* weight;
-  float* master;
-  State<float> state;
-  AdamwConstants<float> constants;
+  Whole<float> master;
 
   template <int N>
-  struct Loaded {
-    Group<float, N> master;
-    StateGroup<float, N> state;
-  };
-  template <int N>
-  __device__ Loaded<N> load(std::int64_t i) const {
-    return {load_group<N>(static_cast<const float*>(master + i)), load_state<N>(state, i)};
+  __device__ auto load(std::int64_t i) const {
+    return master.load<N>(i);
   }
-  template <int N>
-  __device__ void store(std::int64_t i, Loaded<N> a) const {
+  template <int N, class Loaded>
+  __device__ void store(std::int64_t i, const Loaded& a) const {
+    const Group<float, N> exact = master.store<N>(i, a);
     Group<f16, N> rounded_to;
 #pragma unroll
-    for (int e = 0; e < N; ++e) {
-      a.master.of[e] = updated(a.master.of[e], a.state.gradient.of[e], a.state.m.of[e], a.state.v.of[e], constants);
-      rounded_to.of[e] = narrow<f16>(a.master.of[e]);
-    }
-    store_group<N>(weight + i, rounded_to), store_group<N>(master + i, a.master), store_state<N>(state, i, a.state);
+    for (int e = 0; e < N; ++e) rounded_to.of[e] = narrow<f16>(exact.of[e]);
+    store_group<N>(weight + i, rounded_to);
   }
 };
 
@@ -146,9 +139,9 @@ void adamw_update(Stream& stream, const View& weight, const View& rest, const Co
   const State<float> state = state_of<float>(gradient, exp_avg, exp_avg_sq);
   if (weight.type() == DType::f32) return update_whole(stream, weight, state, step);
   if (weight.type() == DType::f16) {
-    const WithMaster work{data_of<f16>(weight), rest.as<float>(), state, AdamwConstants<float>(step)};
-    return run_flat<width>(stream, weight.elements(), aligned_for<width>(work.weight) && aligned_for<width>(work.master) && state.aligned(),
-                           work);
+    const WithMaster work{data_of<f16>(weight), {rest.as<float>(), state, AdamwConstants<float>(step)}};
+    return run_flat<width>(stream, weight.elements(),
+                           aligned_for<width>(work.weight) && aligned_for<width>(work.master.weight) && state.aligned(), work);
   }
   const InHalves work{weight.as<BFloat16>(), rest.as<std::int16_t>(), state, AdamwConstants<float>(step)};
   run_flat<width>(stream, weight.elements(), aligned_for<width>(work.weight) && aligned_for<width>(work.remainder) && state.aligned(),
