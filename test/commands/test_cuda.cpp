@@ -281,22 +281,49 @@ TEST(Cuda, ARestartChangesNothingAndDevicesShareCheckpoints) {
   EXPECT_NE(on_host.err.find("Resuming from"), std::string::npos) << on_host.err;
 }
 
+struct RankedRun {
+  int ranks;
+  const char* options;
+};
+
 TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
   const RunFolder& folder = RunFolder::get();
   train("single", 0, "--train.max_steps=2");
+  const RankedRun runs[] = {{2, "--parallel.strategy=ddp"},
+                            {2, "--parallel.strategy=zero1"},
+                            {2, "--parallel.strategy=zero2"},
+                            {2, "--parallel.strategy=fsdp"},
+                            {2, "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"},
+                            {4, "--parallel.strategy=ddp"},
+                            {4, "--parallel.strategy=zero2"},
+                            {4, "--parallel.strategy=hybrid --parallel.group=2"}};
   int number = 0;
-  for (const char* options :
-       {"--parallel.strategy=ddp", "--parallel.strategy=zero1", "--parallel.strategy=zero2", "--parallel.strategy=fsdp",
-        "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"}) {
+  for (const auto& [ranks, options] : runs) {
     const std::string run = "ranks" + std::to_string(number++);
-    train(run, 2, std::string("--train.max_steps=2 ") + options);
+    train(run, ranks, std::string("--train.max_steps=2 ") + options);
     if (!on_real_gpu()) {
-      const char* way = std::getenv("STRATA_EMULATION_DEVICES") ? "Data between GPUs goes by" : "2 ranks share GPU";
+      const std::string way =
+          std::getenv("STRATA_EMULATION_DEVICES") ? "Data between GPUs goes by" : std::to_string(ranks) + " ranks share GPU";
       EXPECT_NE(read_file(folder / run / "log.txt").find(way), std::string::npos) << way << " is not in the log of " << options;
     }
     const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("single", 2).string() + "' '" +
                                            folder.checkpoint(run, 2).string() + "'");
     EXPECT_EQ(diff.status, 0) << options << "\n" << diff.out;
+  }
+}
+
+// Sums in the order of NCCL, or of MPI: not the canonical bits, but the same numbers within rounding.
+TEST(Cuda, FastReductionStaysWithinRounding) {
+  const std::string options = "--train.max_steps=3 --parallel.reduction=";
+  train("canonical", 2, options + "canonical");
+  const std::vector<double> truth = column("canonical", 3);
+  ASSERT_EQ(truth.size(), 3U);
+  for (const char* strategy : {"ddp", "fsdp"}) {
+    const std::string run = std::string("fast-") + strategy;
+    train(run, 2, options + "fast --parallel.strategy=" + strategy);
+    const std::vector<double> losses = column(run, 3);
+    ASSERT_EQ(losses.size(), truth.size());
+    for (std::size_t i = 0; i < truth.size(); ++i) EXPECT_NEAR(losses[i], truth[i], 2e-5 * truth[i]) << strategy << ", step " << i + 1;
   }
 }
 
