@@ -47,11 +47,20 @@ dnnl::matmul::primitive_desc describe(const MatmulKey& key) {
   const dnnl::memory::desc c({key.m, key.n}, data_type(key.out), strides_of(key.ldc, false));
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (key.alpha != 1.0F) attributes.set_output_scales(0, {key.alpha});
   dnnl::post_ops after;
+  // oneDNN 3 has neither output scales nor operation descriptors.
+#if DNNL_VERSION_MAJOR >= 3
+  if (key.alpha != 1.0F) after.append_eltwise(dnnl::algorithm::eltwise_linear, key.alpha, 0.0F);
+#else
+  if (key.alpha != 1.0F) attributes.set_output_scales(0, {key.alpha});
+#endif
   if (key.accumulate) after.append_sum(1.0F);
   attributes.set_post_ops(after);
-  return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), attributes, host_engine());
+#if DNNL_VERSION_MAJOR >= 3
+  return {host_engine(), a, b, c, attributes};
+#else
+  return {dnnl::matmul::desc(a, b, c), attributes, host_engine()};
+#endif
 }
 
 /// A primitive with the memory objects that stand for its operands; their addresses are set at each call.
