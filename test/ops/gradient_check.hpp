@@ -136,6 +136,7 @@ class TestIds {
  public:
   TestIds(std::vector<std::int32_t> ids, Shape shape)
       : ids_(std::move(ids)), memory_(ids_.size() * sizeof(std::int32_t), 0), shape_(shape) {
+    if (ids_.empty()) return;  // nothing has no address
     memory_.change([&](unsigned char* data) { std::memcpy(data, ids_.data(), ids_.size() * sizeof(std::int32_t)); });
   }
   explicit TestIds(const std::vector<std::int32_t>& ids) : TestIds(ids, Shape{static_cast<std::int64_t>(ids.size())}) {}
