@@ -3,16 +3,16 @@ target_link_libraries(strata_test_commands PUBLIC strata_test_main)
 foreach(file train squad_train strategies recompute faults failures other_commands check check_ranks tools bad_files plan)
   strata_add_test(FILE commands/test_${file}.cpp LABELS train restart TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
   add_dependencies(test_commands_${file} strata)
-  set_tests_properties(commands.${file} PROPERTIES PROCESSORS 2)
 endforeach()
+# These measure how long ranks take to notice each other's end; the rest may share the machine with another test.
+set_tests_properties(commands.faults commands.failures PROPERTIES PROCESSORS 2)
 strata_add_test(FILE commands/test_cuda.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands)
 add_dependencies(test_commands_cuda strata strata_cuda_emulated)
 set_property(TEST commands.cuda APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
-set_tests_properties(commands.cuda PROPERTIES PROCESSORS 2)
 # Once more where each rank has a GPU of its own: data goes by NCCL.
 add_test(NAME commands.cuda_nccl COMMAND test_commands_cuda --gtest_filter=Cuda.SameBitsUnderEveryStrategyAndOffload:Cuda.FastReductionStaysWithinRounding)
 get_test_property(commands.cuda ENVIRONMENT of_cuda)
-set_tests_properties(commands.cuda_nccl PROPERTIES LABELS "train;restart;cuda" TIMEOUT 900 PROCESSORS 2 SKIP_RETURN_CODE 77
+set_tests_properties(commands.cuda_nccl PROPERTIES LABELS "train;restart;cuda" TIMEOUT 900 SKIP_RETURN_CODE 77
                      ENVIRONMENT "${of_cuda};STRATA_EMULATION_DEVICES=4")
 strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE commands/test_shares.cpp LABELS unit TIMEOUT 60)
