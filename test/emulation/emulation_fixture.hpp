@@ -5,7 +5,19 @@
 
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 namespace strata::test {
+
+/// First in the statement of a death test: what AddressSanitizer says of it goes to stderr, where the test looks for it, and not among the
+/// findings of test/sanitize.sh.
+inline void report_to_stderr() {
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_set_report_fd(reinterpret_cast<void*>(2));  // a descriptor, as the interface wants it
+#endif
+}
 
 struct Device {
   cudaStream_t stream = nullptr;

@@ -8,6 +8,7 @@
 
 using strata::test::Device;
 using strata::test::DeviceArray;
+using strata::test::report_to_stderr;
 
 namespace {
 
@@ -194,6 +195,7 @@ TEST(EmulatedMemory, FreshMemoryIsPoisonAndBounded) {
 TEST(EmulatedMemoryDeathTest, DeviceMemoryIsClosedToTheHost) {
   EXPECT_DEATH(
       {
+        report_to_stderr();
         Device device;
         const DeviceArray<float> x(device, std::vector<float>(100, 1.0f));
         x.read();
@@ -204,6 +206,7 @@ TEST(EmulatedMemoryDeathTest, DeviceMemoryIsClosedToTheHost) {
 
 TEST(EmulatedMemoryDeathTest, KernelsOutOfBounds) {
   const auto write = [](long index) {
+    report_to_stderr();
     Device device;
     const DeviceArray<float> x(device, 64);
     kernels::write_at(x, index, device.stream);

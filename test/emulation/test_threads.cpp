@@ -10,6 +10,7 @@
 
 using strata::test::Device;
 using strata::test::DeviceArray;
+using strata::test::report_to_stderr;
 
 TEST(EmulatedThreads, SumOfABlock) {
   Device device;
@@ -133,6 +134,7 @@ TEST(EmulatedThreadsDeathTest, DeadlocksAreNamed) {
 TEST(EmulatedThreadsDeathTest, StackOverflow) {
   EXPECT_DEATH(
       {
+        report_to_stderr();
         Device device;
         const DeviceArray<int> d_x(device, std::vector<int>{1});
         kernels::recurse(d_x, 1000, device.stream);
