@@ -2,10 +2,11 @@
 #include "strata/comm/link_rate.hpp"
 
 #include <algorithm>
-#include <memory>
+#include <optional>
 #include <set>
 
 #include "strata/base/clock.hpp"
+#include "strata/device/arena.hpp"
 
 namespace strata {
 namespace {
@@ -28,11 +29,11 @@ class Buffer {
  public:
   Buffer(Gpu* gpu, std::size_t bytes) : gpu_(gpu) {
     if (gpu_ && bytes > 0)
-      on_gpu_.reset(gpu_->allocate(static_cast<std::int64_t>(bytes)), [gpu](void* memory) { gpu->release(memory); });
+      on_gpu_.emplace(*gpu_, static_cast<std::int64_t>(bytes));
     else
       on_host_.resize(bytes, 1);
   }
-  void* data() { return on_gpu_ ? on_gpu_.get() : on_host_.data(); }
+  void* data() { return on_gpu_ ? on_gpu_->memory() : on_host_.data(); }
   /// Returns when what was received is there.
   void settle() const {
     if (gpu_) gpu_->wait();
@@ -40,7 +41,7 @@ class Buffer {
 
  private:
   Gpu* gpu_;
-  std::shared_ptr<void> on_gpu_;
+  std::optional<Arena> on_gpu_;
   std::vector<char> on_host_;
 };
 
