@@ -228,7 +228,8 @@ OpRun flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
   const View x = c.sums(Shape{n});
   if (op == "add_into") return [=](Stream& s) { add_into(s, y, x); };
   if (op == "cast") return [=](Stream& s) { cast(s, x, y); };
-  const View remainder = type == DType::bf16 ? c.of(DType::i16, Shape{n}) : View(), m = c.sums(Shape{n}), v = c.sums(Shape{n});
+  const View remainder = type == DType::bf16 ? c.of(DType::i16, Shape{n}) : type == DType::f16 ? c.of(DType::f32, Shape{n}) : View();
+  const View m = c.sums(Shape{n}), v = c.sums(Shape{n});
   return [=](Stream& s) { adamw_update(s, y, remainder, x, m, v, AdamwStep{1e-3, 0.9, 0.999, 1e-8, 0.1, 2, 0.5}); };
 }
 

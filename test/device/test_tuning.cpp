@@ -29,6 +29,18 @@ class Products {
     return all;
   }
 
+  /// A^T B: a weight's gradient in f32, set or added to `old`.
+  std::vector<float> gradient(Write write, std::vector<float>& old) {
+    gradient_ = true;
+    const std::string bytes = product(DType::f32, DType::f32, write, false, false);
+    gradient_ = false;
+    std::vector<float> values(static_cast<std::size_t>(M * N));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    const Doubles before = random_values(M * N, 3);
+    old.assign(before.begin(), before.end());
+    return values;
+  }
+
  private:
   std::string product(DType in, DType out, Write write, bool with_bias, bool with_residual) {
     const auto bytes = [](std::int64_t n, DType type) { return n * static_cast<std::int64_t>(size_of(type)); };
@@ -41,8 +53,8 @@ class Products {
     };
     void *const a = matrix(M * K, in, 1), *const b = matrix(N * K, in, 2), *const c = matrix(M * N, out, 3);
     void *const residual = matrix(M * N, out, 4), *const bias = matrix(N, in, 5);
-    gemm(stream_, M, N, K, in, {a, K, false}, {b, K, true}, out, c, N, write, with_bias ? bias : nullptr,
-         with_residual ? residual : nullptr, N);
+    const MatrixRef left = gradient_ ? MatrixRef{a, M, true} : MatrixRef{a, K, false}, right{b, gradient_ ? N : K, !gradient_};
+    gemm(stream_, M, N, K, in, left, right, out, c, N, write, with_bias ? bias : nullptr, with_residual ? residual : nullptr, N);
     std::string result(static_cast<std::size_t>(bytes(M * N, out)), 0);
     copy_memory(result.data(), c, static_cast<std::int64_t>(result.size()));
     return result;
@@ -51,6 +63,7 @@ class Products {
   std::unique_ptr<Gpu> gpu_;
   ThreadPool pool_;
   Stream stream_;
+  bool gradient_ = false;
 };
 
 Tuning tuned() {
@@ -111,6 +124,33 @@ TEST(Tuning, WhatItNamesIsUsed) {
   for (std::int64_t i = 0; i < M * N; ++i) ASSERT_NEAR(found[i], expected[i], 1e-4) << i;
   EXPECT_EQ(without_one[0], plain[0]) << "what is not listed takes the heuristic's first";
   EXPECT_EQ(std::vector(without_one.begin() + 1, without_one.end()), std::vector(backward.begin() + 1, backward.end()));
+}
+
+// Which of the two happens depends on the rank that computes it.
+TEST(Tuning, AWeightsGradientIsSetAndAddedByOneAlgorithm) {
+  if (!tests_on_gpu()) GTEST_SKIP() << "runs on a GPU";
+  const std::string name = "fp32_tn_24x40x200_to_fp32_a24_b40_c40_own_align16";
+  Products products;
+  std::vector<float> old;
+  products.gpu().note_products();
+  const std::vector<float> plain = products.gradient(Write::set, old);
+  products.gradient(Write::add, old);
+  Tuning tuning = products.gpu().tune_products(8, 0.1);
+  ASSERT_EQ(tuning.products.size(), 1u);
+  ASSERT_EQ(tuning.products.count(name), 1u) << tuning.products.begin()->first;
+  auto& values = tuning.products[name].algorithm.values;
+  EXPECT_EQ(values[2], 1) << "in one part";
+
+  if (products.gpu().facts().emulated) values = {2, 18, 1, 0, 0, 0, 4, 0, 0};
+  products.gpu().use_tuning(tuning);
+  const std::vector<float> set = products.gradient(Write::set, old), added = products.gradient(Write::add, old);
+
+  if (products.gpu().facts().emulated) {
+    EXPECT_NE(set, plain);
+  }
+  for (std::size_t i = 0; i < set.size(); ++i) ASSERT_EQ(added[i], old[i] + set[i]) << i;
+  values[2] = 2, values[3] = 2;
+  EXPECT_THROW(products.gpu().use_tuning(tuning), DeckError);
 }
 
 TEST(Tuning, OtherGpusLibrariesAndAlgorithmsAreRefused) {

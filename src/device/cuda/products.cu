@@ -121,7 +121,8 @@ class LtProducts final : public Products {
       cublasLtMatmulAlgo_t algorithm;
       if (!configure(call, describe(call, old_of(call)), product.algorithm, algorithm))
         throw DeckError(text(product.where, ": products.", name, ": expected an algorithm of cuBLASLt ", cublaslt_version(),
-                             " for this product, with at most ", call.scratch_bytes, " bytes of scratch; found one that it refuses"));
+                             " for this product, with at most ", call.scratch_bytes, " bytes of scratch",
+                             adds_as_it_sets(call) ? " and sums in one part" : "", "; found one that it refuses"));
     }
     const std::lock_guard lock(mutex_);
     tuning_ = tuning.products;
@@ -180,7 +181,9 @@ class LtProducts final : public Products {
   }
 
   Plan& plan_for(const ProductCall& call, const void* old) {
-    const std::int64_t ld_old = call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
+    const bool one_plan = adds_as_it_sets(call);
+    if (one_plan) old = call.c;
+    const std::int64_t ld_old = one_plan || call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
     const Key key{call.m,
                   call.n,
                   call.k,
@@ -244,6 +247,7 @@ class LtProducts final : public Products {
   // An algorithm that a tuning names. False: this version of cuBLASLt refuses it for the product, or it wants more scratch than there is.
   bool configure(const ProductCall& call, const Plan& plan, const ProductAlgorithm& attributes, cublasLtMatmulAlgo_t& algorithm) const {
     const bool wide = call.in == DType::f64;
+    if (adds_as_it_sets(call) && attributes.values[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] != 1) return false;
     const LtTypes types{wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F, type_of(call.in),
                         type_of(call.out)};
     if (!algorithm_with(handle_, types, attributes, algorithm)) return false;
@@ -256,7 +260,7 @@ class LtProducts final : public Products {
   std::optional<TunedProduct> tuned_product(Gpu& gpu, cudaStream_t queue, const OwnOperands& own, int count, double seconds) {
     const ProductCall& call = own.call();
     const void* const old = old_of(call);
-    const Plan plan = describe(call, old);
+    const Plan plan = describe(call, adds_as_it_sets(call) ? call.c : old);
     const std::vector<cublasLtMatmulAlgo_t> offered = candidates_of(call, old, plan, count, 16);
     std::vector<cublasLtMatmulAlgo_t> algorithms{offered.front()};  // as it is, then all as a file gives them back
     std::vector<ProductAlgorithm> attributes{attributes_of(offered.front())};
@@ -287,8 +291,10 @@ class LtProducts final : public Products {
       check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value), "describing a preference");
     };
     set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::uint64_t>(call.scratch_bytes));
-    // Sums of parts of k through the scratch, in a fixed order; never in place, where the order is that of arrival.
-    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    // Sums of parts of k through the scratch, in a fixed order; never in place, where the order is that of arrival. Where C may be added,
+    // in one part: nobody says at which point of a sum of parts C comes in.
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        static_cast<std::uint32_t>(adds_as_it_sets(call) ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     const auto aligned = [&](const void* memory) { return std::min(alignment, alignment_of(memory)); };
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned(call.b.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(call.a.data));

@@ -63,8 +63,8 @@ void check_lt(cublasStatus_t status, const char* doing, const std::string& what)
 
 ProductCase case_of(const ProductCall& call) {
   ProductCase c{call.in, call.out, call.a.transposed, call.b.transposed, call.m, call.n, call.k, call.a.stride, call.b.stride, call.ldc};
-  c.in_place = call.write == Write::add || (call.residual && call.residual == call.c);
-  c.old_stride = call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
+  c.in_place = adds_as_it_sets(call) || call.write == Write::add || (call.residual && call.residual == call.c);
+  c.old_stride = adds_as_it_sets(call) || call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
   if (call.bias) c.epilogue = "bias";
   for (const void* memory : {call.a.data, call.b.data, static_cast<const void*>(call.c), call.residual, call.bias})
     c.alignment = std::min(c.alignment, alignment_of(memory));
@@ -84,6 +84,8 @@ ProductCall call_of(const ProductCase& what) {
     call.residual = static_cast<unsigned char*>(somewhere) + 256, call.ld_residual = what.old_stride;
   if (what.epilogue == "bias") call.bias = somewhere;
   call.scratch_bytes = Stream::gpu_product_scratch_bytes;
+  if (const std::string asked = case_of(call).name(); asked != what.name())
+    throw DeckError(text("products.", what.name(), ": no product of this program; expected ", asked));
   return call;
 }
 

@@ -9,8 +9,10 @@ using namespace emulation;
 namespace {
 
 constexpr std::size_t wanted_workspace = 64 * 1024;  // [bytes] as much as is offered, up to this
+constexpr std::int64_t long_sum = 512;               // from here on the first choice forms sums in two parts, where that is allowed
 constexpr std::uint32_t forward_id = 1, backward_id = 2;
 
+// Terms of each sum.
 std::int64_t depth_of(const Problem& p) {
   const bool transposed = attribute<int>(p.desc, CUBLASLT_MATMUL_DESC_TRANSA) != CUBLAS_OP_N;
   return attribute<std::int64_t>(p.a, transposed ? CUBLASLT_MATRIX_LAYOUT_ROWS : CUBLASLT_MATRIX_LAYOUT_COLS);
@@ -73,11 +75,13 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   const cublasStatus_t status = check(problem);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   const auto offered = attribute<std::uint64_t>(*preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
-  // Never set, it allows all.
-  auto allowed = attribute<std::uint32_t>(*preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK);
-  if (allowed == 0) allowed = CUBLASLT_REDUCTION_SCHEME_MASK;
-  Algorithm first = with(forward_id, 0, 0, 1, CUBLASLT_REDUCTION_SCHEME_NONE);
-  first.workspace = static_cast<std::uint32_t>(std::min<std::size_t>(offered, wanted_workspace));
+  const auto allowed = attribute<std::uint32_t>(*preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK);
+  const std::size_t workspace_of_first = std::min<std::size_t>(offered, wanted_workspace);
+  const bool in_parts = (allowed & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0 && workspace_of_first == wanted_workspace &&
+                        bytes_of_parts(problem, 2) <= offered && depth_of(problem) >= long_sum;
+  Algorithm first = in_parts ? with(forward_id, 0, 0, 2, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
+                             : with(forward_id, 0, 0, 1, CUBLASLT_REDUCTION_SCHEME_NONE);
+  first.workspace = static_cast<std::uint32_t>(workspace_of_first);
   for (const Algorithm& one :
        {first, with(forward_id, 20, 3, 3, CUBLASLT_REDUCTION_SCHEME_INPLACE), with(backward_id, 18, 4, 1, CUBLASLT_REDUCTION_SCHEME_NONE),
         with(forward_id, 20, 3, 2, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)}) {

@@ -179,23 +179,24 @@ class Product {
     for (int i = 0; i < d_.batch; ++i) {
       const auto a = pack(call_.a, a_, i, transposed_a_, m_);   // [k][m]
       const auto b = pack(call_.b, b_, i, !transposed_b_, n_);  // [k][n]
-      std::vector<T> sums(static_cast<std::size_t>(m_ * n_));
-      add_parts(a, b, sums);
-      finish(sums, i);
+      // Nobody says where C comes in when sums have several parts: here it is behind the first.
+      std::vector<T> sums(static_cast<std::size_t>(m_ * n_)), rest(call_.order.parts > 1 ? sums.size() : 0);
+      add_parts(a, b, sums, rest);
+      finish(sums, rest, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADA)) sum_over_k(a, m_, d_.rows, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADB)) sum_over_k(b, n_, d_.cols, i);
     }
   }
 
  private:
-  // Part after part, or by turns from the other end: what arrives first differs from call to call.
-  void add_parts(const std::vector<T>& a, const std::vector<T>& b, std::vector<T>& sums) const {
+  // Part after part, or by turns from the other end: what arrives first differs from call to call. All but the first to `rest`.
+  void add_parts(const std::vector<T>& a, const std::vector<T>& b, std::vector<T>& sums, std::vector<T>& rest) const {
     static int calls = 0;
     const int parts = call_.order.parts;
     const bool turned = call_.order.by_arrival && ++calls % 2 == 0;
     for (int i = 0; i < parts; ++i) {
       const int part = turned ? parts - 1 - i : i;
-      multiply(a.data(), b.data(), sums.data(), m_, n_, k_ * part / parts, k_ * (part + 1) / parts, call_.order.backward);
+      multiply(a.data(), b.data(), (i == 0 ? sums : rest).data(), m_, n_, k_ * part / parts, k_ * (part + 1) / parts, call_.order.backward);
     }
   }
 
@@ -218,13 +219,14 @@ class Product {
   }
 
   // The sums to D, by way of the epilogue.
-  void finish(const std::vector<T>& sums, int batch) const {
+  void finish(const std::vector<T>& sums, const std::vector<T>& rest, int batch) const {
     const T alpha = static_cast<T>(call_.alpha), beta = static_cast<T>(call_.beta);
     std::vector<T> bias_gradient(static_cast<std::size_t>(d_.rows));
     for (std::int64_t n = 0; n < d_.cols; ++n) {
       for (std::int64_t m = 0; m < d_.rows; ++m) {
         T value = alpha * sums[static_cast<std::size_t>(n * m_ + m)];
         if (beta != 0) value += beta * static_cast<T>(load(call_.c, c_.type, batch * c_.stride + c_.at(m, n)));
+        if (!rest.empty()) value += alpha * rest[static_cast<std::size_t>(n * m_ + m)];
         if (epilogue_.adds_bias()) value += static_cast<T>(load(epilogue_.bias, epilogue_.bias_type, batch * epilogue_.bias_stride + m));
         const std::int64_t aux = batch * epilogue_.aux_stride + n * epilogue_.aux_ld + m;
         if (epilogue_.gelu_gradient())
