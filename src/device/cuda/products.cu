@@ -67,6 +67,15 @@ using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, DType, DType, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
                        bool, bool, bool, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
 
+/// cuBLASLt's structs have no name of their own, and nvcc 13.0 cannot have a vector of such.
+struct Algorithm {
+  cublasLtMatmulAlgo_t lt;
+};
+struct Candidate {
+  cublasLtMatmulHeuristicResult_t lt;
+};
+static_assert(sizeof(Candidate) == sizeof(cublasLtMatmulHeuristicResult_t));
+
 struct Plan {
   Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> operation;
   Layout a, b, c, d;
@@ -212,7 +221,7 @@ class LtProducts final : public Products {
     Plan plan = describe(call, old);
     const auto tuned = tuning_.empty() ? tuning_.end() : tuning_.find(case_of(call).name());
     if (tuned == tuning_.end())
-      plan.algorithm = candidates_of(call, old, plan, 1, 256).front();
+      plan.algorithm = candidates_of(call, old, plan, 1, 256).front().lt;
     else if (!configure(call, plan, tuned->second.algorithm, plan.algorithm))
       throw InternalError(text("cuBLASLt refuses the tuned algorithm of ", tuned->first));
     return plan;
@@ -261,19 +270,18 @@ class LtProducts final : public Products {
     const ProductCall& call = own.call();
     const void* const old = old_of(call);
     const Plan plan = describe(call, adds_as_it_sets(call) ? call.c : old);
-    const std::vector<cublasLtMatmulAlgo_t> offered = candidates_of(call, old, plan, count, 16);
-    std::vector<cublasLtMatmulAlgo_t> algorithms{offered.front()};  // as it is, then all as a file gives them back
-    std::vector<ProductAlgorithm> attributes{attributes_of(offered.front())};
-    for (const cublasLtMatmulAlgo_t& one : offered) {
-      const ProductAlgorithm named = attributes_of(one);
-      cublasLtMatmulAlgo_t again;
+    const std::vector<Algorithm> offered = candidates_of(call, old, plan, count, 16);
+    std::vector<Algorithm> algorithms{offered.front()};  // as it is, then all as a file gives them back
+    std::vector<ProductAlgorithm> attributes{attributes_of(offered.front().lt)};
+    for (const Algorithm& one : offered) {
+      const ProductAlgorithm named = attributes_of(one.lt);
+      Algorithm again;
       const bool known = std::find(attributes.begin() + 1, attributes.end(), named) != attributes.end();
-      if (!known && configure(call, plan, named, again)) algorithms.push_back(again), attributes.push_back(named);
+      if (!known && configure(call, plan, named, again.lt)) algorithms.push_back(again), attributes.push_back(named);
     }
     if (algorithms.size() == 1) return std::nullopt;
     std::vector<std::function<void()>> works;
-    for (const cublasLtMatmulAlgo_t& algorithm : algorithms)
-      works.emplace_back([&, algorithm] { multiply(queue, call, old, plan, algorithm); });
+    for (const Algorithm& algorithm : algorithms) works.emplace_back([&, algorithm] { multiply(queue, call, old, plan, algorithm.lt); });
     const std::vector<double> times = median_times(gpu, queue, works, seconds);
     // Less than a hundredth is noise: the earlier stays.
     std::size_t best = 1;
@@ -283,8 +291,8 @@ class LtProducts final : public Products {
   }
 
   // What the heuristic names, best first, for operands aligned to as many bytes as they are, up to `alignment`.
-  std::vector<cublasLtMatmulAlgo_t> candidates_of(const ProductCall& call, const void* old, const Plan& plan, int wanted,
-                                                  std::uint32_t alignment) const {
+  std::vector<Algorithm> candidates_of(const ProductCall& call, const void* old, const Plan& plan, int wanted,
+                                       std::uint32_t alignment) const {
     Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
     check(cublasLtMatmulPreferenceCreate(preference.place()), "describing a preference");
     const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -300,16 +308,16 @@ class LtProducts final : public Products {
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(call.a.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned(old ? old : call.c));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(call.c));
-    std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(wanted));
+    std::vector<Candidate> found(static_cast<std::size_t>(wanted));
     int count = 0;
-    const cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, preference, wanted, found.data(), &count);
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, preference,
+                                                                 wanted, &found.front().lt, &count);
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "choosing an algorithm for ", shape_text(call));
     if (count == 0) throw InternalError(text("cuBLASLt has no algorithm for a product of ", shape_text(call), " into ", name_of(call.out)));
-    std::vector<cublasLtMatmulAlgo_t> algorithms;
+    std::vector<Algorithm> algorithms;
     for (int i = 0; i < count; ++i)
-      if (i == 0 || found[static_cast<std::size_t>(i)].state == CUBLAS_STATUS_SUCCESS)
-        algorithms.push_back(found[static_cast<std::size_t>(i)].algo);
+      if (i == 0 || found[static_cast<std::size_t>(i)].lt.state == CUBLAS_STATUS_SUCCESS)
+        algorithms.push_back({found[static_cast<std::size_t>(i)].lt.algo});
     return algorithms;
   }
 
