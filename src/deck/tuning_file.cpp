@@ -70,8 +70,8 @@ std::string read_algorithm(const Items& items, TunedProduct& product) {
   constexpr std::size_t words = std::size(algorithm_words);
   std::string form;
   for (const char* word : algorithm_words) form += std::string(word) + " N, ";
-  const std::string complaint = "expected " + form + "us T, first T, tried N" + found(items);
-  if (items.size() != words + 3) return complaint;
+  const std::string complaint = "expected " + form + "us T, first T, tried N, and perhaps data of 128 hexadecimal digits" + found(items);
+  if (items.size() != words + 3 && items.size() != words + 4) return complaint;
   const auto value = [&](std::size_t i, const std::string& word) {
     const std::string& text = items[i].text;
     return text.rfind(word + " ", 0) == 0 ? text.substr(word.size() + 1) : std::string();
@@ -82,6 +82,11 @@ std::string read_algorithm(const Items& items, TunedProduct& product) {
   if (!read_time(value(words, "us"), product.us) || !read_time(value(words + 1, "first"), product.first_us)) return complaint;
   if (!read_whole(value(words + 2, "tried"), tried)) return complaint;
   product.tried = static_cast<int>(tried);
+  if (items.size() == words + 4) {
+    product.algorithm.data = value(words + 3, "data");
+    if (product.algorithm.data.size() != 128 || product.algorithm.data.find_first_not_of("0123456789abcdef") != std::string::npos)
+      return complaint;
+  }
   const std::int64_t reduction = product.algorithm.values[3];
   if (reduction != fixed_orders[0] && reduction != fixed_orders[1])
     return text("expected reduction 0 (none) or 2 (parts are added in a fixed order), found ", reduction,
@@ -149,13 +154,15 @@ std::string tuning_text(const Tuning& tuning) {
   if (!tuning.measured.empty()) out += "measured   = " + quoted_if_needed(tuning.measured) + "\n";
   out +=
       "\n# type_layout_MxNxK_to_type, strides of the stored rows of A, B, C, of what is added (own: C itself), alignment [bytes]\n"
-      "# = cuBLASLt's attributes of the algorithm, its time, that of the heuristic's first choice [us], algorithms tried\n[products]\n";
+      "# = cuBLASLt's attributes of the algorithm, its time, that of the heuristic's first choice [us], algorithms tried; data: its\n"
+      "# bytes, where the attributes do not say all\n[products]\n";
   std::size_t width = 0;
   for (const auto& [name, product] : tuning.products) width = std::max(width, name.size());
   for (const auto& [name, product] : tuning.products) {
     out += name + std::string(width - name.size(), ' ') + " = ";
     for (std::size_t i = 0; i < std::size(algorithm_words); ++i) out += text(algorithm_words[i], ' ', product.algorithm.values[i], ", ");
-    out += "us " + number_text(product.us) + ", first " + number_text(product.first_us) + text(", tried ", product.tried, "\n");
+    out += "us " + number_text(product.us) + ", first " + number_text(product.first_us) + text(", tried ", product.tried);
+    out += (product.algorithm.data.empty() ? "" : ", data " + product.algorithm.data) + "\n";
   }
   return out;
 }

@@ -44,7 +44,7 @@ const std::filesystem::path& measured() {
 /// The tuning of the deck with another algorithm of the emulation for every product, in `file`: from the back to the front.
 void write_backward(const std::string& file) {
   Tuning tuning = read_tuning_file(measured() / "gpu.tuning");
-  for (auto& [name, product] : tuning.products) product.algorithm.values = {2, 18, 1, 0, 0, 0, 4, 0, 0};
+  for (auto& [name, product] : tuning.products) product.algorithm = {{2, 18, 1, 0, 0, 0, 4, 0, 0}};
   write_file(RunFolder::get() / file, tuning_text(tuning));
 }
 

@@ -14,7 +14,7 @@ constexpr const char* full = "fp32_tn_3x5x7_to_fp32_a9_b11_c13_old17_bias_align4
 Tuning sample() {
   Tuning t{"NVIDIA H200, \"one\"", 9, 0, 130002, "2026-11-22 07:00:00, Strata 0.1.0", "", {}};
   t.products[plain] = {{{66, 20, 1, 0, 1, 0, 35, 0, 3}}, 12.5, 14.25, 9, ""};
-  t.products[full] = {{{21, 18, 4, 2, 0, 1, 8, 2, 0}}, 3, 3, 2, ""};
+  t.products[full] = {{{21, 18, 4, 2, 0, 1, 8, 2, 0}, std::string(126, 'a') + "09"}, 3, 3, 2, ""};
   return t;
 }
 
@@ -48,19 +48,21 @@ TEST(TuningFile, ReadsBackWhatWasWritten) {
   EXPECT_EQ(t.products.at(plain).us, 12.5);
   EXPECT_EQ(t.products.at(plain).first_us, 14.25);
   EXPECT_EQ(t.products.at(plain).tried, 9);
-  EXPECT_EQ(t.products.at(plain).where, "t.tuning:13") << tuning_text(sample());
+  EXPECT_EQ(t.products.at(plain).where, "t.tuning:14") << tuning_text(sample());
 }
 
 TEST(TuningFile, MistakesAreSaidWithTheirLines) {
   const struct {
     const char *what, *by, *words;
   } cases[] = {
-      {"id 66", "id -1", "t.tuning:13: products.bf16_nt_512x4096x1024_to_bf16_a1024_b1024_c4096_align16: expected id N, tile N, splits N"},
+      {"id 66", "id -1", "t.tuning:14: products.bf16_nt_512x4096x1024_to_bf16_a1024_b1024_c4096_align16: expected id N, tile N, splits N"},
       {"tile 20", "tilo 20", "found \"id 66, tilo 20"},
       {"us 12.5", "us 0", "expected id N"},
       {", tried 9", "", "expected id N"},
+      {"data aa", "data a", "perhaps data of 128 hexadecimal digits"},
+      {"data aa", "data ga", "perhaps data of 128 hexadecimal digits"},
       {"reduction 2", "reduction 1",
-       "t.tuning:14: products.fp32_tn_3x5x7_to_fp32_a9_b11_c13_old17_bias_align4: expected reduction 0 (none) or 2"},
+       "t.tuning:15: products.fp32_tn_3x5x7_to_fp32_a9_b11_c13_old17_bias_align4: expected reduction 0 (none) or 2"},
       {"reduction 2", "reduction 4", "found 4"},
       {"cublaslt   = 130002", "cublaslt   = new", "t.tuning:7: tuning.cublaslt: expected a version like 130002, found \"new\""},
       {"capability = 9.0", "capability = 9", "expected a compute capability like 9.0, found \"9\""},

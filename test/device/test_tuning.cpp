@@ -105,7 +105,7 @@ TEST(Tuning, EveryProductThatWasNotedIsNamed) {
 TEST(Tuning, WhatItNamesIsUsed) {
   if (!tests_on_gpu() || !open_gpu(0, 1)->facts().emulated) GTEST_SKIP() << "knows the emulation's algorithms";
   Tuning tuning = tuned();
-  for (auto& [name, product] : tuning.products) product.algorithm.values = {2, 18, 1, 0, 0, 0, 4, 0, 0};
+  for (auto& [name, product] : tuning.products) product.algorithm = {{2, 18, 1, 0, 0, 0, 4, 0, 0}};
   Products products;
   const std::vector<std::string> plain = products.run();
 
@@ -138,10 +138,10 @@ TEST(Tuning, AWeightsGradientIsSetAndAddedByOneAlgorithm) {
   Tuning tuning = products.gpu().tune_products(8, 0.1);
   ASSERT_EQ(tuning.products.size(), 1u);
   ASSERT_EQ(tuning.products.count(name), 1u) << tuning.products.begin()->first;
-  auto& values = tuning.products[name].algorithm.values;
-  EXPECT_EQ(values[2], 1) << "in one part";
+  auto& algorithm = tuning.products[name].algorithm;
+  EXPECT_EQ(algorithm.values[2], 1) << "in one part";
 
-  if (products.gpu().facts().emulated) values = {2, 18, 1, 0, 0, 0, 4, 0, 0};
+  if (products.gpu().facts().emulated) algorithm = {{2, 18, 1, 0, 0, 0, 4, 0, 0}};
   products.gpu().use_tuning(tuning);
   const std::vector<float> set = products.gradient(Write::set, old), added = products.gradient(Write::add, old);
 
@@ -149,7 +149,27 @@ TEST(Tuning, AWeightsGradientIsSetAndAddedByOneAlgorithm) {
     EXPECT_NE(set, plain);
   }
   for (std::size_t i = 0; i < set.size(); ++i) ASSERT_EQ(added[i], old[i] + set[i]) << i;
-  values[2] = 2, values[3] = 2;
+  algorithm.values[2] = 2, algorithm.values[3] = 2;
+  EXPECT_THROW(products.gpu().use_tuning(tuning), DeckError);
+}
+
+// The emulation's first choice holds the scratch it wants, which is no attribute: its bytes stand in the file.
+TEST(Tuning, AnAlgorithmThatItsAttributesDoNotTellIsKeptByItsBytes) {
+  if (!tests_on_gpu() || !open_gpu(0, 1)->facts().emulated) GTEST_SKIP() << "knows the emulation's algorithms";
+  Products products;
+  products.gpu().note_products();
+  const std::vector<std::string> plain = products.run();
+  Tuning tuning = products.gpu().tune_products(1, 0.1);
+  for (const auto& [name, product] : tuning.products) EXPECT_EQ(product.algorithm.data.size(), 128u) << name;
+
+  products.gpu().use_tuning(tuning);
+  EXPECT_EQ(products.run(), plain);
+
+  TunedProduct& one = tuning.products.begin()->second;
+  const TunedProduct good = one;
+  one.algorithm.values[6] = 3;  // not what the bytes say
+  EXPECT_THROW(products.gpu().use_tuning(tuning), DeckError);
+  one = good, one.algorithm.data.replace(80, 8, "00000000");  // what the emulation knows its own by
   EXPECT_THROW(products.gpu().use_tuning(tuning), DeckError);
 }
 
@@ -174,7 +194,7 @@ TEST(Tuning, OtherGpusLibrariesAndAlgorithmsAreRefused) {
   EXPECT_NE(refusal(other).find("(compute capability 7."), std::string::npos) << refusal(other);
   other = tuning;
   TunedProduct& product = other.products.begin()->second;
-  product.where = "t.tuning:12", product.algorithm.values[1] = 30000;
+  product.where = "t.tuning:12", product.algorithm = {{1, 30000, 1, 0, 0, 0, 0, 0, 0}};
   EXPECT_EQ(refusal(other).rfind("t.tuning:12: products.bf16_nt_24x40x200", 0), 0u) << refusal(other);
   EXPECT_NE(refusal(other).find("expected an algorithm of cuBLASLt "), std::string::npos) << refusal(other);
 }

@@ -27,9 +27,11 @@ struct ProductCase {
 /// The inverse of ProductCase::name(). False: it is no such name.
 bool parse_product_case(const std::string& name, ProductCase& what);
 
-/// An algorithm by the attributes that cuBLASLt documents (cublasLtMatmulAlgoConfigAttributes_t), in the order of algorithm_words.
+/// An algorithm by the attributes that cuBLASLt documents (cublasLtMatmulAlgoConfigAttributes_t), in the order of algorithm_words. Where
+/// they do not say all of it, `data` has its 64 bytes in hexadecimal, which cuBLASLt takes back in the same version.
 struct ProductAlgorithm {
   std::array<std::int64_t, 9> values{};
+  std::string data = {};
   auto operator<=>(const ProductAlgorithm&) const = default;
 };
 inline constexpr const char* algorithm_words[9] = {"id", "tile", "splits", "reduction", "swizzle", "custom", "stages", "inner", "cluster"};

@@ -253,13 +253,15 @@ class LtProducts final : public Products {
     return plan;
   }
 
-  // An algorithm that a tuning names. False: this version of cuBLASLt refuses it for the product, or it wants more scratch than there is.
-  bool configure(const ProductCall& call, const Plan& plan, const ProductAlgorithm& attributes, cublasLtMatmulAlgo_t& algorithm) const {
+  static LtTypes types_of(const ProductCall& call) {
     const bool wide = call.in == DType::f64;
-    if (adds_as_it_sets(call) && attributes.values[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] != 1) return false;
-    const LtTypes types{wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F, type_of(call.in),
-                        type_of(call.out)};
-    if (!algorithm_with(handle_, types, attributes, algorithm)) return false;
+    return {wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F, type_of(call.in), type_of(call.out)};
+  }
+
+  // An algorithm that a tuning names. False: this version of cuBLASLt refuses it for the product, or it wants more scratch than there is.
+  bool configure(const ProductCall& call, const Plan& plan, const ProductAlgorithm& name, cublasLtMatmulAlgo_t& algorithm) const {
+    if (adds_as_it_sets(call) && name.values[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] != 1) return false;
+    if (!algorithm_named(handle_, types_of(call), name, algorithm)) return false;
     cublasLtMatmulHeuristicResult_t found{};
     return cublasLtMatmulAlgoCheck(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, &algorithm, &found) == CUBLAS_STATUS_SUCCESS &&
            found.state == CUBLAS_STATUS_SUCCESS && found.workspaceSize <= static_cast<std::size_t>(call.scratch_bytes);
@@ -272,12 +274,12 @@ class LtProducts final : public Products {
     const Plan plan = describe(call, adds_as_it_sets(call) ? call.c : old);
     const std::vector<Algorithm> offered = candidates_of(call, old, plan, count, 16);
     std::vector<Algorithm> algorithms{offered.front()};  // as it is, then all as a file gives them back
-    std::vector<ProductAlgorithm> attributes{attributes_of(offered.front().lt)};
+    std::vector<ProductAlgorithm> names(1);
     for (const Algorithm& one : offered) {
-      const ProductAlgorithm named = attributes_of(one.lt);
+      const ProductAlgorithm named = name_of(handle_, types_of(call), one.lt);
       Algorithm again;
-      const bool known = std::find(attributes.begin() + 1, attributes.end(), named) != attributes.end();
-      if (!known && configure(call, plan, named, again.lt)) algorithms.push_back(again), attributes.push_back(named);
+      const bool known = std::find(names.begin() + 1, names.end(), named) != names.end();
+      if (!known && configure(call, plan, named, again.lt)) algorithms.push_back(again), names.push_back(named);
     }
     if (algorithms.size() == 1) return std::nullopt;
     std::vector<std::function<void()>> works;
@@ -287,7 +289,7 @@ class LtProducts final : public Products {
     std::size_t best = 1;
     for (std::size_t i = 2; i < times.size(); ++i)
       if (times[i] < 0.99 * times[best]) best = i;
-    return TunedProduct{attributes[best], times[best], times[0], static_cast<int>(times.size()) - 1, ""};
+    return TunedProduct{names[best], times[best], times[0], static_cast<int>(times.size()) - 1, ""};
   }
 
   // What the heuristic names, best first, for operands aligned to as many bytes as they are, up to `alignment`.

@@ -2,6 +2,8 @@
 #include "device/cuda/tuning.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "device/cuda/check.cuh"
 #include "device/cuda/element.cuh"
@@ -13,9 +15,42 @@ namespace {
 
 using Attribute = cublasLtMatmulAlgoConfigAttributes_t;
 
+using Attributes = std::array<std::int64_t, 9>;
+
 // The inner shape and the cluster's are numbers of 16 bits.
-bool is_short(int attribute) {
+bool is_short(std::size_t attribute) {
   return attribute == CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID || attribute == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
+}
+
+// What an algorithm has no attribute for is 0.
+Attributes attributes_of(const cublasLtMatmulAlgo_t& algorithm) {
+  Attributes found{};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    std::uint32_t wide = 0;
+    std::uint16_t narrow = 0;
+    void* const to = is_short(i) ? static_cast<void*>(&narrow) : &wide;
+    if (cublasLtMatmulAlgoConfigGetAttribute(&algorithm, static_cast<Attribute>(i), to, is_short(i) ? 2 : 4, nullptr) ==
+        CUBLAS_STATUS_SUCCESS)
+      found[i] = is_short(i) ? narrow : wide;
+  }
+  return found;
+}
+
+std::string hex_of(const cublasLtMatmulAlgo_t& algorithm) {
+  constexpr const char* digits = "0123456789abcdef";
+  unsigned char bytes[sizeof algorithm];
+  std::memcpy(bytes, &algorithm, sizeof bytes);
+  std::string hex;
+  for (const unsigned char byte : bytes) hex += digits[byte >> 4], hex += digits[byte & 15];
+  return hex;
+}
+
+bool read_hex(const std::string& hex, cublasLtMatmulAlgo_t& algorithm) {
+  unsigned char bytes[sizeof algorithm];
+  if (hex.size() != 2 * sizeof bytes) return false;
+  for (std::size_t i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<unsigned char>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+  std::memcpy(&algorithm, bytes, sizeof bytes);
+  return true;
 }
 
 // Halves whose numbers, of either sign, neither vanish nor grow in sums: 2^-5 to 2^-3 as bf16 and, two of them, as f32.
@@ -89,32 +124,30 @@ ProductCall call_of(const ProductCase& what) {
   return call;
 }
 
-ProductAlgorithm attributes_of(const cublasLtMatmulAlgo_t& algorithm) {
-  ProductAlgorithm found;
-  for (int i = 0; i < static_cast<int>(found.values.size()); ++i) {
-    std::uint32_t wide = 0;
-    std::uint16_t narrow = 0;
-    void* const to = is_short(i) ? static_cast<void*>(&narrow) : &wide;
-    check_lt(cublasLtMatmulAlgoConfigGetAttribute(&algorithm, static_cast<Attribute>(i), to, is_short(i) ? 2 : 4, nullptr),
-             "reading an algorithm's attribute ", algorithm_words[i]);
-    found.values[static_cast<std::size_t>(i)] = is_short(i) ? narrow : wide;
-  }
-  return found;
+ProductAlgorithm name_of(cublasLtHandle_t handle, const LtTypes& types, const cublasLtMatmulAlgo_t& algorithm) {
+  ProductAlgorithm name{attributes_of(algorithm)};
+  cublasLtMatmulAlgo_t again;
+  const bool all = algorithm_named(handle, types, name, again) && std::memcmp(&again, &algorithm, sizeof again) == 0;
+  if (!all) name.data = hex_of(algorithm);
+  return name;
 }
 
-bool algorithm_with(cublasLtHandle_t handle, const LtTypes& types, const ProductAlgorithm& attributes, cublasLtMatmulAlgo_t& algorithm) {
-  const auto id = static_cast<int>(attributes.values[CUBLASLT_ALGO_CONFIG_ID]);
+bool algorithm_named(cublasLtHandle_t handle, const LtTypes& types, const ProductAlgorithm& name, cublasLtMatmulAlgo_t& algorithm) {
+  if (!name.data.empty()) return read_hex(name.data, algorithm) && attributes_of(algorithm) == name.values;
+  const auto id = static_cast<int>(name.values[CUBLASLT_ALGO_CONFIG_ID]);
   if (cublasLtMatmulAlgoInit(handle, types.compute, types.scale, types.in, types.in, types.out, types.out, id, &algorithm) !=
       CUBLAS_STATUS_SUCCESS)
     return false;
-  for (int i = CUBLASLT_ALGO_CONFIG_TILE_ID; i < static_cast<int>(attributes.values.size()); ++i) {
-    const auto wide = static_cast<std::uint32_t>(attributes.values[static_cast<std::size_t>(i)]);
+  const Attributes fresh = attributes_of(algorithm);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    if (fresh[i] == name.values[i]) continue;  // nor is every attribute one of every algorithm
+    const auto wide = static_cast<std::uint32_t>(name.values[i]);
     const auto narrow = static_cast<std::uint16_t>(wide);
     const void* const from = is_short(i) ? static_cast<const void*>(&narrow) : &wide;
     if (cublasLtMatmulAlgoConfigSetAttribute(&algorithm, static_cast<Attribute>(i), from, is_short(i) ? 2 : 4) != CUBLAS_STATUS_SUCCESS)
       return false;
   }
-  return attributes_of(algorithm) == attributes;
+  return attributes_of(algorithm) == name.values;
 }
 
 OwnOperands::OwnOperands(Gpu& gpu, cudaStream_t queue, const ProductCall& call, void* scratch)

@@ -19,15 +19,15 @@ ProductCase case_of(const ProductCall& call);
 /// A call of that kind, whose pointers stand for memory that is not there. Throws DeckError for an epilogue that products do not have.
 ProductCall call_of(const ProductCase& what);
 
-/// The attributes of an algorithm.
-ProductAlgorithm attributes_of(const cublasLtMatmulAlgo_t& algorithm);
 /// Types of a product, as cublasLtMatmulAlgoInit() wants them.
 struct LtTypes {
   cublasComputeType_t compute;
   cudaDataType_t scale, in, out;
 };
-/// The algorithm with these attributes. False: this version of cuBLASLt has none.
-bool algorithm_with(cublasLtHandle_t handle, const LtTypes& types, const ProductAlgorithm& attributes, cublasLtMatmulAlgo_t& algorithm);
+/// What names an algorithm: its attributes, and its bytes unless the attributes give the same again.
+ProductAlgorithm name_of(cublasLtHandle_t handle, const LtTypes& types, const cublasLtMatmulAlgo_t& algorithm);
+/// The algorithm of that name. False: this version of cuBLASLt has none.
+bool algorithm_named(cublasLtHandle_t handle, const LtTypes& types, const ProductAlgorithm& name, cublasLtMatmulAlgo_t& algorithm);
 
 /// The same call on memory of its own, filled with random numbers. `scratch` has Stream::gpu_product_scratch_bytes.
 class OwnOperands {
