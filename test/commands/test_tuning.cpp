@@ -34,7 +34,7 @@ const std::filesystem::path& measured() {
     EXPECT_EQ(result.status, 0) << result.err;
     expect_words(result.err, {"Machine file m/gpu.in written", "Tuning file m/gpu.tuning written", "products tuned"});
     const auto json = nlohmann::json::parse(result.out);
-    EXPECT_EQ(json.at("gpu").at("count"), 1);
+    EXPECT_GE(json.at("gpu").at("count"), 1);
     EXPECT_GT(json.at("gpu").at("to_gpu_gbs").get<double>(), 0);
     return RunFolder::get() / "m";
   }();
@@ -58,7 +58,7 @@ std::string record_of(const std::string& run, int step) {
 TEST(MeasureOnAGpu, WritesTheMachineFileThatPlanAndTheProfileRead) {
   const Machine m = read_machine_file(measured() / "gpu.in");
   EXPECT_FALSE(m.gpu.empty());
-  EXPECT_EQ(m.gpus, 1);
+  EXPECT_GE(m.gpus, 1);
   for (const double value : {m.fp32_gflops, m.bf16_gflops, m.fp64_gflops, m.read_gbs, m.copy_gbs, m.triad_gbs, m.to_gpu_gbs, m.from_gpu_gbs,
                              m.disk_write_gbs, m.disk_read_gbs, m.clock_mhz, m.pool_us})
     EXPECT_GT(value, 0);

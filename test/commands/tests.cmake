@@ -14,10 +14,6 @@ add_test(NAME commands.cuda_nccl COMMAND test_commands_cuda --gtest_filter=Cuda.
 get_test_property(commands.cuda ENVIRONMENT of_cuda)
 set_tests_properties(commands.cuda_nccl PROPERTIES LABELS "train;restart;cuda" TIMEOUT 900 PROCESSORS 2 SKIP_RETURN_CODE 77
                      ENVIRONMENT "${of_cuda};STRATA_EMULATION_DEVICES=2")
-strata_add_test(FILE commands/test_tuning.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
-add_dependencies(test_commands_tuning strata strata_cuda_emulated)
-set_property(TEST commands.tuning APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
-set_tests_properties(commands.tuning PROPERTIES PROCESSORS 2)
 strata_add_test(FILE commands/test_batch_script.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE commands/test_shares.cpp LABELS unit TIMEOUT 60)
 # A run that is killed a hundred times (ten under a sanitizer, which slows it down); test/torture.sh 1000 by hand.
@@ -30,3 +26,7 @@ set_tests_properties(torture.hundred PROPERTIES LABELS torture TIMEOUT 1200 PROC
 strata_add_test(FILE commands/test_measure_report.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE commands/test_squad_commands.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 add_dependencies(test_commands_squad_commands strata)
+# On a GPU, real or emulated.
+strata_add_test(FILE commands/test_tuning.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
+add_dependencies(test_commands_tuning strata strata_cuda_emulated)
+set_property(TEST commands.tuning APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
