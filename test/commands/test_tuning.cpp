@@ -122,7 +122,12 @@ TEST(TuningFile, ARunTakesItsAlgorithmsAndRepeatsItsBits) {
 
   write_backward("backward.tuning");
   const std::string options = "--train.max_steps=2 --device.tuning=backward.tuning ";
-  train("backward", 0, options), train("again", 0, options), train("ranks", 2, options + "--parallel.strategy=zero2");
+  train("backward", 0, options), train("again", 0, options);
+  const CommandResult ranks = RunFolder::get().strata_with(
+      "STRATA_EMULATION_DEVICES=2", 2, "train",
+      "--device.kind=cuda --train.validation_sequences=4 --run.folder=ranks --parallel.strategy=zero2 " + options);
+  ASSERT_EQ(ranks.status, 0) << ranks.err;
+  expect_words(ranks.err, {"Data between GPUs goes by NCCL"});
   EXPECT_NE(checkpoint_difference(folder.checkpoint("plain", 2), folder.checkpoint("backward", 2)), "");
   EXPECT_NE(lasting_metrics(folder / "plain" / "metrics.csv"), lasting_metrics(folder / "backward" / "metrics.csv"));
   EXPECT_EQ(checkpoint_difference(folder.checkpoint("backward", 2), folder.checkpoint("again", 2)), "");
