@@ -4,7 +4,7 @@ file(GLOB STRATA_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/cuda
 # What of the rooms above is not in headers.
 set(STRATA_CUDA_SHARED_SOURCES
   ${PROJECT_SOURCE_DIR}/src/base/clock.cpp ${PROJECT_SOURCE_DIR}/src/base/dtype.cpp ${PROJECT_SOURCE_DIR}/src/base/error.cpp
-  ${PROJECT_SOURCE_DIR}/src/base/shape.cpp ${PROJECT_SOURCE_DIR}/src/base/version.cpp)
+  ${PROJECT_SOURCE_DIR}/src/base/shape.cpp ${PROJECT_SOURCE_DIR}/src/base/version.cpp ${PROJECT_SOURCE_DIR}/src/device/tuning.cpp)
 
 # strata_cuda_half(<target> SOURCES ...): exports its entry alone.
 function(strata_cuda_half target)

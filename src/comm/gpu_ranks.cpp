@@ -43,6 +43,10 @@ std::unique_ptr<Communicator> make_gpu_ranks(std::shared_ptr<GpuRanks> shared, s
   return (linked ? make_linked_ranks : make_staged_ranks)(std::move(shared), std::move(host), std::move(names));
 }
 
+std::vector<std::string> gpu_names(Communicator& comm, Gpu& gpu) {
+  return all_gather_text(comm, gpu_name(comm, gpu));
+}
+
 std::unique_ptr<Communicator> make_gpu_communicator(std::unique_ptr<Communicator> host, Gpu& gpu) {
   GpuNames names = all_gather_text(*host, gpu_name(*host, gpu));
   return make_gpu_ranks(std::make_shared<GpuRanks>(gpu), std::move(host), std::move(names));

@@ -84,7 +84,7 @@ std::optional<Alternative> foresee(const Preflight& p, const Machine& machine, i
   try {
     const auto launch = make_plan_communicator(ranks, per_host);
     const RankPlan rank = plan_rank(*p.model, s, *launch, p.threads);
-    Alternative a{keys, s.batch.micro == p.s.batch.micro, ranks, rank.bytes() * per_host, {}};
+    Alternative a{keys, s.batch.micro == p.s.batch.micro, ranks, rank.bytes_on(machine) * per_host, {}};
     a.time = foresee_step(rank.plan, {machine, ranks, per_host, p.threads}, rank.plan.leaves * s.batch.micro * s.data.sequence,
                           s.precision.compute);
     return a;
@@ -162,7 +162,7 @@ std::string chosen_strategy(const Session& session, const Communicator& launch) 
   if (!p.model || !p.device_fits || (batch.global == 0 && batch.accumulation.empty()) || batch.micro < 1) return "ddp";
   if (p.machine) p.threads = threads_on(*p.machine, p);
   const Machine machine = p.machine ? *p.machine : assumed_machine(static_cast<std::int64_t>(p.threads) * launch.local_size());
-  const std::int64_t memory = machine.memory_bytes > 0 ? machine.memory_bytes : available_memory_bytes();
+  const std::int64_t known = machine.memory_of(launch.local_size()), memory = known > 0 ? known : available_memory_bytes();
   const std::string chosen = best_strategy(p, machine, memory);
   log_info(text("parallel.strategy = auto: ", chosen, ", the fastest that fits ", bytes_text(static_cast<double>(memory)),
                 " on a host, by ", p.machine ? "the machine file" : "round figures of a machine (plan.machine names none)"));

@@ -95,6 +95,7 @@ Nothing else should run meanwhile. One rank per node with all its cores (--bind-
   strata measure --measure.folder=/scratch/me
   strata measure input/qwen3-0.6b-wikitext.in --measure.seconds=20      (with a deck: the ops of its step, in their sizes)
   mpirun -n 4 --map-by ppr:1:node --bind-to none strata measure --measure.output=input/machines/cluster.in
+  mpirun -n 8 strata measure input/qwen3-0.6b-wikitext.in --device.kind=cuda      (GPUs, a rank for each; and a tuning file for device.tuning: doc/cuda.md)
 
 Keys: strata keys measure; doc/profile.md
 )";

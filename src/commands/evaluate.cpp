@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/model_source.hpp"
+#include "commands/tuning_source.hpp"
 #include "commands/score_predictions.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
@@ -86,6 +87,7 @@ class Evaluation {
       const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), threads_of(session_));
       workspace = largest;
       device.emplace(device_of(session_), threads_of(session_), comm_.local_rank(), comm_.local_size());
+      use_tuning(session_, *device);
       arena.emplace(device->arena(bytes, 0));
     });
     Buffers buffers(*arena, model, pass, type, s_.data.mask_documents);
@@ -164,6 +166,7 @@ class Evaluation {
 int run_evaluate(Session& session) {
   if (!session.settings().evaluate.score.empty()) return score_predictions(session);
   agree_device(session);
+  agree_tuning(session);
   log_device(session);
   guarded(session.comm, [&] { check_device(session); });
   return Evaluation(session).run();

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "commands/model_source.hpp"
+#include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/utf8.hpp"
@@ -50,6 +51,7 @@ std::string line_of(const std::string& prompt, const Generation& g) {
 
 int run_generate(Session& session) {
   settle_device(session);
+  session.tuning = read_tuning(session);
   log_device(session);
   require_device_for_type(session);
   const Settings& s = session.settings();
@@ -70,6 +72,7 @@ int run_generate(Session& session) {
                 s.generate.temperature == 0 ? "greedy" : text("temperature ", s.generate.temperature)));
   require_fit(source, model.parameters());
   ComputeDevice device(device_of(session), threads_of(session), 0, 1);
+  use_tuning(session, device);
   GenerateConfig config = s.generate;
   config.batch = std::min<std::int64_t>(config.batch, static_cast<std::int64_t>(prompts.size()));
   Generator generator(device, model, compute_type(session), config, static_cast<std::int64_t>(longest));

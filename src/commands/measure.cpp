@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <set>
 
+#include "commands/measure_gpu.hpp"
 #include "commands/measure_ops.hpp"
 #include "commands/measure_report.hpp"
 #include "commands/preflight.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/version.hpp"
+#include "strata/comm/gpu_communicator.hpp"
 #include "strata/deck/machine_file.hpp"
+#include "strata/deck/tuning_file.hpp"
 #include "strata/device/op_times.hpp"
 #include "strata/device/peaks.hpp"
 #include "strata/io/disk_rate.hpp"
@@ -21,7 +25,7 @@ namespace strata {
 namespace {
 
 // The first of each type is its peak. The others are products of Qwen3-0.6B at 512 tokens: q,k,v and the MLP forward, and their gradients.
-const std::vector<ProductShape>& shapes() {
+const std::vector<ProductShape>& host_products() {
   static const std::vector<ProductShape> all = [] {
     std::vector<ProductShape> list{
         {DType::f32, "nt", 1024, 1024, 2048}, {DType::bf16, "nt", 1024, 1024, 2048}, {DType::f64, "nt", 512, 512, 1024}};
@@ -47,6 +51,8 @@ std::int64_t physical_memory() {
 
 /// What one rank found; handed round as plain numbers.
 struct RankRates {
+  double sharing = 1;  // ranks that have this GPU
+  double gpus = 0, gpu_memory = 0, to_gpu = 0, from_gpu = 0;
   double threads = 0, cores = 0, memory = 0, clock = 0, loaded_clock = 0, pool = 0;
   double read = 0, copy = 0, triad = 0;
   double disk_write = 0, disk_read = 0;
@@ -57,20 +63,21 @@ struct RankRates {
 class MeasureCommand {
  public:
   explicit MeasureCommand(Session& session)
-      : session_(session),
-        c_(session.settings().measure),
-        comm_(session.comm),
-        ops_(ops_of_deck(session)),
-        pool_(threads_of(session)),
-        stream_(Stream::cpu(pool_)) {
-    STRATA_ASSERT(shapes().size() <= std::size(RankRates{}.products), shapes().size(), " products");
+      : session_(session), c_(session.settings().measure), comm_(session.comm), ops_(ops_of_deck(session)) {
+    guarded(comm_, [&] { device_.emplace(device_of(session), threads_of(session), comm_.local_rank(), comm_.local_size()); });
+    shapes_ = gpu() ? gpu_products(gpu()->facts().emulated) : host_products();
+    stream_.emplace(device_->stream());
+    gpu_ranks_ = gpu_communicator_over(comm_, gpu());
+    STRATA_ASSERT(shapes_.size() <= std::size(RankRates{}.products), shapes_.size(), " products");
     STRATA_ASSERT(ops_.size() <= std::size(RankRates{}.ops), ops_.size(), " ops");
   }
 
   int run() {
     log_info(build_text());
-    log_info(text(comm_.size(), comm_.size() == 1 ? " rank" : " ranks", " of ", pool_.threads(), " threads, about ", c_.seconds, " s"));
+    log_info(text(comm_.size(), comm_.size() == 1 ? " rank" : " ranks", " of ", pool().threads(), " threads, about ", c_.seconds, " s"));
+    log_info("Device: " + device_->describe());
     RankRates mine;
+    count_gpus(mine);
     measure_compute(mine);
     measure_ops(mine);
     measure_memory(mine);
@@ -78,8 +85,9 @@ class MeasureCommand {
     Measurement found = put_together(mine);
     measure_links(found);
     found.machine.measured = text(wall_clock_text(), ", Strata ", version());
+    const std::optional<Tuning> tuning = tune(found.machine.measured);
     guarded(comm_, [&] {
-      if (comm_.rank() == 0) say(found);
+      if (comm_.rank() == 0) say(found, tuning);
     });
     return static_cast<int>(ExitCode::done);
   }
@@ -88,7 +96,7 @@ class MeasureCommand {
   // With a deck that names a model and a batch, those of its own step: what is foreseen of it is then best.
   static std::vector<MeasuredOp> ops_of_deck(const Session& session) {
     const Settings& s = session.settings();
-    if (s.model.config.empty() || (s.batch.global == 0 && s.batch.accumulation.empty())) return ops_to_measure(s.measure.seconds);
+    if (!names_a_run(s)) return ops_to_measure(s.measure.seconds);
     const auto model = make_model(s.model.config);
     const auto ranks = make_plan_communicator(session.comm.size(), session.comm.local_size());
     std::vector<MeasuredOp> ops = ops_of(plan_training(*ranks, *model, train_shape(s, ranks->size()), threads_of(session)));
@@ -96,15 +104,18 @@ class MeasureCommand {
     return ops;
   }
 
+  Gpu* gpu() const { return device_->gpu(); }
+  ThreadPool& pool() { return device_->pool(); }
+
   void measure_compute(RankRates& mine) {
-    const auto peak_time = 0.04 * c_.seconds, time = 0.1 * c_.seconds / static_cast<double>(shapes().size());
-    mine.threads = pool_.threads(), mine.cores = default_threads(1), mine.memory = static_cast<double>(physical_memory());
-    mine.clock = clock_rate(pool_);
-    for (std::size_t i = 0; i < shapes().size(); ++i) {
+    const auto peak_time = 0.04 * c_.seconds, time = 0.1 * c_.seconds / static_cast<double>(shapes_.size());
+    mine.threads = pool().threads(), mine.cores = default_threads(1), mine.memory = static_cast<double>(physical_memory());
+    mine.clock = clock_rate(pool());
+    for (std::size_t i = 0; i < shapes_.size(); ++i) {
       comm_.barrier();
       ProductRate rate;
-      guarded(comm_, [&] { rate = product_rate(stream_, shapes()[i], i <= peak_of_f64 ? peak_time : time); });
-      if (i == peak_of_bf16) mine.loaded_clock = clock_rate(pool_);
+      guarded(comm_, [&] { rate = product_rate(*stream_, shapes_[i], i <= peak_of_f64 ? peak_time : time); });
+      if (i == peak_of_bf16 && !gpu()) mine.loaded_clock = clock_rate(pool());
       const double values[] = {rate.best, rate.median, rate.early, rate.late};
       std::copy_n(values, 4, mine.products[i]);
     }
@@ -113,7 +124,7 @@ class MeasureCommand {
 
   void measure_ops(RankRates& mine) {
     std::optional<OpRates> rates;
-    guarded(comm_, [&] { rates.emplace(stream_, OpRates::memory_for(ops_)); });
+    guarded(comm_, [&] { rates.emplace(*stream_, OpRates::memory_for(ops_)); });
     const double time = 0.35 * c_.seconds / static_cast<double>(ops_.size());
     comm_.barrier();
     guarded(comm_, [&] {
@@ -125,13 +136,48 @@ class MeasureCommand {
   void measure_memory(RankRates& mine) {
     comm_.barrier();
     guarded(comm_, [&] {
+      if (gpu()) return measure_gpu(mine);
       // The three arrays of all ranks of a host are half as large again as its caches; a short measurement takes less.
       const std::int64_t most = static_cast<std::int64_t>(c_.seconds * (1 << 28)), bytes = beyond_caches() / 2 / comm_.local_size();
-      const MemoryRate rate = memory_rate(pool_, std::min(bytes, most), 0.12 * c_.seconds);
+      const MemoryRate rate = memory_rate(pool(), std::min(bytes, most), 0.12 * c_.seconds);
       mine.read = rate.read, mine.copy = rate.copy, mine.triad = rate.triad;
     });
-    mine.pool = pool_latency(pool_, 0.02 * c_.seconds);
+    mine.pool = pool_latency(pool(), 0.02 * c_.seconds);
     log_info("Memory measured");
+  }
+
+  void measure_gpu(RankRates& mine) {
+    const MemoryRate rate = gpu_memory_rate(*stream_, 0.08 * c_.seconds);
+    mine.read = rate.read, mine.copy = rate.copy, mine.triad = rate.triad;
+    const CopyRates copies = gpu_copy_rates(*gpu(), 0.04 * c_.seconds);
+    mine.to_gpu = copies.to_gpu, mine.from_gpu = copies.from_gpu;
+    mine.gpu_memory = static_cast<double>(gpu()->facts().memory_bytes);
+  }
+
+  // How many ranks have this one's GPU, and how many GPUs its host has: those this process sees, or those its ranks have.
+  void count_gpus(RankRates& mine) {
+    if (!gpu()) return;
+    const std::vector<std::string> names = gpu_names(comm_, *gpu());
+    std::set<std::string> here;
+    for (int r = 0; r < comm_.size(); ++r)
+      if (comm_.host_of(r) == comm_.host()) here.insert(names[static_cast<std::size_t>(r)]);
+    const std::string& own = names[static_cast<std::size_t>(comm_.rank())];
+    mine.sharing = static_cast<double>(std::count(names.begin(), names.end(), own));
+    mine.gpus = std::max(static_cast<double>(here.size()), static_cast<double>(gpu()->facts().devices));
+  }
+
+  // The products of the deck's own step.
+  std::optional<Tuning> tune(const std::string& measured) {
+    if (!gpu()) return std::nullopt;
+    if (!names_a_run(session_.settings())) {
+      log_info("No tuning file: the deck names no model and batch whose products it would hold");
+      return std::nullopt;
+    }
+    stream_.reset();
+    Tuning tuning = tune_run(session_, *device_, *gpu_ranks_, 0.3 * c_.seconds);
+    tuning.measured = measured;
+    log_info(text(tuning.products.size(), " products tuned"));
+    return tuning;
   }
 
   // One rank of each host: a disk is the host's.
@@ -150,20 +196,30 @@ class MeasureCommand {
     host.ranks += 1;
     m.cores = std::min(m.cores + static_cast<std::int64_t>(r.threads), static_cast<std::int64_t>(r.cores)),
     m.memory_bytes = static_cast<std::int64_t>(r.memory);
-    m.read_gbs += r.read * 1e-9, m.copy_gbs += r.copy * 1e-9, m.triad_gbs += r.triad * 1e-9;
+    // Ranks of a host add up; of GPUs the slowest counts, where ranks share one with what they have together.
+    const auto join = [&](double& rate, double value) {
+      const double whole = value * r.sharing;
+      rate = !gpu() ? rate + value : host.ranks == 1 ? whole : std::min(rate, whole);
+    };
+    if (gpu()) {
+      m.gpu = gpu()->facts().name, m.gpus = static_cast<std::int64_t>(r.gpus), m.gpu_memory_bytes = static_cast<std::int64_t>(r.gpu_memory);
+      join(m.to_gpu_gbs, r.to_gpu * 1e-9), join(m.from_gpu_gbs, r.from_gpu * 1e-9);
+    }
+    join(m.read_gbs, r.read * 1e-9), join(m.copy_gbs, r.copy * 1e-9), join(m.triad_gbs, r.triad * 1e-9);
     m.pool_us = std::max(m.pool_us, r.pool * 1e6);
     m.disk_write_gbs = std::max(m.disk_write_gbs, r.disk_write * 1e-9), m.disk_read_gbs = std::max(m.disk_read_gbs, r.disk_read * 1e-9);
     const auto slower = [](double a, double b) { return a == 0 ? b : std::min(a, b); };
     m.clock_mhz = slower(m.clock_mhz, r.clock * 1e-6), m.loaded_clock_mhz = slower(m.loaded_clock_mhz, r.loaded_clock * 1e-6);
-    host.products.resize(shapes().size());
-    for (std::size_t i = 0; i < shapes().size(); ++i) {
+    host.products.resize(shapes_.size());
+    for (std::size_t i = 0; i < shapes_.size(); ++i) {
       MeasuredProduct& p = host.products[i];
-      p.name = shapes()[i].name(), p.long_run = i <= peak_of_f64;
-      p.best += r.products[i][0], p.median += r.products[i][1], p.early += r.products[i][2], p.late += r.products[i][3];
+      p.name = shapes_[i].name(), p.long_run = i <= peak_of_f64;
+      join(p.best, r.products[i][0]), join(p.median, r.products[i][1]);
+      join(p.early, r.products[i][2]), join(p.late, r.products[i][3]);
       m.products[p.name] = p.median * 1e-9;
     }
     for (std::size_t i = 0; i < ops_.size(); ++i)
-      if (r.ops[i] > 0) m.ops[op_name(ops_[i].op, ops_[i].sizes)] += r.ops[i] * 1e-9;
+      if (r.ops[i] > 0) join(m.ops[op_name(ops_[i].op, ops_[i].sizes)], r.ops[i] * 1e-9);
     m.fp32_gflops = host.products[peak_of_f32].best * 1e-9, m.bf16_gflops = host.products[peak_of_bf16].best * 1e-9;
     m.fp64_gflops = host.products[peak_of_f64].best * 1e-9;
   }
@@ -188,7 +244,8 @@ class MeasureCommand {
   }
 
   void measure_links(Measurement& found) {
-    found.links = link_rates(comm_, 64);
+    Communicator& ranks = gpu_ranks_ ? *gpu_ranks_ : comm_;
+    found.links = link_rates(ranks, 64, gpu());
     Machine& m = found.machine;
     const auto slower_of = [](double a, double b, bool larger) { return a == 0 ? b : larger ? std::max(a, b) : std::min(a, b); };
     for (const LinkRate& link : found.links) {
@@ -197,32 +254,40 @@ class MeasureCommand {
       double& bandwidth = link.same_host ? m.host_gbs : m.network_gbs;
       latency = slower_of(latency, link.latency * 1e6, true), bandwidth = slower_of(bandwidth, link.bandwidth * 1e-9, false);
     }
-    m.gather_gbs = gather_rate(comm_, std::int64_t{4} << 20) * 1e-9;
+    m.gather_gbs = gather_rate(ranks, std::int64_t{4} << 20, gpu()) * 1e-9;
     m.gather_ranks = comm_.size() > 1 ? comm_.size() : 0;
   }
 
-  void say(const Measurement& found) const {
+  void say(const Measurement& found, const std::optional<Tuning>& tuning) const {
     const std::filesystem::path path =
         c_.output.empty() ? std::filesystem::path("input") / "machines" / (comm_.host() + ".in") : std::filesystem::path(c_.output);
     if (path.has_parent_path()) make_folders(path.parent_path());
     write_text_atomically(path, machine_text(found.machine));
     std::printf("%s", session_.line.json ? measurement_json(found).c_str() : measurement_text(found).c_str());
     log_info("Machine file " + path.string() + " written");
+    if (!tuning) return;
+    const std::filesystem::path tuned =
+        c_.tuning.empty() ? std::filesystem::path(path).replace_extension(".tuning") : std::filesystem::path(c_.tuning);
+    if (tuned.has_parent_path()) make_folders(tuned.parent_path());
+    write_text_atomically(tuned, tuning_text(*tuning));
+    log_info(text("Tuning file ", tuned.string(), " written: ", tuning_summary(*tuning)));
   }
 
   Session& session_;
   const MeasureConfig& c_;
   Communicator& comm_;
   std::vector<MeasuredOp> ops_;
-  ThreadPool pool_;
-  Stream stream_;
+  std::vector<ProductShape> shapes_;
+  std::optional<ComputeDevice> device_;
+  std::optional<Stream> stream_;             // before the device it runs on is gone
+  std::unique_ptr<Communicator> gpu_ranks_;  // where the device is a GPU
 };
 
 }  // namespace
 
 int run_measure(Session& session) {
-  if (session.settings().device.kind == "cuda")
-    throw NotCompiled("strata measure takes the rates of the host; those of a GPU it cannot measure yet: leave device.kind out");
+  agree_device(session);
+  log_device(session);
   return MeasureCommand(session).run();
 }
 

@@ -14,6 +14,7 @@
 #include "strata/ops/rope.hpp"
 #include "strata/ops/span_head.hpp"
 #include "strata/ops/swiglu.hpp"
+#include "strata/tensor/values.hpp"
 
 namespace strata {
 namespace {
@@ -30,9 +31,13 @@ class OpCall {
   View sums(Shape shape) { return take(arena_, "operand", wide(type_), shape); }
   View of(DType type, Shape shape) { return take(arena_, "operand", type, shape); }
   /// Small whole numbers, which are no bits of others.
-  View ids(std::int64_t count, std::int64_t below) {
-    const View view = of(DType::i32, Shape{count});
-    for (std::int64_t i = 0; view.data() && i < count; ++i) view.as<std::int32_t>()[i] = static_cast<std::int32_t>(i * 7919 % below);
+  View ids(std::int64_t count, std::int64_t below) { return ids(Shape{count}, below); }
+  View ids(Shape shape, std::int64_t below) {
+    const View view = of(DType::i32, shape);
+    if (!view.data()) return view;
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(view.elements()));
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) * 7919 % below);
+    set_values(view, numbers);
     return view;
   }
 
@@ -158,8 +163,7 @@ OpRun span_call(OpCall& c, const std::string& op, std::int64_t a, std::int64_t b
     return [=](Stream& s) { span_logits_backward(s, logits, x, w, dx, dw, db); };
   }
   const View logits = c.sums(Shape{a, 2, b}), loss = c.of(DType::f64, Shape{a, 2});  // sequences, length
-  const View labels = c.of(DType::i32, Shape{a, 2});
-  for (std::int64_t i = 0; labels.data() && i < 2 * a; ++i) labels.as<std::int32_t>()[i] = static_cast<std::int32_t>(i * 7919 % b);
+  const View labels = c.ids(Shape{a, 2}, b);
   return [=](Stream& s) { span_cross_entropy_backward(s, logits, labels, 1e-3, loss, logits); };
 }
 
@@ -224,7 +228,8 @@ OpRun flat_call(OpCall& c, const std::string& op, DType type, std::int64_t n) {
   const View x = c.sums(Shape{n});
   if (op == "add_into") return [=](Stream& s) { add_into(s, y, x); };
   if (op == "cast") return [=](Stream& s) { cast(s, x, y); };
-  const View remainder = type == DType::bf16 ? c.of(DType::i16, Shape{n}) : View(), m = c.sums(Shape{n}), v = c.sums(Shape{n});
+  const View remainder = type == DType::bf16 ? c.of(DType::i16, Shape{n}) : type == DType::f16 ? c.of(DType::f32, Shape{n}) : View();
+  const View m = c.sums(Shape{n}), v = c.sums(Shape{n});
   return [=](Stream& s) { adamw_update(s, y, remainder, x, m, v, AdamwStep{1e-3, 0.9, 0.999, 1e-8, 0.1, 2, 0.5}); };
 }
 

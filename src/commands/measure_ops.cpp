@@ -2,10 +2,10 @@
 #include "commands/measure_ops.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "commands/measure_calls.hpp"
 #include "strata/base/clock.hpp"
+#include "strata/device/gpu.hpp"
 #include "strata/device/op_times.hpp"
 
 namespace strata {
@@ -139,7 +139,11 @@ std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
 }
 
 OpRates::OpRates(Stream& stream, std::int64_t bytes)
-    : stream_(stream), memory_(bytes), base_(memory_.take("operands", bytes)), bytes_(bytes), pattern_(std::size_t{1} << 19) {
+    : stream_(stream),
+      memory_(stream.gpu() ? Arena(*stream.gpu(), bytes) : Arena(bytes)),
+      base_(memory_.take("operands", bytes)),
+      bytes_(bytes),
+      pattern_(std::size_t{1} << 19) {
   // Halves that are numbers from 2^-5 to 2^-4 in bf16, and so in fp32: exponentials of their products do not vanish.
   std::uint32_t state = 1;
   for (std::uint16_t& half : pattern_) {
@@ -152,7 +156,7 @@ OpRates::OpRates(Stream& stream, std::int64_t bytes)
 void OpRates::refill(std::int64_t bytes) {
   const auto piece = static_cast<std::int64_t>(pattern_.size() * sizeof(std::uint16_t));
   for (std::int64_t at = 0; at < bytes; at += piece)
-    std::memcpy(static_cast<char*>(base_) + at, pattern_.data(), static_cast<std::size_t>(std::min(piece, bytes - at)));
+    begin_copy_memory(static_cast<char*>(base_) + at, pattern_.data(), std::min(piece, bytes - at));
 }
 
 double OpRates::rate(const MeasuredOp& op, double seconds) {
@@ -165,9 +169,14 @@ double OpRates::rate(const MeasuredOp& op, double seconds) {
   for (std::int64_t i = 0; i < sets; ++i) calls.push_back(prepared(op, operands));
   for (std::size_t i = 0; i < std::min<std::size_t>(2, calls.size()); ++i) calls[i](stream_);
   // The mean rather than the median: a step is a sum, and what disturbs a machine in use disturbs it too.
+  stream_.wait();
   const Stopwatch all;
   std::size_t done = 0;
-  for (; done < 3 || all.seconds() < seconds; ++done) calls[done % calls.size()](stream_);
+  // A GPU is given more and more at a time, so that it is not waited for after each.
+  for (std::size_t some = 1; done < 3 || all.seconds() < seconds; some = stream_.gpu() ? std::min<std::size_t>(2 * some, 256) : 1) {
+    for (std::size_t i = 0; i < some; ++i, ++done) calls[done % calls.size()](stream_);
+    stream_.wait();
+  }
   return work.amount * static_cast<double>(done) / std::max(all.seconds(), 1e-9);
 }
 

@@ -28,6 +28,8 @@ constexpr Number numbers[] = {{"products fp32", "GFLOP/s", &Machine::fp32_gflops
                               {"memory read", "GB/s", &Machine::read_gbs, true},
                               {"memory copy", "GB/s", &Machine::copy_gbs, true},
                               {"memory triad", "GB/s", &Machine::triad_gbs, true},
+                              {"host to GPU", "GB/s", &Machine::to_gpu_gbs, true},
+                              {"GPU to host", "GB/s", &Machine::from_gpu_gbs, true},
                               {"thread pool", "us", &Machine::pool_us, false},
                               {"disk write", "GB/s", &Machine::disk_write_gbs, false},
                               {"disk read", "GB/s", &Machine::disk_read_gbs, false},
@@ -99,9 +101,12 @@ std::string measurement_text(const Measurement& found) {
   const Machine& m = found.machine;
   std::string out = text(found.hosts.size(), found.hosts.size() == 1 ? " host, " : " hosts, ", m.cores, " cores (", m.processor, "), ",
                          bytes_text(static_cast<double>(m.memory_bytes)), found.hosts.size() == 1 ? "\n" : " each; medians\n");
+  if (m.gpus > 0)
+    out += text(m.gpus, m.gpus == 1 ? " GPU" : " GPUs", " (", m.gpu, "), ", bytes_text(static_cast<double>(m.gpu_memory_bytes)),
+                "; products, ops and memory are those of one\n");
   for (const Number& number : numbers)
     if (m.*number.field > 0) out += formatted("  %-20s %10.4g %s\n", number.name, m.*number.field, number.unit);
-  out += "products [GFLOP/s], C[m,n] = A[m,k] B[k,n], all cores\n";
+  out += text("products [GFLOP/s], C[m,n] = A[m,k] B[k,n], ", m.gpus > 0 ? "one GPU\n" : "all cores\n");
   for (const auto& [name, rate] : m.products) out += formatted("  %-28s %8.1f\n", name.c_str(), rate);
   if (!m.ops.empty()) out += text(m.ops.size(), " rates of ops by size: in the machine file, for strata plan\n");
   if (!found.links.empty()) out += "links\n";
@@ -130,6 +135,12 @@ nlohmann::ordered_json machine_json(const Machine& m) {
   json["memory_read_gbs"] = m.read_gbs, json["memory_copy_gbs"] = m.copy_gbs, json["memory_triad_gbs"] = m.triad_gbs;
   json["pool_us"] = m.pool_us, json["disk_write_gbs"] = m.disk_write_gbs, json["disk_read_gbs"] = m.disk_read_gbs;
   json["clock_mhz"] = m.clock_mhz, json["loaded_clock_mhz"] = m.loaded_clock_mhz;
+  if (m.gpus > 0)
+    json["gpu"] = {{"name", m.gpu},
+                   {"count", m.gpus},
+                   {"memory_bytes", m.gpu_memory_bytes},
+                   {"to_gpu_gbs", m.to_gpu_gbs},
+                   {"from_gpu_gbs", m.from_gpu_gbs}};
   json["products_gflops"] = m.products, json["ops"] = m.ops;
   return json;
 }

@@ -15,12 +15,21 @@ std::optional<Machine> named_machine(const Settings& s) {
   return read_machine_file(s.plan.machine);
 }
 
+// On a login node `auto` is what the machine file is of.
+void take_device_of(const std::optional<Machine>& machine, Session& session) {
+  if (!machine || session.settings().device.kind != "auto") return;
+  auto settled = session.deck.with("device.kind", machine->gpus > 0 ? "cuda" : "cpu", "plan.machine");
+  STRATA_ASSERT(settled.has_value(), "the device of a machine file");
+  session.deck = std::move(*settled);
+}
+
 // What will start the run: the deck's word, or this process.
 std::unique_ptr<Communicator> planned_ranks(const Session& session, const std::optional<Machine>& machine) {
   const PlanConfig& c = session.settings().plan;
   const int ranks = c.ranks > 0 ? static_cast<int>(c.ranks) : session.comm.size();
   const std::int64_t on_host = c.ranks_per_host > 0            ? c.ranks_per_host
                                : machine && machine->ranks > 0 ? machine->ranks
+                               : machine && machine->gpus > 0  ? machine->gpus
                                : machine                       ? machine->cores
                                                                : default_threads(1);
   return make_plan_communicator(ranks, static_cast<int>(std::min<std::int64_t>(ranks, on_host)));
@@ -52,16 +61,21 @@ int run_plan(Session& session) {
   for (DeckMistake& mistake : contradictions(session.deck, "plan", ranks->size())) mistakes.push_back(std::move(mistake));
   throw_mistakes(mistakes);
   for (const std::string& warning : session.deck.warnings()) log_warning(warning);
+  take_device_of(machine, session);
   settle_device(session);
   log_device(session);
   require_device_for_type(session);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
   p.plans = true;
-  if (machine) p.threads = threads_on(*machine, p);
+  if (machine) {
+    if (const std::string why = machine_refusal(*machine, session.settings().device.kind); !why.empty())
+      throw DeckError(text("plan.machine = ", session.settings().plan.machine, ": ", why, "; measure one with that device.kind"));
+    p.threads = threads_on(*machine, p);
+  }
   check_model(p);
   require_start(session.comm, p.findings);
-  const std::int64_t memory = machine && machine->memory_bytes > 0 ? machine->memory_bytes : available_memory_bytes();
+  const std::int64_t known = machine ? machine->memory_of(ranks->local_size()) : 0, memory = known > 0 ? known : available_memory_bytes();
   if (session.settings().plan.compare) {
     const Machine described = machine ? *machine : assumed_machine(static_cast<std::int64_t>(p.threads) * ranks->local_size());
     const Comparison comparison{p, described, machine.has_value(), memory, compare(p, described, memory)};
@@ -69,7 +83,8 @@ int run_plan(Session& session) {
     return static_cast<int>(comparison.runs.empty() ? ExitCode::capacity : ExitCode::done);
   }
   make_plan(p);
-  p.memory_needed = (p.plan->bytes + p.snapshot_bytes) * ranks->local_size();
+  const std::int64_t one = machine && machine->gpus > 0 ? p.plan->bytes - p.plan->host_bytes : p.plan->bytes + p.snapshot_bytes;
+  p.memory_needed = one * ranks->local_size();
   p.memory_available = memory;
   PlannedRun run{p, std::nullopt, {}};
   if (machine) {

@@ -196,8 +196,8 @@ std::string plan_text(const PlannedRun& run) {
   if (const std::string traffic = traffic_text(plan.traffic); !traffic.empty()) out += "\n" + traffic;
   if (run.time) out += "\n" + time_text(*run.time);
   if (run.scaling.size() > 1) out += "\n" + scaling_text(run.scaling);
-  out += text("\nA host needs ", bytes_of(p.memory_needed), " of ", bytes_of(p.memory_available), ": ",
-              p.memory_needed <= p.memory_available ? "it fits" : "it does not fit", "\n");
+  out += text(p.machine && p.machine->gpus > 0 ? "\nThe GPUs of a host need " : "\nA host needs ", bytes_of(p.memory_needed), " of ",
+              bytes_of(p.memory_available), ": ", p.memory_needed <= p.memory_available ? "it fits" : "it does not fit", "\n");
   return out;
 }
 

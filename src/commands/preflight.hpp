@@ -7,6 +7,7 @@
 
 #include "commands/findings.hpp"
 #include "commands/model_source.hpp"
+#include "commands/tuning_source.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 #include "strata/data/loader.hpp"
 #include "strata/device/machine.hpp"
@@ -38,7 +39,8 @@ struct Preflight {
   std::optional<StepPlan> steps;
   std::optional<CheckpointReader> checkpoint;  // to resume from
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
-  std::optional<Machine> machine;              // plan.machine
+  std::optional<Machine> machine;              // plan.machine, where it is of the run's kind of device
+  std::shared_ptr<const NamedTuning> tuning;   // device.tuning
   std::optional<TrainPlan> plan;
   std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background
   std::int64_t checkpoint_bytes = 0;                     // of one checkpoint on disk
@@ -52,8 +54,10 @@ struct Preflight {
   bool shares_gpu = false;   // with other ranks: data between them goes through the host's memory
 };
 
-/// Device, machine file, config.json, tokenizer.
+/// Device, machine and tuning file, config.json, tokenizer.
 void check_model(Preflight& p);
+/// Why a machine file's rates are not those of device.kind = cpu or cuda, in words; empty: they are.
+std::string machine_refusal(const Machine& machine, const std::string& device);
 /// The token or feature files, their vocabulary and tokenizer, and how many steps they give.
 void check_data(Preflight& p);
 /// What a run learns from and, where data.order gives it, in which order. train_data and its order must be there.
@@ -83,6 +87,8 @@ struct RankPlan {
   TrainPlan plan;
   std::int64_t snapshot_bytes = 0, checkpoint_bytes = 0;  // as in Preflight
   std::int64_t bytes() const { return plan.bytes + snapshot_bytes; }
+  /// What of it counts against Machine::memory_of(): all, or what lies on a GPU.
+  std::int64_t bytes_on(const Machine& machine) const { return machine.gpus > 0 ? plan.bytes - plan.host_bytes : bytes(); }
 };
 /// Throws DeckError where the ranks do not suit the strategy. Local.
 RankPlan plan_rank(const Model& model, const Settings& s, const Communicator& launch, int threads);

@@ -43,13 +43,63 @@ void check_device_fits(Preflight& p) {
   if (!p.device_fits) p.findings.error(ExitCode::usage, "model.gpu", "device.kind", why, "device.kind = cpu takes any");
 }
 
-}  // namespace
-
-void check_model(Preflight& p) {
-  check_device_here(p);
+// A host's rates say nothing of a GPU, nor the other way round.
+void check_machine(Preflight& p) {
   p.findings.attempt("plan.machine", "plan.machine", "write one with strata measure, or leave plan.machine empty", [&] {
     if (!p.s.plan.machine.empty()) p.machine = read_machine_file(p.s.plan.machine);
   });
+  if (!p.machine) return;
+  const std::string why = machine_refusal(*p.machine, p.s.device.kind);
+  if (why.empty()) return;
+  p.machine.reset();
+  p.findings.warning("plan.machine", "plan.machine", text("plan.machine = ", p.s.plan.machine, ": ", why, "; the file is not used"),
+                     "measure one with the run's device.kind");
+}
+
+// Its lines, and whether it is of the GPU and the library that are here.
+void check_tuning(Preflight& p) {
+  const std::string& path = p.s.device.tuning;
+  if (path.empty()) return;
+  const char* const remedy = "write one with strata measure, or leave device.tuning empty";
+  if (!p.findings.attempt("device.tuning", "device.tuning", remedy,
+                          [&] { p.tuning = p.session.tuning ? p.session.tuning : read_tuning(p.session); }))
+    return;
+  if (!p.tuning) {
+    if (p.thorough)
+      p.findings.note("device.tuning", "device.tuning", text("device.tuning = ", path, " is for device.kind = cuda: not used"));
+    return;
+  }
+  const Tuning& tuning = p.tuning->tuning;
+  if (p.thorough)
+    p.findings.note(
+        "device.tuning", "device.tuning",
+        text("device.tuning = ", path, ": ", tuning.products.size(), " products of ", tuning.gpu, ", cuBLASLt ", tuning.cublaslt));
+  if (!p.device_here) return;
+  std::string why;
+  const auto look = [&] {
+    const int devices = std::max(1, cuda_half().devices());
+    why = tuning_refusal(tuning, open_gpu(p.launch.local_rank() % devices, devices)->facts());
+  };
+  if (!p.findings.attempt("device.open", "device.kind", "", look) || why.empty()) return;
+  const std::string message = text("device.tuning = ", path, ": ", why);
+  if (p.elsewhere)
+    p.findings.warning("device.tuning", "device.tuning", message, "the batch script's GPUs must be those of the file");
+  else
+    p.findings.error(ExitCode::usage, "device.tuning", "device.tuning", message, remedy);
+}
+
+}  // namespace
+
+std::string machine_refusal(const Machine& machine, const std::string& device) {
+  if (machine.gpus > 0 && device != "cuda") return text("it has the rates of a GPU (", machine.gpu, "), and device.kind = ", device);
+  if (machine.gpus == 0 && device == "cuda") return "it has the rates of a host's cores, and device.kind = cuda";
+  return "";
+}
+
+void check_model(Preflight& p) {
+  check_device_here(p);
+  check_machine(p);
+  check_tuning(p);
   const std::string& config = p.s.model.config;
   p.findings.attempt("model.config", config.empty() ? "model.weights" : "model.config", "", [&] {
     if (config.empty()) p.weights.emplace(named_weights(p.s.model.weights, ""));

@@ -41,11 +41,33 @@ void compare_decks(Preflight& p) {
 
 }  // namespace
 
+namespace {
+
+// "3f2a... input/machines/h200.tuning", or what stands for none.
+std::string hash_of(const std::string& record) {
+  return record.substr(0, record.find(' '));
+}
+
+// Another order of sums: allowed, and said.
+void compare_tuning(Preflight& p) {
+  const auto& extra = p.checkpoint->run().extra;
+  const auto found = extra.find(tuning_record_name);
+  const std::string before = found == extra.end() ? "" : found->second, now = p.tuning ? p.tuning->record() : "";
+  if (hash_of(before) == hash_of(now) || device_of(p.session) != DeviceKind::cuda) return;
+  const auto words = [](const std::string& record) { return record.empty() ? std::string("cuBLASLt's own choice") : record; };
+  p.findings.warning("resume.tuning", "device.tuning",
+                     text("the run of ", p.checkpoint->path().string(), " had the products of ", words(before), ", it goes on with ",
+                          words(now), " (device.tuning): its last bits are those of neither alone"));
+}
+
+}  // namespace
+
 void check_checkpoint(Preflight& p, const std::string& path) {
   if (path.empty()) return;
   const std::string anew = "start anew with run.resume = never, or name another run.folder";
   if (!p.findings.attempt("resume", "run.resume", anew, [&] { p.checkpoint.emplace(path); })) return;
   p.findings.attempt("resume.deck", "run.resume", anew, [&] { compare_decks(p); });
+  compare_tuning(p);
   const RunRecord& run = p.checkpoint->run();
   const std::int64_t before = p.checkpoint->launch().ranks;
   if (p.s.batch.global == 0 && before != p.launch.size())

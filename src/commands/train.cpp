@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands/plan_report.hpp"
+#include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/end_hook.hpp"
 #include "strata/base/fault.hpp"
@@ -124,6 +125,7 @@ class TrainCommand {
 
   // Everything that can be known before memory is taken. Errors end the run on all ranks, with all that was found.
   void preflight() {
+    agree_tuning(session_);
     check_model(run_);
     check_data(run_);
     // Rank 0 looks, so that all resume from the same one.
@@ -167,6 +169,7 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", foreseen(plan));
       device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
+      use_tuning(session_, *device_);
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
     if (device_->gpu()) log_info("Device: " + device_->describe());
@@ -269,7 +272,7 @@ class TrainCommand {
   Peaks peaks() {
     if (!s_.run.profile) return {};
     if (run_.machine) {
-      const double share = std::min(1.0, static_cast<double>(threads_) / static_cast<double>(run_.machine->cores));
+      const double share = run_.machine->share(threads_, comm_.local_size());
       return {run_.machine->gflops(s_.precision.compute) * share * 1e9, run_.machine->memory_gbs() * share * 1e9, s_.plan.machine};
     }
     comm_.barrier();
@@ -295,18 +298,15 @@ class TrainCommand {
       record = run_.checkpoint->run();
     else
       record.validation_loss = record.best_metric = std::nan("");
-    record.seed = s_.run.seed;
-    record.deck = session_.deck.record();
-    record.model_config = run_.model->json();
-    record.compute = s_.precision.compute;
-    record.version = version();
+    record.seed = s_.run.seed, record.compute = s_.precision.compute, record.version = version();
+    record.deck = session_.deck.record(), record.model_config = run_.model->json();
     record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
+    record_tuning(session_, record.extra);
     LaunchRecord launch;
     launch.ranks = comm_.size(), launch.threads = threads_;
-    launch.strategy = s_.parallel.strategy;
-    launch.deck = session_.deck.echo();
+    launch.strategy = s_.parallel.strategy, launch.deck = session_.deck.echo();
     for (const std::string& host : all_gather_text(comm_, comm_.local_rank() == 0 ? comm_.host() : ""))
       launch.hosts += (launch.hosts.empty() || host.empty() ? "" : " ") + host;
     launch.processor = processor_text(), launch.build = build_text(), launch.written = wall_clock_text();

@@ -49,10 +49,15 @@ const std::vector<MachineKey>& table() {
       whole("machine", "cores", true, "cores of a node that Strata may use", &M::cores),
       whole("machine", "memory", false, "[bytes] of a node", &M::memory_bytes),
       whole("machine", "ranks", false, "ranks that a node is to run, for strata plan", &M::ranks),
-      number("compute", "fp32", true, "[GFLOP/s] best matrix product, all cores of a node", &M::fp32_gflops),
+      words("gpu", "name", "rates of [compute], [memory], [products] and [ops] are those of one", &M::gpu),
+      whole("gpu", "count", false, "GPUs of a node", &M::gpus),
+      whole("gpu", "memory", false, "[bytes] of one", &M::gpu_memory_bytes),
+      number("gpu", "from_host", false, "[GB/s] page-locked memory of the host to one", &M::to_gpu_gbs),
+      number("gpu", "to_host", false, "[GB/s] and back", &M::from_gpu_gbs),
+      number("compute", "fp32", true, "[GFLOP/s] best matrix product, all cores of a node, or one GPU", &M::fp32_gflops),
       number("compute", "bf16", true, "[GFLOP/s]", &M::bf16_gflops),
       number("compute", "fp64", true, "[GFLOP/s]", &M::fp64_gflops),
-      number("memory", "read", true, "[GB/s] sum of an array larger than the caches, all cores", &M::read_gbs),
+      number("memory", "read", true, "[GB/s] sum of an array larger than the caches, all cores, or one GPU", &M::read_gbs),
       number("memory", "copy", true, "[GB/s] read and written", &M::copy_gbs),
       number("memory", "triad", true, "[GB/s] c = a + s b: two read, one written", &M::triad_gbs),
       number("pool", "latency", false, "[us] to start all threads and wait for them", &M::pool_us),
@@ -171,6 +176,8 @@ Machine parse_machine(const std::string& name, const std::string& text) {
     const std::string full = std::string(key.section) + "." + key.name;
     if (key.required && !seen.count(full)) problems.add(name, full + " is missing: " + key.comment + "; strata measure writes it");
   }
+  if (seen.count("gpu.name") != seen.count("gpu.count"))
+    problems.add(name, std::string(seen.count("gpu.name") ? "gpu.count" : "gpu.name") + " is missing: expected both, of a node with GPUs");
   throw_mistakes(problems.sorted());
   return machine;
 }

@@ -1,4 +1,4 @@
-// Keys of [device]: kind and threads.
+// Keys of [device]: kind, threads and the tuning file.
 #include "deck/schema.hpp"
 
 namespace strata::deck {
@@ -11,6 +11,9 @@ Section schema_device() {
       .row("threads", &C::threads, Whole::between(1, 4096).word("auto", 0), "",
            "Threads per rank; auto: the cores of the host, shared among its ranks.")
       .launch();
+  table.row("tuning", &C::tuning, Text(), "",
+            "On cuda: tuning file of strata measure, which says the algorithms of products; empty: the first that cuBLASLt names. Another "
+            "file is another order of sums: the last bits of the result.");
   return table.done();
 }
 

@@ -9,6 +9,12 @@ Section schema_measure() {
   table.row("output", &C::output, Text(), "", "Machine file to write; empty: input/machines/ and the host's name.").launch();
   table.row("folder", &C::folder, Text::some(), "", "Folder whose disk is measured.").launch();
   table.row("seconds", &C::seconds, Seconds(), "s", "About how long it takes in all.").launch();
+  table
+      .row("tuning", &C::tuning, Text(), "",
+           "Tuning file to write, on cuda and with a deck of a model; empty: the machine file's name, ending in .tuning.")
+      .launch();
+  table.row("candidates", &C::candidates, Whole::between(1, 256), "", "Algorithms that are timed for each product of the tuning file.")
+      .launch();
   return table.done();
 }
 

@@ -44,11 +44,11 @@ Links links_of(const Site& site, StepTime& time) {
   return links;
 }
 
-/// Time of ops, with the share of the node's cores that a rank has.
+/// Time of ops, with the share of the node's cores, or of a GPU, that a rank has.
 class OpClock {
  public:
   explicit OpClock(const Site& site)
-      : times_(site.machine), share_(std::min(1.0, static_cast<double>(site.threads) / static_cast<double>(site.machine.cores))) {}
+      : times_(site.machine), share_(site.machine.share(site.threads, std::min(site.ranks, site.ranks_per_host))) {}
   void add(const PlannedOps& ops, double times, std::map<std::string, double>& seconds) const {
     for (const auto& [op, cost] : ops) {
       const auto calls = static_cast<double>(cost.calls);
@@ -134,7 +134,10 @@ StepTime foresee_step(const TrainPlan& plan, const Site& site, std::int64_t toke
   longest_first(communication);
   time.terms.insert(time.terms.end(), communication.begin(), communication.end());
 
-  const double nodes = std::ceil(static_cast<double>(site.ranks) / static_cast<double>(site.ranks_per_host));
+  // All cores of the nodes; GPUs that a rank has.
+  const Machine& m = site.machine;
+  const double nodes = m.gpus > 0 ? site.ranks * m.share(site.threads, std::min(site.ranks, site.ranks_per_host))
+                                  : std::ceil(static_cast<double>(site.ranks) / static_cast<double>(site.ranks_per_host));
   time.tokens_per_s = static_cast<double>(tokens) / time.seconds();
   time.mfu = plan.leaf_flops() * static_cast<double>(plan.leaves) / (time.seconds() * nodes * site.machine.gflops(precision) * 1e9);
   return time;

@@ -143,10 +143,6 @@ TEST(CudaLimits, WideHeadsAndNormsAreNamedBeforeTheRun) {
   expect_refused(cuda("", 0, "generate", "--run.folder=heads --generate.prompts=the"), 2, heads);
 }
 
-TEST(CudaMissing, MeasureTakesTheHostOnly) {
-  expect_refused(cuda("", 0, "measure", "--measure.output=none.in"), 2, "strata measure takes the rates of the host");
-}
-
 TEST(CudaMissing, Fp16WantsAGpu) {
   const RunFolder& folder = RunFolder::get();
   const std::string fp16 = "--precision.compute=fp16 --run.folder=none ";

@@ -26,3 +26,7 @@ set_tests_properties(torture.hundred PROPERTIES LABELS torture TIMEOUT 1200 PROC
 strata_add_test(FILE commands/test_measure_report.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 strata_add_test(FILE commands/test_squad_commands.cpp LABELS unit TIMEOUT 60 LIBRARIES nlohmann_json::nlohmann_json)
 add_dependencies(test_commands_squad_commands strata)
+# On a GPU, real or emulated.
+strata_add_test(FILE commands/test_tuning.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands nlohmann_json::nlohmann_json)
+add_dependencies(test_commands_tuning strata strata_cuda_emulated)
+set_property(TEST commands.tuning APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")

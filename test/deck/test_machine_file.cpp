@@ -3,6 +3,7 @@
 
 #include "strata/base/error.hpp"
 #include "strata/deck/machine_file.hpp"
+#include "strata/deck/tuning_file.hpp"
 #include "support/support.hpp"
 
 namespace strata::test {
@@ -41,6 +42,36 @@ TEST(MachineFile, ReadsBackWhatWasWritten) {
   EXPECT_EQ(m.loaded_clock_mhz, 2900);
 }
 
+TEST(MachineFile, OfGpusTheRatesAreThoseOfOne) {
+  Machine m = sample();
+  m.gpu = "NVIDIA H200", m.gpus = 4, m.gpu_memory_bytes = 150 << 20, m.to_gpu_gbs = 55.5, m.from_gpu_gbs = 53;
+  const Machine read = parse_machine("m.in", machine_text(m));
+  EXPECT_EQ(machine_text(read), machine_text(m));
+  EXPECT_EQ(read.gpu, "NVIDIA H200");
+  EXPECT_EQ(read.gpus, 4);
+  EXPECT_EQ(read.to_gpu_gbs, 55.5);
+  EXPECT_EQ(read.share(1, 4), 1) << "threads of the host do not matter";
+  EXPECT_EQ(read.share(1, 8), 0.5);
+  EXPECT_EQ(read.memory_of(2), 2 * m.gpu_memory_bytes);
+  EXPECT_EQ(read.memory_of(8), 4 * m.gpu_memory_bytes);
+  EXPECT_EQ(sample().share(16, 4), 0.25);
+  EXPECT_EQ(sample().memory_of(4), sample().memory_bytes);
+
+  std::string text = machine_text(m);
+  const std::size_t at = text.find("count ");
+  text.erase(at, text.find('\n', at) + 1 - at);
+  EXPECT_THROW(
+      {
+        try {
+          parse_machine("m.in", text);
+        } catch (const DeckError& e) {
+          EXPECT_NE(std::string(e.what()).find("gpu.count is missing"), std::string::npos) << e.what();
+          throw;
+        }
+      },
+      DeckError);
+}
+
 TEST(MachineFile, WhatWasNotMeasuredIsLeftOut) {
   Machine m = sample();
   m.network_gbs = m.network_latency_us = m.gather_gbs = 0, m.gather_ranks = 0;
@@ -52,6 +83,10 @@ TEST(MachineFile, WhatWasNotMeasuredIsLeftOut) {
 TEST(MachineFile, TheOnesInTheRepositoryRead) {
   int read = 0;
   for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "input" / "machines")) {
+    if (entry.path().extension() == ".tuning") {
+      EXPECT_FALSE(read_tuning_file(entry.path()).products.empty()) << entry.path();
+      continue;
+    }
     const Machine m = read_machine_file(entry.path());
     EXPECT_GT(m.cores, 0) << entry.path();
     EXPECT_GE(m.bf16_gflops, m.fp64_gflops) << entry.path();

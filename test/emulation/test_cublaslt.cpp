@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
@@ -219,6 +221,141 @@ TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
   EXPECT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&found.algo, CUBLASLT_ALGO_CONFIG_ID, &id, sizeof id, nullptr), CUBLAS_STATUS_SUCCESS);
   EXPECT_EQ(id, 1);
   EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
+}
+
+// Long sums come in two parts where the caller's mask allows it, and C between them; where it does not, C is added to the finished sum.
+TEST(EmulatedCublasLt, SumsInParts) {
+  Device device;
+  const int M = 3, N = 2, K = 602;
+  const Operand<float> a(device, Dense::Constant(M, K, 0x1p-12), false), b(device, Dense::Ones(K, N), false);
+  const auto run = [&](std::uint32_t mask) {
+    Blas blas;
+    const Operand<float> d(device, Dense::Constant(M, N, 0x1p12), false);  // 2^-12, one term, is half of its last place
+    cublasLtMatmulPreference_t preference = nullptr;
+    EXPECT_EQ(cublasLtMatmulPreferenceCreate(&preference), CUBLAS_STATUS_SUCCESS);
+    const std::size_t offered = 1 << 20;
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &offered, sizeof offered),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &mask, sizeof mask),
+              CUBLAS_STATUS_SUCCESS);
+    cublasLtMatmulHeuristicResult_t found;
+    int count = 0, parts = 0;
+    EXPECT_EQ(cublasLtMatmulAlgoGetHeuristic(blas.handle, blas.desc, a.layout, b.layout, d.layout, d.layout, preference, 1, &found, &count),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&found.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, nullptr),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(parts, mask == CUBLASLT_REDUCTION_SCHEME_NONE ? 1 : 2);
+    const DeviceArray<float> workspace(device, 1 << 18);
+    const float one = 1;
+    EXPECT_EQ(cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, b.data, b.layout, &one, d.data, d.layout, d.data, d.layout,
+                             &found.algo, workspace, offered, device.stream),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
+    return d.read();
+  };
+
+  const double sum = 301 * 0x1p-12;  // of each part
+  EXPECT_EQ(run(CUBLASLT_REDUCTION_SCHEME_NONE), Dense::Constant(M, N, static_cast<double>(static_cast<float>(0x1p12 + 2 * sum))));
+  // A half is rounded away twice.
+  const float between = static_cast<float>(0x1p12 + sum);
+  EXPECT_EQ(run(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE), Dense::Constant(M, N, static_cast<double>(between + static_cast<float>(sum))));
+}
+
+// Four algorithms that add in orders of their own; the one that adds in the order of arrival where it is not ruled out.
+struct Candidates {
+  explicit Candidates(std::uint32_t schemes, int wanted = 8) : results(8) {
+    cublasLtMatmulPreference_t preference = nullptr;
+    EXPECT_EQ(cublasLtMatmulPreferenceCreate(&preference), CUBLAS_STATUS_SUCCESS);
+    const std::size_t offered = 1 << 20;
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &offered, sizeof offered),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes),
+              CUBLAS_STATUS_SUCCESS);
+    int count = 0;
+    EXPECT_EQ(cublasLtMatmulAlgoGetHeuristic(blas.handle, blas.desc, a.layout, b.layout, d.layout, d.layout, preference, wanted,
+                                             results.data(), &count),
+              CUBLAS_STATUS_SUCCESS);
+    results.resize(static_cast<std::size_t>(count));
+    EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
+  }
+  Dense product(const cublasLtMatmulAlgo_t& algorithm) {
+    const float one = 1, zero = 0;
+    EXPECT_EQ(cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, b.data, b.layout, &zero, d.data, d.layout, d.data, d.layout,
+                             &algorithm, workspace, 1 << 20, device.stream),
+              CUBLAS_STATUS_SUCCESS);
+    return d.read();
+  }
+  static Dense rounded(int rows, int cols, double step) {  // sums round
+    Dense m(rows, cols);
+    for (int i = 0; i < rows * cols; ++i) m(i % rows, i / rows) = static_cast<double>(static_cast<float>(std::sin(i * step) * 3));
+    return m;
+  }
+
+  Device device;
+  Blas blas;
+  const Operand<float> a{device, rounded(6, 90, 0.7), false}, b{device, rounded(90, 5, 1.3), false}, d{device, numbers(6, 5, 2), false};
+  const DeviceArray<float> workspace{device, 1 << 18};
+  std::vector<cublasLtMatmulHeuristicResult_t> results;
+};
+
+TEST(EmulatedCublasLt, CandidatesDifferInTheirLastBits) {
+  Candidates fixed(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE), one(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, 1);
+  ASSERT_EQ(fixed.results.size(), 3u);
+  ASSERT_EQ(one.results.size(), 1u);
+  const Dense exact = Candidates::rounded(6, 90, 0.7) * Candidates::rounded(90, 5, 1.3);
+  std::vector<Dense> products;
+  for (const auto& result : fixed.results) {
+    products.push_back(fixed.product(result.algo));
+    EXPECT_LT((products.back() - exact).cwiseAbs().maxCoeff(), 1e-3);
+    EXPECT_EQ(fixed.product(result.algo), products.back()) << "the same bits on every call";
+    for (std::size_t i = 0; i + 1 < products.size(); ++i) EXPECT_NE(products[i], products.back()) << i;
+  }
+  EXPECT_EQ(one.product(one.results[0].algo), products[0]);
+}
+
+TEST(EmulatedCublasLt, OneAddsInTheOrderOfArrival) {
+  Candidates all(CUBLASLT_REDUCTION_SCHEME_MASK);
+  ASSERT_EQ(all.results.size(), 4u);
+  const Dense first = all.product(all.results[1].algo), second = all.product(all.results[1].algo);
+  EXPECT_NE(first, second);
+}
+
+TEST(EmulatedCublasLt, AnAlgorithmIsMadeAgainFromItsAttributes) {
+  Candidates c(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+  for (const auto& result : c.results) {
+    cublasLtMatmulAlgo_t again;
+    int id = 0;
+    ASSERT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&result.algo, CUBLASLT_ALGO_CONFIG_ID, &id, sizeof id, nullptr), CUBLAS_STATUS_SUCCESS);
+    ASSERT_EQ(
+        cublasLtMatmulAlgoInit(c.blas.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, id, &again),
+        CUBLAS_STATUS_SUCCESS);
+    for (const auto attribute : {CUBLASLT_ALGO_CONFIG_TILE_ID, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
+                                 CUBLASLT_ALGO_CONFIG_STAGES_ID}) {
+      std::uint32_t value = 0;
+      ASSERT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&result.algo, attribute, &value, sizeof value, nullptr), CUBLAS_STATUS_SUCCESS);
+      ASSERT_EQ(cublasLtMatmulAlgoConfigSetAttribute(&again, attribute, &value, sizeof value), CUBLAS_STATUS_SUCCESS);
+    }
+    cublasLtMatmulHeuristicResult_t checked{};
+    const auto check = [&] {
+      return cublasLtMatmulAlgoCheck(c.blas.handle, c.blas.desc, c.a.layout, c.b.layout, c.d.layout, c.d.layout, &again, &checked);
+    };
+    ASSERT_EQ(check(), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(checked.state, CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(c.product(again), c.product(result.algo));
+
+    for (const auto& [attribute, wrong] : {std::pair{CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 91u},
+                                           {CUBLASLT_ALGO_CONFIG_TILE_ID, 99u},
+                                           {CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, 4u}}) {
+      const cublasLtMatmulAlgo_t before = again;
+      ASSERT_EQ(cublasLtMatmulAlgoConfigSetAttribute(&again, attribute, &wrong, sizeof wrong), CUBLAS_STATUS_SUCCESS);
+      EXPECT_EQ(check(), CUBLAS_STATUS_NOT_SUPPORTED) << attribute;
+      EXPECT_EQ(checked.state, CUBLAS_STATUS_NOT_SUPPORTED);
+      again = before;
+    }
+  }
+  cublasLtMatmulAlgo_t none;
+  EXPECT_EQ(cublasLtMatmulAlgoInit(c.blas.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, 7, &none),
+            CUBLAS_STATUS_INVALID_VALUE);
 }
 
 TEST(EmulatedCublasLt, WhatIsRefused) {

@@ -2,6 +2,7 @@
 // Communication of GPU memory: the same Communicator, whose functions take addresses of a GPU as well as the host's.
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "strata/comm/communicator.hpp"
@@ -39,6 +40,9 @@ constexpr std::int64_t nccl_allowance_bytes = std::int64_t{512} << 20;
 
 /// Page-locked memory that `comm`, made by make_gpu_communicator(), and those made of it hold for staging. Local.
 std::int64_t staging_bytes(const Communicator& comm);
+
+/// The GPU of each rank of `comm`, told apart by host and PCI address: equal texts are one GPU. `gpu` is this rank's. Collective.
+std::vector<std::string> gpu_names(Communicator& comm, Gpu& gpu);
 
 /// make_gpu_communicator() for all ranks of `host`, on a duplicate of it, and says in the log on which way the data will go. Null where
 /// `gpu` is. Collective.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "strata/comm/communicator.hpp"
+#include "strata/device/gpu.hpp"
 
 namespace strata {
 
@@ -16,10 +17,11 @@ struct LinkRate {
 };
 inline constexpr std::int64_t link_bytes = std::int64_t{8} << 20;
 
+/// With `gpu`, whose memory `comm` knows (comm/gpu_communicator.hpp), data lies there; otherwise in the host's.
 /// Pairs that tell most: each rank and the next one, and rank 0 with the first rank of every other host; at most `most`. One rank: none.
 /// Collective; the result is the same on every rank.
-std::vector<LinkRate> link_rates(Communicator& comm, int most);
+std::vector<LinkRate> link_rates(Communicator& comm, int most, Gpu* gpu = nullptr);
 /// Bytes that reach each rank per second in an all-gather of `bytes` bytes per rank; 0 for one rank. Collective, the same on every rank.
-double gather_rate(Communicator& comm, std::int64_t bytes);
+double gather_rate(Communicator& comm, std::int64_t bytes, Gpu* gpu = nullptr);
 
 }  // namespace strata

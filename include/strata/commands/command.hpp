@@ -1,5 +1,6 @@
 #pragma once
 // The commands of the program: what each is called with, and where they are listed.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,16 @@
 
 namespace strata {
 
+struct NamedTuning;
+
 /// What a command works with. Every rank has the same deck.
 struct Session {
   Communicator& comm;
   const CommandLine& line;
   Deck deck;
-  std::vector<DeckMistake> mistakes;  // of a command that tells them itself; otherwise none are left
-  std::string device_note = {};       // why device.kind = auto left a GPU alone
+  std::vector<DeckMistake> mistakes;               // of a command that tells them itself; otherwise none are left
+  std::string device_note = {};                    // why device.kind = auto left a GPU alone
+  std::shared_ptr<const NamedTuning> tuning = {};  // device.tuning, once agree_tuning() was called; null: none is in use
   const Settings& settings() const { return deck.settings(); }
 };
 

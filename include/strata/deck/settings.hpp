@@ -29,9 +29,11 @@ struct CheckConfig {
 
 /// The deck's [measure] section.
 struct MeasureConfig {
-  std::string output;        // machine file; empty: input/machines/<host>.in
-  std::string folder = ".";  // whose disk is measured
-  double seconds = 60;       // [s] in all
+  std::string output;            // machine file; empty: input/machines/<host>.in
+  std::string folder = ".";      // whose disk is measured
+  double seconds = 60;           // [s] in all
+  std::string tuning;            // tuning file; empty: the machine file's name with .tuning
+  std::int64_t candidates = 16;  // algorithms of a product that are timed for it
 };
 
 /// The deck's [plan] section.

@@ -11,6 +11,7 @@ namespace strata {
 
 class Stream;
 struct MatrixRef;
+struct Tuning;
 enum class Write : int;
 
 struct GpuFacts {
@@ -21,6 +22,7 @@ struct GpuFacts {
   int processors = 0;             // streaming multiprocessors
   std::int64_t memory_bytes = 0;  // in all
   int driver = 0, runtime = 0;    // CUDA versions: 13020 is 13.2
+  std::int64_t cublaslt = 0;      // cublasLtGetVersion()
   bool emulated = false;          // the host emulation that tests use (doc/cuda-emulation.md)
 };
 
@@ -50,6 +52,14 @@ class Gpu {
   virtual void gemm(std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out, void* c,
                     std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual, void* scratch,
                     std::int64_t scratch_bytes) = 0;
+  /// Products that the tuning lists take its algorithms from now on; all others the heuristic's first, as without one. Throws DeckError
+  /// where it is of another GPU or version of cuBLASLt, or names an algorithm that cuBLASLt refuses, with the line.
+  virtual void use_tuning(const Tuning& tuning) = 0;
+  /// Notes from now on which products are asked for, until tune_products().
+  virtual void note_products() = 0;
+  /// Times up to `candidates` algorithms of every product noted, on memory of its own and in about `seconds` in all, and names the fastest
+  /// of each that always adds in the same order. Products of which no algorithm can be named are left out.
+  virtual Tuning tune_products(int candidates, double seconds) = 0;
 };
 
 /// What the shared object offers; rooms below take the tables that are theirs.

@@ -7,7 +7,8 @@
 
 namespace strata {
 
-/// Rates of one node with all its cores. 0: not measured (one host has no network, one rank no links).
+/// Rates of one node with all its cores; of a node with GPUs (`gpus` > 0) products, ops and memory are those of one of its GPUs. 0: not
+/// measured (one host has no network, one rank no links).
 struct Machine {
   std::string name;       // the host it was measured on
   std::string processor;  // as the kernel calls it
@@ -15,6 +16,11 @@ struct Machine {
   std::int64_t cores = 0;
   std::int64_t memory_bytes = 0;
   std::int64_t ranks = 0;  // that a node is to run; 0: not said
+
+  std::string gpu;                          // "NVIDIA H200"
+  std::int64_t gpus = 0;                    // of a node; 0: the rates are the host's
+  std::int64_t gpu_memory_bytes = 0;        // of one
+  double to_gpu_gbs = 0, from_gpu_gbs = 0;  // [GB/s] copies from and to page-locked memory of the host, by one
 
   double fp32_gflops = 0, bf16_gflops = 0, fp64_gflops = 0;  // [GFLOP/s] the best product of each type
   std::map<std::string, double> products;                    // [GFLOP/s] by ProductShape::name(), as it comes on average (median)
@@ -32,6 +38,15 @@ struct Machine {
 
   double clock_mhz = 0, loaded_clock_mhz = 0;  // [MHz] all cores busy with little, and right after products
 
+  /// The share of the file's rates that each of so many ranks of a node has: of its cores with so many threads, or of a GPU.
+  double share(int threads, int on_node) const {
+    const double part = gpus > 0 ? static_cast<double>(gpus) / on_node : static_cast<double>(threads) / static_cast<double>(cores);
+    return part < 1 ? part : 1;
+  }
+  /// What so many ranks of a node have together: its memory, or that of their GPUs. [bytes] 0: not known.
+  std::int64_t memory_of(std::int64_t on_node) const {
+    return gpus > 0 ? gpu_memory_bytes * (on_node < gpus ? on_node : gpus) : memory_bytes;
+  }
   /// GFLOP/s of "fp32" | "bf16" | "fp16" (taken to be those of bf16) | "fp64".
   double gflops(const std::string& precision) const {
     return precision == "fp64" ? fp64_gflops : precision == "bf16" || precision == "fp16" ? bf16_gflops : fp32_gflops;

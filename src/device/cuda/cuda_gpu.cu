@@ -9,6 +9,7 @@
 #include "device/cuda/products.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/device/blas.hpp"
+#include "strata/device/tuning.hpp"
 
 namespace strata::cuda {
 namespace {
@@ -97,6 +98,23 @@ class CudaGpu final : public Gpu {
     products_->run(queue_, {m, n, k, in, a, b, out, c, ldc, write, bias, residual, ld_residual, scratch, scratch_bytes});
   }
 
+  void use_tuning(const Tuning& tuning) override {
+    if (const std::string why = tuning_refusal(tuning, facts_); !why.empty())
+      throw DeckError(
+          text("device.tuning = ", tuning.origin, ": ", why, "; measure it here with strata measure, or leave device.tuning empty"));
+    enter();
+    products_->use(tuning);
+  }
+
+  void note_products() override { products_->note(); }
+
+  Tuning tune_products(int candidates, double seconds) override {
+    enter();
+    Tuning tuning{facts_.name, facts_.major, facts_.minor, facts_.cublaslt, "", "", {}};
+    tuning.products = products_->tune(*this, queue_, candidates, seconds);
+    return tuning;
+  }
+
  private:
   // CUDA's current device belongs to the thread.
   void enter() const { check(cudaSetDevice(facts_.device), "choosing the GPU"); }
@@ -112,6 +130,7 @@ class CudaGpu final : public Gpu {
     facts_.memory_bytes = static_cast<std::int64_t>(properties.totalGlobalMem);
     check(cudaDriverGetVersion(&facts_.driver), "asking for the driver's version");
     check(cudaRuntimeGetVersion(&facts_.runtime), "asking for CUDA's version");
+    facts_.cublaslt = cublaslt_version();
     facts_.emulated = facts_.name.find("emulated") != std::string::npos;
     if (facts_.major < oldest_major)
       throw CapacityError(text("device.kind = cuda: GPU ", device, " is a ", facts_.name, " of compute capability ", facts_.major, ".",

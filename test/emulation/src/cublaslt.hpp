@@ -41,5 +41,14 @@ struct Problem {
 };
 /// CUBLAS_STATUS_SUCCESS if it can be computed.
 cublasStatus_t check(const Problem& problem);
+/// The same by this algorithm, with the scratch that it wants. [bytes]
+cublasStatus_t check(const Problem& problem, const Algorithm& algorithm, std::size_t& workspace);
+
+/// How an algorithm adds: over rising or falling k, in so many parts that are then added, in the order in which they arrive or in theirs.
+struct SumOrder {
+  int parts = 1;
+  bool backward = false, by_arrival = false;
+};
+SumOrder order_of(const Algorithm& algorithm);
 
 }  // namespace emulation

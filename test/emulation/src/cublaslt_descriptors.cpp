@@ -1,4 +1,4 @@
-// cuBLASLt's handle, descriptors and algorithms.
+// cuBLASLt's handle, descriptors and attributes.
 #include "cublaslt.hpp"
 
 #include <algorithm>
@@ -94,8 +94,6 @@ void put(Descriptor& descriptor, int attribute, T value) {
   descriptor.data[attribute] = 0;
   std::memcpy(&descriptor.data[attribute], &value, sizeof value);
 }
-
-constexpr std::size_t wanted_workspace = 64 * 1024;  // [bytes] as much as is offered, up to this
 
 }  // namespace
 
@@ -197,6 +195,7 @@ cublasStatus_t cublasLtMatmulDescGetAttribute(cublasLtMatmulDesc_t desc, cublasL
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
   *preference = new cublasLtMatmulPreferenceOpaque_t{};
+  put(**preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, CUBLASLT_REDUCTION_SCHEME_MASK);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
@@ -211,50 +210,6 @@ cublasStatus_t cublasLtMatmulPreferenceGetAttribute(cublasLtMatmulPreference_t p
   return get(preference, attribute, value, bytes, written);
 }
 
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
-                                              cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
-                                              cublasLtMatmulPreference_t preference, int requested,
-                                              cublasLtMatmulHeuristicResult_t* results, int* count) {
-  if (handle == nullptr || preference == nullptr || requested < 1) return CUBLAS_STATUS_INVALID_VALUE;
-  *count = 0;
-  const cublasStatus_t status = check({*desc, *a, *b, *c, *d});
-  if (status != CUBLAS_STATUS_SUCCESS) return status;
-  const auto offered = attribute<std::uint64_t>(*preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
-  const std::size_t workspace = std::min<std::size_t>(offered, wanted_workspace);
-  results[0] = {};
-  results[0].algo = make_algorithm(1, static_cast<std::uint32_t>(workspace));
-  results[0].workspaceSize = workspace;
-  results[0].wavesCount = 1.0f;
-  *count = 1;
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasLtMatmulAlgoGetIds(cublasLtHandle_t, cublasComputeType_t, cudaDataType_t, cudaDataType_t, cudaDataType_t,
-                                        cudaDataType_t, cudaDataType_t, int requested, int ids[], int* count) {
-  if (requested < 1) return CUBLAS_STATUS_INVALID_VALUE;
-  ids[0] = 1;
-  *count = 1;
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulAlgoInit(cublasLtHandle_t, cublasComputeType_t, cudaDataType_t, cudaDataType_t, cudaDataType_t, cudaDataType_t,
-                                      cudaDataType_t, int id, cublasLtMatmulAlgo_t* algo) {
-  if (id != 1) return CUBLAS_STATUS_INVALID_VALUE;
-  *algo = make_algorithm(1, 0);
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-                                       cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t* algo,
-                                       cublasLtMatmulHeuristicResult_t* result) {
-  const auto algorithm = std::bit_cast<Algorithm>(*algo);
-  if (algorithm.magic != algorithm_magic) return CUBLAS_STATUS_INVALID_VALUE;
-  const cublasStatus_t status = check({*desc, *a, *b, *c, *d});
-  *result = {};
-  result->algo = *algo;
-  result->workspaceSize = algorithm.workspace;
-  result->state = status;
-  result->wavesCount = 1.0f;
-  return status;
-}
 cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t* algo, cublasLtMatmulAlgoConfigAttributes_t attribute,
                                                     const void* value, std::size_t bytes) {
   if (algo == nullptr || value == nullptr || bytes != size_of(attribute)) return CUBLAS_STATUS_INVALID_VALUE;

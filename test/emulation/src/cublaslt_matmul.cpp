@@ -1,4 +1,4 @@
-// cublasLtMatmul: D = epilogue(alpha op(A) op(B) + beta C). Sums run over rising k, in f32 or f64.
+// cublasLtMatmul: D = epilogue(alpha op(A) op(B) + beta C). Sums run over rising k, in f32 or f64, unless the algorithm has another order.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -116,15 +116,17 @@ T gelu_slope(T x) {
   return static_cast<T>(0.5) * (1 + t) + static_cast<T>(0.5) * x * (1 - t * t) * root * (1 + 3 * cubic * x * x);
 }
 
-// Sums over k of tiles of 64 x 4: a [k][m], b [k][n], both padded with zeros to whole tiles; result [n][m].
+// Sums over k from `first` to `last` of tiles of 64 x 4: a [k][m], b [k][n], both padded with zeros to whole tiles; added to result [n][m].
 constexpr std::int64_t tile_m = 64, tile_n = 4;
 
 template <class T>
-void multiply(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ result, std::int64_t m, std::int64_t n, std::int64_t k) {
+void multiply(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ result, std::int64_t m, std::int64_t n, std::int64_t first,
+              std::int64_t last, bool backward) {
   for (std::int64_t n0 = 0; n0 < n; n0 += tile_n) {
     for (std::int64_t m0 = 0; m0 < m; m0 += tile_m) {
       T sums[tile_n][tile_m] = {};
-      for (std::int64_t i = 0; i < k; ++i) {
+      for (std::int64_t step = first; step < last; ++step) {
+        const std::int64_t i = backward ? first + last - 1 - step : step;
         const T* const column = a + i * m + m0;
         for (std::int64_t j = 0; j < tile_n; ++j) {
           const T factor = b[i * n + n0 + j];
@@ -132,7 +134,7 @@ void multiply(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ 
         }
       }
       for (std::int64_t j = 0; j < tile_n; ++j) {
-        for (std::int64_t l = 0; l < tile_m; ++l) result[(n0 + j) * m + m0 + l] = sums[j][l];
+        for (std::int64_t l = 0; l < tile_m; ++l) result[(n0 + j) * m + m0 + l] += sums[j][l];
       }
     }
   }
@@ -148,6 +150,7 @@ struct Call {
   const void *a, *b, *c;
   void *d, *workspace;
   std::size_t workspace_bytes;
+  SumOrder order;
 };
 
 template <class T>
@@ -176,15 +179,27 @@ class Product {
     for (int i = 0; i < d_.batch; ++i) {
       const auto a = pack(call_.a, a_, i, transposed_a_, m_);   // [k][m]
       const auto b = pack(call_.b, b_, i, !transposed_b_, n_);  // [k][n]
-      std::vector<T> sums(static_cast<std::size_t>(m_ * n_));
-      multiply(a.data(), b.data(), sums.data(), m_, n_, k_);
-      finish(sums, i);
+      // Nobody says where C comes in when sums have several parts: here it is behind the first.
+      std::vector<T> sums(static_cast<std::size_t>(m_ * n_)), rest(call_.order.parts > 1 ? sums.size() : 0);
+      add_parts(a, b, sums, rest);
+      finish(sums, rest, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADA)) sum_over_k(a, m_, d_.rows, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADB)) sum_over_k(b, n_, d_.cols, i);
     }
   }
 
  private:
+  // Part after part, or by turns from the other end: what arrives first differs from call to call. All but the first to `rest`.
+  void add_parts(const std::vector<T>& a, const std::vector<T>& b, std::vector<T>& sums, std::vector<T>& rest) const {
+    static int calls = 0;
+    const int parts = call_.order.parts;
+    const bool turned = call_.order.by_arrival && ++calls % 2 == 0;
+    for (int i = 0; i < parts; ++i) {
+      const int part = turned ? parts - 1 - i : i;
+      multiply(a.data(), b.data(), (i == 0 ? sums : rest).data(), m_, n_, k_ * part / parts, k_ * (part + 1) / parts, call_.order.backward);
+    }
+  }
+
   static void require(const void* data, const Matrix& matrix, const char* name) {
     if (is_device_memory(data, static_cast<std::size_t>(matrix.elements()) * size_of(matrix.type))) return;
     fail(std::string("cublasLtMatmul: matrix ") + name + " does not lie in one allocation of device memory");
@@ -204,13 +219,14 @@ class Product {
   }
 
   // The sums to D, by way of the epilogue.
-  void finish(const std::vector<T>& sums, int batch) const {
+  void finish(const std::vector<T>& sums, const std::vector<T>& rest, int batch) const {
     const T alpha = static_cast<T>(call_.alpha), beta = static_cast<T>(call_.beta);
     std::vector<T> bias_gradient(static_cast<std::size_t>(d_.rows));
     for (std::int64_t n = 0; n < d_.cols; ++n) {
       for (std::int64_t m = 0; m < d_.rows; ++m) {
         T value = alpha * sums[static_cast<std::size_t>(n * m_ + m)];
         if (beta != 0) value += beta * static_cast<T>(load(call_.c, c_.type, batch * c_.stride + c_.at(m, n)));
+        if (!rest.empty()) value += alpha * rest[static_cast<std::size_t>(n * m_ + m)];
         if (epilogue_.adds_bias()) value += static_cast<T>(load(epilogue_.bias, epilogue_.bias_type, batch * epilogue_.bias_stride + m));
         const std::int64_t aux = batch * epilogue_.aux_stride + n * epilogue_.aux_ld + m;
         if (epilogue_.gelu_gradient())
@@ -290,13 +306,15 @@ extern "C" cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmul
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (desc == nullptr || alpha == nullptr || beta == nullptr || a == nullptr || b == nullptr || d == nullptr)
     return CUBLAS_STATUS_INVALID_VALUE;
-  Call call{{*desc, *a_layout, *b_layout, *c_layout, *d_layout}, 0, 0, a, b, c, d, workspace, 0};
+  Call call{{*desc, *a_layout, *b_layout, *c_layout, *d_layout}, 0, 0, a, b, c, d, workspace, 0, {}};
   const cublasStatus_t status = check(call.problem);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   if (algo != nullptr) {
     const auto algorithm = std::bit_cast<Algorithm>(*algo);
-    if (algorithm.magic != algorithm_magic || algorithm.workspace > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
-    call.workspace_bytes = algorithm.workspace;
+    const cublasStatus_t possible = check(call.problem, algorithm, call.workspace_bytes);
+    if (possible != CUBLAS_STATUS_SUCCESS) return possible;
+    if (call.workspace_bytes > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
+    call.order = order_of(algorithm);
   }
   const bool wide = attribute<cudaDataType>(*desc, CUBLASLT_MATMUL_DESC_SCALE_TYPE) == CUDA_R_64F;
   call.alpha = load(alpha, wide ? CUDA_R_64F : CUDA_R_32F, 0);

@@ -91,7 +91,7 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   if (!exists(device)) return record(cudaErrorInvalidDevice);
   *p = {};
-  std::snprintf(p->name, sizeof p->name, "emulated GPU %d", device);
+  std::snprintf(p->name, sizeof p->name, "emulated GPU");  // cards of one kind have one name
   p->uuid.bytes[15] = static_cast<char>(device);
   p->totalGlobalMem = device_bytes();
   p->sharedMemPerBlock = shared_default;

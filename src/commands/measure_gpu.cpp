@@ -1,0 +1,152 @@
+#include "commands/measure_gpu.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <numeric>
+#include <optional>
+
+#include "strata/base/clock.hpp"
+#include "strata/base/log.hpp"
+#include "strata/base/phase.hpp"
+#include "strata/deck/tuning_file.hpp"
+#include "strata/ops/elementwise.hpp"
+#include "strata/tensor/values.hpp"
+
+namespace strata {
+namespace {
+
+/// Calls `work` and waits for the GPU, until `seconds` are over, three times at least; the best time.
+double best_time(Gpu& gpu, double seconds, const std::function<void()>& work) {
+  work();
+  gpu.wait();
+  double best = 0;
+  const Stopwatch all;
+  for (int i = 0; i < 3 || all.seconds() < seconds; ++i) {
+    const Stopwatch one;
+    work();
+    gpu.wait();
+    best = i == 0 ? one.seconds() : std::min(best, one.seconds());
+  }
+  return std::max(best, 1e-9);
+}
+
+/// Leaves with data of the right form: token ids, every label counted, one document, sequences at their full length.
+class MadeUpLeaves final : public LeafSource {
+ public:
+  explicit MadeUpLeaves(std::int64_t vocabulary) : vocabulary_(vocabulary) {}
+  std::int64_t counted(std::int64_t) override { return 1; }
+  void fill(std::int64_t leaf, Activations& a) override {
+    set_numbers(a.inputs, vocabulary_), set_numbers(a.labels, 2);
+    if (a.document_mask) set_numbers(a.first_key, 1);
+    if (!a.encoder.types.given()) return;
+    set_numbers(a.encoder.types, 1);
+    set_values(a.encoder.lengths, std::vector<std::int32_t>(static_cast<std::size_t>(a.pass.B), static_cast<std::int32_t>(a.pass.S)));
+    if (!a.encoder.samples.given()) return;
+    std::vector<std::int32_t> samples(static_cast<std::size_t>(a.pass.B));
+    std::iota(samples.begin(), samples.end(), static_cast<std::int32_t>(leaf * a.pass.B));
+    set_values(a.encoder.samples, samples);
+  }
+
+ private:
+  static void set_numbers(const View& to, std::int64_t below) {
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(to.elements()));
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int32_t>(i * 7919 % static_cast<std::size_t>(below));
+    set_values(to, numbers);
+  }
+  std::int64_t vocabulary_;
+};
+
+}  // namespace
+
+std::vector<ProductShape> gpu_products(bool emulated) {
+  if (emulated)
+    return {
+        {DType::f32, "nt", 32, 32, 64}, {DType::bf16, "nt", 32, 32, 64}, {DType::f64, "nt", 16, 16, 32}, {DType::bf16, "tn", 64, 32, 16}};
+  std::vector<ProductShape> all{
+      {DType::f32, "nt", 8192, 4096, 1024}, {DType::bf16, "nt", 8192, 8192, 8192}, {DType::f64, "nt", 4096, 4096, 2048}};
+  for (const DType type : {DType::f32, DType::bf16}) {
+    all.push_back({type, "nt", 4096, 4096, 1024});   // q, k, v of Qwen3-0.6B at 4,096 tokens
+    all.push_back({type, "nt", 4096, 6144, 1024});   // gate, up
+    all.push_back({type, "nt", 4096, 1024, 3072});   // down
+    all.push_back({type, "nn", 4096, 1024, 4096});   // gradient of the input
+    all.push_back({type, "tn", 6144, 1024, 4096});   // gradient of a weight
+    all.push_back({type, "nt", 4096, 16384, 1024});  // a part of the head
+    all.push_back({type, "nt", 1, 4096, 1024});      // a token of generation
+  }
+  return all;
+}
+
+MemoryRate gpu_memory_rate(Stream& stream, double seconds) {
+  Gpu& gpu = *stream.gpu();
+  const std::int64_t elements = gpu.facts().emulated ? 1 << 14 : std::int64_t{1} << 28, bytes = 4 * elements;
+  Arena arena(gpu, 2 * bytes + (elements / 4096 + 1) * 8 + 3 * Arena::alignment);
+  const View a(arena.take("a", bytes), DType::f32, Shape{elements}), b(arena.take("b", bytes), DType::f32, Shape{elements});
+  const View sums(arena.take("sums", elements / 4096 * 8), DType::f64, Shape{elements / 4096});
+  const auto amount = static_cast<double>(bytes);
+  MemoryRate rate;
+  rate.read = amount / best_time(gpu, seconds / 3, [&] { sum_of_squares(stream, a, sums); });
+  rate.copy = 2 * amount / best_time(gpu, seconds / 3, [&] { begin_copy_memory(b.data(), a.data(), bytes); });
+  rate.triad = 3 * amount / best_time(gpu, seconds / 3, [&] { add_into(stream, b, a); });
+  return rate;
+}
+
+CopyRates gpu_copy_rates(Gpu& gpu, double seconds) {
+  const std::int64_t bytes = gpu.facts().emulated ? 1 << 16 : std::int64_t{256} << 20;
+  const std::shared_ptr<void> device(gpu.allocate(bytes), [&](void*memory) { gpu.release(memory); }),
+      host(gpu.allocate_host(bytes), [&](void*memory) { gpu.release_host(memory); });
+  const auto amount = static_cast<double>(bytes);
+  return {amount / best_time(gpu, seconds / 2, [&] { gpu.copy(device.get(), host.get(), bytes); }),
+          amount / best_time(gpu, seconds / 2, [&] { gpu.copy(host.get(), device.get(), bytes); })};
+}
+
+bool names_a_run(const Settings& s) {
+  return !s.model.config.empty() && (s.batch.global > 0 || !s.batch.accumulation.empty());
+}
+
+Tuning tune_run(Session& session, ComputeDevice& device, Communicator& ranks, double seconds) {
+  const Settings& s = session.settings();
+  std::unique_ptr<const Model> model;
+  std::optional<TrainPlan> plan;
+  std::optional<Arena> arena;
+  guarded(session.comm, [&] {
+    model = make_model(s.model.config);
+    require_device_fit(session, *model);
+    const auto planned = make_plan_communicator(ranks.size(), ranks.local_size());
+    plan.emplace(plan_training(*planned, *model, train_shape(s, ranks.size()), threads_of(session)));
+    arena.emplace(device.arena(plan->bytes, plan->host_bytes));
+  });
+  {
+    const Mesh mesh(ranks, strategy_of(s.parallel.strategy), static_cast<int>(s.parallel.group), static_cast<int>(s.parallel.node));
+    TrainSetup setup(*arena, mesh, *model, train_shape(s, ranks.size()));
+    Stream stream = device.stream(*arena, plan->workspace_bytes);
+    model->prepare(setup.activations());
+    device.gpu()->note_products();
+    StepParts parts = setup.parts(stream);
+    MadeUpLeaves leaves(model->vocabulary());
+    setup.step().run(parts, leaves, plan->leaves, 0.0, 1);
+    stream.wait();
+    Phase::set_step(0);
+  }
+  arena.reset();
+  std::string found;
+  guarded(session.comm, [&] {
+    if (ranks.rank() == 0) found = tuning_text(device.gpu()->tune_products(static_cast<int>(s.measure.candidates), seconds));
+  });
+  return parse_tuning("the tuning of rank 0", broadcast_text(session.comm, found));
+}
+
+std::string tuning_summary(const Tuning& tuning) {
+  double first = 0, best = 0;
+  int faster = 0;
+  for (const auto& [name, product] : tuning.products) {
+    first += product.first_us, best += std::min(product.us, product.first_us);
+    faster += product.us < 0.99 * product.first_us ? 1 : 0;
+  }
+  char percent[40];
+  std::snprintf(percent, sizeof percent, "%.1f %%", first > 0 ? 100 * (1 - best / first) : 0.0);
+  return text(tuning.products.size(), " products, ", faster, " of them faster than cuBLASLt's first choice, ", percent,
+              " less time for one of each");
+}
+
+}  // namespace strata
