@@ -76,9 +76,8 @@ void Activations::store_input(Stream& stream, std::size_t l) {
   if (host.empty()) return;
   copies.resize(host.size());
   if (l < host.size()) copies[l].input = begin_copy_to_host(stream, std::array{HostCopy{x_at(l), host[l].x}});
-  // Its output comes where the input of block l - 1 was, and what it keeps where that of block l - 2 was.
-  if (l >= 1) follow(stream, copies[l - 1].input);
-  if (l >= 2) follow(stream, copies[l - 2].saved);
+  // Its output comes where the input of block l - 1 was, and what it keeps where that of block l - 2 was, which left before.
+  if (l > 0) follow(stream, copies[l - 1].input);
 }
 
 void Activations::store_saved(Stream& stream, std::size_t l) {
@@ -91,7 +90,8 @@ void Activations::bring_back(Stream& stream, std::size_t l) {
     Copies& before = copies[l - 1];
     std::vector<HostCopy> all = kept_copies(l - 1);
     all.push_back({x_at(l - 1), host[l - 1].x});
-    before.back = begin_copy_to_device(stream, all, {mark_of(stream), before.input, before.saved});
+    // Its input has left: the stream has waited for that before it computed block l.
+    before.back = begin_copy_to_device(stream, all, {mark_of(stream), before.saved});
   }
   if (l < host.size()) follow(stream, copies[l].back);
 }

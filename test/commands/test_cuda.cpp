@@ -287,7 +287,8 @@ TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
   int number = 0;
   for (const char* options :
        {"--parallel.strategy=ddp", "--parallel.strategy=zero1", "--parallel.strategy=zero2", "--parallel.strategy=fsdp",
-        "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"}) {
+        "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective",
+        "--parallel.strategy=fsdp --parallel.offload=optimizer,parameters", "--parallel.strategy=zero1 --parallel.offload=parameters"}) {
     const std::string run = "ranks" + std::to_string(number++);
     train(run, 2, std::string("--train.max_steps=2 ") + options);
     if (!on_real_gpu()) {
