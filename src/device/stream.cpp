@@ -73,7 +73,9 @@ void Stream::plan_memory(Arena& arena, DeviceKind target, int threads, std::int6
 }
 
 void Stream::wait() {
-  if (gpu_) gpu_->wait();
+  if (!gpu_) return;
+  gpu_->wait();
+  for (const GpuQueue beside : {GpuQueue::in, GpuQueue::out}) gpu_->wait_for(gpu_->mark(beside));
 }
 
 void* Stream::workspace(std::int64_t bytes) {

@@ -2,6 +2,7 @@
 #include "strata/models/activations.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "strata/models/causal_lm.hpp"
 #include "strata/ops/transfer.hpp"
@@ -71,21 +72,35 @@ Activations CausalLm::take_activations(Arena& arena, PassShape pass, DType type,
   return a;
 }
 
-void Activations::store_input(Stream& stream, std::size_t l) const {
-  if (l < host.size()) copy_to_host(stream, x_at(l), host[l].x);
+void Activations::store_input(Stream& stream, std::size_t l) {
+  if (host.empty()) return;
+  copies.resize(host.size());
+  if (l < host.size()) copies[l].input = begin_copy_to_host(stream, std::array{HostCopy{x_at(l), host[l].x}});
+  // Its output comes where the input of block l - 1 was, and what it keeps where that of block l - 2 was, which left before.
+  if (l > 0) follow(stream, copies[l - 1].input);
 }
 
 void Activations::store_saved(Stream& stream, std::size_t l) {
-  if (l >= host.size()) return;
-  const std::vector<View>&to = host[l].saved, from = to.empty() ? to : kept_views(l);
-  for (std::size_t i = 0; i < to.size(); ++i) copy_to_host(stream, from[i], to[i]);
+  if (l >= host.size() || host[l].saved.empty()) return;
+  copies[l].saved = begin_copy_to_host(stream, kept_copies(l));
 }
 
 void Activations::bring_back(Stream& stream, std::size_t l) {
-  if (l >= host.size()) return;
-  copy_to_device(stream, host[l].x, x_at(l));
-  const std::vector<View>&from = host[l].saved, to = from.empty() ? from : kept_views(l);
-  for (std::size_t i = 0; i < to.size(); ++i) copy_to_device(stream, from[i], to[i]);
+  if (l > 0 && l <= host.size()) {
+    Copies& before = copies[l - 1];
+    std::vector<HostCopy> all = kept_copies(l - 1);
+    all.push_back({x_at(l - 1), host[l - 1].x});
+    // Its input has left: the stream has waited for that before it computed block l.
+    before.back = begin_copy_to_device(stream, all, {mark_of(stream), before.saved});
+  }
+  if (l < host.size()) follow(stream, copies[l].back);
+}
+
+std::vector<HostCopy> Activations::kept_copies(std::size_t l) {
+  const std::vector<View>&there = host[l].saved, here = there.empty() ? there : kept_views(l);
+  std::vector<HostCopy> all;
+  for (std::size_t i = 0; i < there.size(); ++i) all.push_back({here[i], there[i]});
+  return all;
 }
 
 }  // namespace strata

@@ -139,7 +139,7 @@ void BertForQuestionAnswering::forward(Context& context, Activations& a, const R
 
 // Over a.dx. What the last layer's forward has kept is still in its place.
 void BertForQuestionAnswering::layer_backward(Context& context, Activations& a, const EncoderInputs& at, std::size_t l) const {
-  if (l > 0) a.bring_back(context.stream, l - 1);
+  a.bring_back(context.stream, l);
   context.use(layer_unit(l));
   if (a.policy.recompute == Recompute::full && l + 1 < layers_.size())
     layers_[l].forward(context, a.pass, at, a.x_at(l), a.encoder_at(l), a.encoder.scratch, View());

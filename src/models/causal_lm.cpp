@@ -52,7 +52,7 @@ void CausalLm::block_forward(Context& context, Activations& a, std::size_t l, Ke
 
 // Over a.dx. What the last block's forward has kept is still in its place.
 void CausalLm::block_backward(Context& context, Activations& a, std::size_t l) const {
-  if (l > 0) a.bring_back(context.stream, l - 1);
+  a.bring_back(context.stream, l);
   const PositionViews positions = at(a);
   context.use(block_unit(l));
   if (a.policy.recompute == Recompute::full && l + 1 < blocks_.size())

@@ -8,6 +8,12 @@
 namespace strata {
 
 void adamw_update(Stream& stream, View weight, View rest, ConstView gradient, View exp_avg, View exp_avg_sq, const AdamwStep& step) {
+  const AdamwSegment all{weight.elements(), true};
+  adamw_update(stream, weight, rest, gradient, exp_avg, exp_avg_sq, step, {&all, all.end > 0 ? 1u : 0u});
+}
+
+void adamw_update(Stream& stream, View weight, View rest, ConstView gradient, View exp_avg, View exp_avg_sq, const AdamwStep& step,
+                  std::span<const AdamwSegment> segments) {
   constexpr const char* op = "adamw_update";
   expect_float(op, "weight", weight), expect_contiguous(op, "weight", weight);
   const DType state = cpu::sum_type(weight.type());
@@ -26,13 +32,19 @@ void adamw_update(Stream& stream, View weight, View rest, ConstView gradient, Vi
   expect_shape(op, "exp_avg_sq", exp_avg_sq, weight.shape()), expect_type(op, "exp_avg_sq", exp_avg_sq, state);
   expect_contiguous(op, "exp_avg_sq", exp_avg_sq);
   STRATA_ASSERT(step.t >= 1, op, ": update number ", step.t, ", expected 1 or more");
+  std::int64_t end = 0;
+  for (const AdamwSegment& segment : segments) {
+    STRATA_ASSERT(segment.end > end, op, ": a segment ends at element ", segment.end, ", the one before at ", end);
+    end = segment.end;
+  }
+  STRATA_ASSERT(end == weight.elements(), op, ": segments end at element ", end, " of ", weight.elements());
   // Per element: scale; m in three operations, v in four; p in seven.
   const auto timed = stream.record(op, 15 * count_of(weight.elements()),
                                    count_of((copied ? 1 : 2) * weight.bytes() + (rest.given() ? 2 * rest.bytes() : 0) + gradient.bytes() +
                                             2 * exp_avg.bytes() + 2 * exp_avg_sq.bytes()),
                                    {weight.type(), {weight.elements()}});
   if (stream.planning()) return;
-  run_op(stream, cpu::adamw_update, &cuda::OpTable::adamw_update, weight, rest, gradient, exp_avg, exp_avg_sq, step);
+  run_op(stream, cpu::adamw_update, &cuda::OpTable::adamw_update, weight, rest, gradient, exp_avg, exp_avg_sq, step, segments);
 }
 
 }  // namespace strata

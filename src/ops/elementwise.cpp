@@ -64,13 +64,24 @@ void join_master(Stream& stream, ConstView weight, ConstView remainder, View mas
 }
 
 void sum_of_squares(Stream& stream, ConstView x, View partials) {
+  const std::int64_t end = x.elements();
+  sum_of_squares(stream, x, {&end, end > 0 ? 1u : 0u}, partials);
+}
+
+void sum_of_squares(Stream& stream, ConstView x, std::span<const std::int64_t> ends, View partials) {
   constexpr const char* op = "sum_of_squares";
   if (x.type() != DType::f64) expect_type(op, "x", x, DType::f32);
   expect_type(op, "partials", partials, DType::f64);
-  expect_flat(op, "x", x, x.elements()), expect_flat(op, "partials", partials, (x.elements() + cpu::square_chunk - 1) / cpu::square_chunk);
+  std::int64_t begin = 0, chunks = 0;
+  for (const std::int64_t end : ends) {
+    STRATA_ASSERT(end > begin, op, ": a part ends at element ", end, ", the one before at ", begin);
+    chunks += cpu::square_chunks(end - begin), begin = end;
+  }
+  STRATA_ASSERT(begin == x.elements(), op, ": parts end at element ", begin, " of ", x.elements());
+  expect_flat(op, "x", x, x.elements()), expect_flat(op, "partials", partials, chunks);
   const auto timed = stream.record(op, 2 * count_of(x.elements()), count_of(x.bytes() + partials.bytes()), {x.type(), {x.elements()}});
   if (stream.planning()) return;
-  run_op(stream, cpu::sum_of_squares, &cuda::OpTable::sum_of_squares, x, partials);
+  run_op(stream, cpu::sum_of_squares, &cuda::OpTable::sum_of_squares, x, ends, partials);
 }
 
 }  // namespace strata

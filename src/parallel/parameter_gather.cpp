@@ -1,6 +1,8 @@
 #include "strata/parallel/parameter_gather.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "strata/base/error.hpp"
 #include "strata/ops/transfer.hpp"
@@ -30,7 +32,9 @@ ParameterGather::ParameterGather(Arena& arena, const Partition& partition, const
       group_(group),
       depth_(depth),
       slots_(arena, "gathered", type, Partition(partition.set()), depth),
-      weights_(partition.set()) {}
+      weights_(partition.set()),
+      placed_(partition.set().units().size()),
+      written_(placed_.size()) {}
 
 void ParameterGather::start(int unit) {
   // Whoever gives way has been used, so its own has come; that its shards have left is not needed for that, but keeps ranks together.
@@ -38,8 +42,12 @@ void ParameterGather::start(int unit) {
   const View slot = slots_.assign(unit), shard = shards_.unit(unit);
   weights_.place(unit, slot);
   const Range own = partition_.elements(unit);
-  const View place = slot.rows(own.first, own.count());
-  if (own.count()) copy_to_device(*stream_, shard, place);
+  const std::array place{HostCopy{slot.rows(own.first, own.count()), shard}};
+  const GpuMark written = std::exchange(written_[static_cast<std::size_t>(unit)], {});
+  // The slot is free when the stream has come so far.
+  if (own.count()) placed_[static_cast<std::size_t>(unit)] = begin_copy_to_device(*stream_, place, {mark_of(*stream_), written});
+  // What is sent from host memory is read by the host.
+  if (group_.size() > 1) strata::wait_for(*stream_, written);
   coming_.push_back({unit, begin_all_gather(group_, partition_, unit, shard, slot)});
 }
 
@@ -52,10 +60,15 @@ void ParameterGather::wait_for(int unit) {
   }
 }
 
+void ParameterGather::join(int unit) {
+  follow(*stream_, std::exchange(placed_[static_cast<std::size_t>(unit)], {}));
+}
+
 void ParameterGather::use(int unit) {
   STRATA_ASSERT(uses_ && at_ < uses_->size() && (*uses_)[at_] == unit, "unit ", unit, " is used out of the order that was announced");
   if (!slots_.holds(unit)) start(unit);
   wait_for(unit);
+  join(unit);
   ++at_;
   fetch_ahead();
 }
@@ -79,6 +92,8 @@ void ParameterGather::poll() {
 void ParameterGather::forget() {
   for (Coming& coming : coming_) coming.transfer->wait();
   coming_.clear();
+  // Of a pass that was left, units that nobody has used: their shards are read before they change.
+  for (std::size_t u = 0; stream_ && u < placed_.size(); ++u) join(static_cast<int>(u));
   slots_.clear();
 }
 

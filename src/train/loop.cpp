@@ -115,7 +115,7 @@ class Loop {
       log_info(text("Early stopping after step ", record_.step, ": ", record_.bad_validations, " validations without an improvement of ",
                     p_.train.min_delta));
     // A run that is stopped before its first step leaves its initial state, so that 75 always means: there is a checkpoint.
-    p_.setup.traffic().settle_weights();
+    settle_state();
     if (done_ > 0 || (result.interrupted && record_.step == 0)) checkpointing_.save_if_new(record_, p_.launch);
     checkpointing_.finish();
     result.checkpoint = checkpointing_.newest();
@@ -146,8 +146,14 @@ class Loop {
 
   void save_checkpoint(bool improved) {
     const auto timed = p_.stream.time(phase::checkpoint);
-    p_.setup.traffic().settle_weights();
+    settle_state();
     checkpointing_.save(record_, p_.launch, improved);
+  }
+
+  // The host reads it, where it is kept.
+  void settle_state() {
+    p_.setup.traffic().settle_weights();
+    p_.setup.step().settle(p_.stream);
   }
 
   bool stops_early() const { return p_.train.early_stopping > 0 && record_.bad_validations >= p_.train.early_stopping; }

@@ -38,6 +38,35 @@ Communicator& norm_group(const Mesh& mesh) {
   return mesh.strategy().shards_optimizer ? mesh.optimizer() : mesh.world();
 }
 
+// Where the unit's parameters end in a stretch of it, counted from its beginning.
+std::vector<std::int64_t> ends_of(const ParameterSet& set, int u, Range own) {
+  const Unit& unit = set.units()[static_cast<std::size_t>(u)];
+  std::vector<std::int64_t> ends;
+  for (int p = unit.first; p < unit.first + unit.count; ++p)
+    if (const Range here = common(own, {set[p].offset, set[p].offset + set[p].elements()}); here.count() > 0)
+      ends.push_back(here.last - own.first);
+  return ends;
+}
+
+// The same as AdamW takes them: neighbours that decay alike are one.
+std::vector<AdamwSegment> segments_of(const ParameterSet& set, int u, Range own, const OptimizerConfig& optimizer) {
+  const Unit& unit = set.units()[static_cast<std::size_t>(u)];
+  std::vector<AdamwSegment> segments;
+  for (int p = unit.first; p < unit.first + unit.count; ++p) {
+    const Range here = common(own, {set[p].offset, set[p].offset + set[p].elements()});
+    if (here.count() == 0) continue;
+    const bool decays = decay_applies(optimizer.decay, set[p].shape.rank(), set[p].name);
+    if (segments.empty() || segments.back().decays != decays) segments.push_back({0, decays});
+    segments.back().end = here.last - own.first;
+  }
+  return segments;
+}
+
+// Elements [own.first, own.last) of a unit.
+View part_of(const FlatBuffer& buffer, int u, Range own) {
+  return buffer.given() ? buffer.unit(u).rows(own.first - buffer.range(u).first, own.count()) : View();
+}
+
 }  // namespace
 
 double fold_rows(const View& row_loss) {
@@ -73,6 +102,11 @@ TrainStep::TrainStep(Arena& arena, const Model& model, const TrainState& state, 
   std::int64_t most = 1;
   for (int r = 0; r < norm_group(mesh).size(); ++r) most = std::max(most, norm_part_.blocks(r));
   partials_ = take(arena, "workspace.norm", DType::f64, Shape{most});
+  const ParameterSet& set = model.parameters();
+  for (int u = 0; u < static_cast<int>(set.units().size()); ++u) {
+    norm_ends_.push_back(ends_of(set, u, norm_part_.elements(u)));
+    segments_.push_back(segments_of(set, u, state.layout().optimizer.part.elements(u), settings.optimizer));
+  }
 }
 
 // Labels of the whole step, from the data alone.
@@ -116,6 +150,8 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
     const double weight = scales_[static_cast<std::size_t>(round)];
     Context context{p.stream, p.weights, &gradient, &p.traffic};
     model_.forward_backward(context, p.activations, weight * p.loss_scale.value());
+    // What is updated first comes while the backward pass is still computed.
+    if (round + 1 == p.reduction.round_count()) stage_.begin(p.stream);
     if (fault_poisons(t, leaf)) set_values(p.activations.row_loss.rows(0, 1), std::vector{std::nan("")});
     if (!p.stream.planning()) leaf_loss_[static_cast<std::size_t>(leaf)] = fold_rows(p.activations.row_loss) * weight;
   }
@@ -157,6 +193,7 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   result.grad_norm = gradient_norm(p, gradient) / p.loss_scale.value();
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
     if ((result.overflow = p.loss_scale.can_fall())) return result;
+    stage_.settle(p.stream);
     result.not_finite = locate_not_finite(p, model_, state_.weights().weight, source, leaves, scales_, t);
     const bool adapts = p.loss_scale.adapts();
     if (settings_.skip_non_finite && !adapts) return result;
@@ -174,7 +211,7 @@ StepResult TrainStep::run(StepParts& p, LeafSource& source, std::int64_t leaves,
   if (p.before_update) p.before_update();
   const auto timed = p.stream.time(phase::optimizer);
   const double factor = clip_coefficient(result.grad_norm, settings_.clip) / p.loss_scale.value();
-  update(p, gradient, {lr, o.beta1, o.beta2, o.eps, 0.0, t - p.loss_scale.overflows(), factor});
+  update(p, gradient, {lr, o.beta1, o.beta2, o.eps, o.weight_decay, t - p.loss_scale.overflows(), factor});
   return result;
 }
 
@@ -187,11 +224,11 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
   std::vector<std::int64_t> begin(static_cast<std::size_t>(group.size()) + 1, 0);  // [blocks] of each rank
   for (int r = 0; r < group.size(); ++r) begin[static_cast<std::size_t>(r) + 1] = begin[static_cast<std::size_t>(r)] + norm_part_.blocks(r);
   std::int64_t at = 0;
-  for (int i = 0; i < static_cast<int>(set.parameters().size()); ++i) {
-    const Range own = common(norm_part_.elements(set[i].unit), {set[i].offset, set[i].offset + set[i].elements()});
-    if (own.count() == 0) continue;
-    const std::int64_t blocks = (own.count() + ParameterSet::block_elements - 1) / ParameterSet::block_elements;
-    sum_of_squares(p.stream, gradient.slice(i, {own.first - set[i].offset, own.last - set[i].offset}), partials_.rows(at, blocks));
+  for (int u = 0; u < units; ++u) {
+    const std::int64_t blocks = norm_part_.blocks(u, norm_part_.part()).count();
+    if (blocks == 0) continue;
+    sum_of_squares(p.stream, part_of(gradient, u, norm_part_.elements(u)), norm_ends_[static_cast<std::size_t>(u)],
+                   partials_.rows(at, blocks));
     at += blocks;
   }
   const auto count_of = [&](int r) { return begin[static_cast<std::size_t>(r) + 1] - begin[static_cast<std::size_t>(r)]; };
@@ -220,32 +257,39 @@ double TrainStep::gradient_norm(StepParts& p, const FlatBuffer& gradient) {
 
 // Where parameters are whole but their update is shared out, each unit's shards travel while the next units are updated and the next pass
 // begins.
-void TrainStep::update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step) {
+void TrainStep::update(StepParts& parts, const FlatBuffer& gradient, const AdamwStep& step) {
   const StateLayout& layout = state_.layout();
   const bool spreads = layout.weights.part.parts() != layout.optimizer.part.parts();
-  for (int u = 0; u < static_cast<int>(model_.parameters().units().size()); ++u) {
-    stage_.bring(parts.stream, u);
+  const auto units = static_cast<int>(model_.parameters().units().size());
+  std::vector<GpuMark> written;
+  const auto spread = [&](int u) {
+    wait_for(parts.stream, written[static_cast<std::size_t>(u)]);  // what is sent from host memory is read by the host
+    parts.traffic.expect(u, begin_spread(parts.mesh.optimizer(), layout.optimizer.part, state_.weights().weight, u));
+  };
+  // From host memory a unit is sent while the next one is updated.
+  const int late = layout.weights_on_host ? 1 : 0;
+  if (!stage_.begun()) stage_.begin(parts.stream);
+  for (int u = 0; u < units; ++u) {
+    stage_.use(parts.stream, u);
     update_unit(parts.stream, gradient, step, u);
-    stage_.send_back(parts.stream, u);
+    const GpuMark sent = stage_.send_back(parts.stream, u);
+    written.push_back(layout.weights_on_host ? sent : GpuMark{});
+    parts.traffic.written(u, written.back());
     STRATA_FAULT("spread", step.t);
-    if (spreads) parts.traffic.expect(u, begin_spread(parts.mesh.optimizer(), layout.optimizer.part, state_.weights().weight, u));
+    if (spreads && u >= late) spread(u - late);
   }
+  if (spreads && late == 1) spread(units - 1);
+  stage_.end();
   const auto timed = parts.stream.time(phase::gradients);
   parts.traffic.weights_under_way();
 }
 
-void TrainStep::update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int u) const {
+void TrainStep::update_unit(Stream& stream, const FlatBuffer& gradient, const AdamwStep& step, int u) const {
+  const Range own = state_.layout().optimizer.part.elements(u);
+  if (own.count() == 0) return;
   const StateStage::Tensors& state = stage_.tensors();
-  const ParameterSet& set = model_.parameters();
-  const Unit& unit = set.units()[static_cast<std::size_t>(u)];
-  for (int p = unit.first; p < unit.first + unit.count; ++p) {
-    const Range here = common(state_.layout().optimizer.part.elements(u), {set[p].offset, set[p].offset + set[p].elements()});
-    if (here.count() == 0) continue;
-    const Range own{here.first - set[p].offset, here.last - set[p].offset};
-    step.weight_decay = decay_applies(settings_.optimizer.decay, set[p].shape.rank(), set[p].name) ? settings_.optimizer.weight_decay : 0.0;
-    adamw_update(stream, state.weight.slice(p, own), state.rest.given() ? state.rest.slice(p, own) : View(), gradient.slice(p, own),
-                 state.exp_avg.slice(p, own), state.exp_avg_sq.slice(p, own), step);
-  }
+  adamw_update(stream, part_of(state.weight, u, own), part_of(state.rest, u, own), part_of(gradient, u, own),
+               part_of(state.exp_avg, u, own), part_of(state.exp_avg_sq, u, own), step, segments_[static_cast<std::size_t>(u)]);
 }
 
 }  // namespace strata

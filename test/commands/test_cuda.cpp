@@ -290,6 +290,8 @@ TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
                             {2, "--parallel.strategy=zero2"},
                             {2, "--parallel.strategy=fsdp"},
                             {2, "--parallel.strategy=fsdp --parallel.offload=optimizer,activations --parallel.recompute=selective"},
+                            {2, "--parallel.strategy=fsdp --parallel.offload=optimizer,parameters"},
+                            {2, "--parallel.strategy=zero1 --parallel.offload=parameters"},
                             {4, "--parallel.strategy=ddp"},
                             {4, "--parallel.strategy=zero2"},
                             {4, "--parallel.strategy=hybrid --parallel.group=2"}};

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "emulation/emulation_fixture.hpp"
 #include "emulation/kernels/kernels.hpp"
@@ -79,6 +80,29 @@ TEST(EmulatedStreams, AForgottenEventShows) {
   EXPECT_EQ(cudaStreamSynchronize(second.stream), cudaSuccess);
 
   EXPECT_EQ(*y.data, 3.0f);
+}
+
+// With STRATA_EMULATION_AHEAD, for which it is run once more (tests.cmake).
+TEST(EmulatedAhead, StreamsComeOnByThemselves) {
+  if (std::getenv("STRATA_EMULATION_AHEAD") == nullptr) GTEST_SKIP() << "STRATA_EMULATION_AHEAD is not set";
+  Device first, second;
+  const DeviceArray<float> x(first, std::vector<float>{1.0f});
+  EXPECT_EQ(cudaStreamSynchronize(first.stream), cudaSuccess);
+  const Pinned y, z;
+  const Event event;
+  *y.data = -1.0f, *z.data = -1.0f;
+
+  y.fetch(x, first.stream);
+  EXPECT_EQ(cudaEventRecord(event.event, first.stream), cudaSuccess);
+  EXPECT_EQ(cudaStreamWaitEvent(second.stream, event.event), cudaSuccess);
+  bool ahead = false;
+  for (int i = 0; i < 200; ++i) {
+    z.fetch(x, second.stream);
+    ahead = ahead || *y.data == 1.0f;
+    EXPECT_TRUE(*z.data == -1.0f || *y.data == 1.0f) << "an event holds up who is ahead, too";
+  }
+
+  EXPECT_TRUE(ahead);
 }
 
 TEST(EmulatedStreams, HostFunctionsAndTimes) {

@@ -163,6 +163,103 @@ TEST(Adamw, AnElementsBitsDependOnItsOwnValuesAlone) {
   }
 }
 
+/// All that an update reads and writes, of n elements of a weight in `type`.
+struct Flat {
+  TestTensor weight, gradient, m, v;
+  TestMemory rest;  // the remainder in bf16, the master in f16
+  DType type;
+
+  Flat(Stream& stream, DType weight_type, Index n)
+      : weight(weight_type, Shape{n}, random_values(n, 1)),
+        gradient(sum_type(weight_type), Shape{n}, gradient_of(n, 1)),
+        m(sum_type(weight_type), Shape{n}, random_values(n, 2, 0.01)),
+        v(sum_type(weight_type), Shape{n}, Doubles(static_cast<std::size_t>(n), 1e-4)),
+        rest(static_cast<std::size_t>(n) * 4, 0),
+        type(weight_type) {
+    const TestTensor master(DType::f32, Shape{n}, random_values(n, 1));
+    if (type == DType::bf16) split_master(stream, master, weight, rest_view());
+    if (type == DType::f16) cast(stream, master, rest_view());
+  }
+  View rest_view() {
+    if (type != DType::bf16 && type != DType::f16) return {};
+    return View(rest.data(), type == DType::bf16 ? DType::i16 : DType::f32, View(weight).shape());
+  }
+  void update(Stream& stream, const AdamwStep& step, std::span<const AdamwSegment> segments) {
+    adamw_update(stream, weight, rest_view(), gradient, m, v, step, segments);
+  }
+  void update_part(Stream& stream, const AdamwStep& step, Index first, Index count) {
+    const auto part = [&](View all) { return all.given() ? all.rows(first, count) : all; };
+    adamw_update(stream, part(weight), part(rest_view()), part(gradient), part(m), part(v), step);
+  }
+  Bytes bytes() const { return {weight.bytes(), m.bytes(), v.bytes(), rest.bytes()}; }
+};
+
+/// Lengths as units have them and as they do not: odd ones, of one element, more than a launch takes; some decay.
+std::vector<AdamwSegment> segments_of(const std::vector<Index>& lengths) {
+  std::vector<AdamwSegment> segments;
+  for (const Index length : lengths)
+    segments.push_back({(segments.empty() ? 0 : segments.back().end) + length, (segments.size() * 5 + 2) % 3 != 0});
+  return segments;
+}
+std::vector<std::vector<Index>> segment_lengths() {
+  std::vector<Index> tiny(32, 1), many;
+  for (Index i = 0; i < 75; ++i) many.push_back(1 + i % 5);
+  many.push_back(5000);
+  return {{1}, {4096}, {1, 1}, {3, 4093, 1, 7, 517, 64, 20001, 2}, {16384, 16384, 1}, tiny, many};
+}
+
+TEST(Adamw, SegmentsHaveTheBitsOfOneByOne) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  for (const DType type : all_types)
+    for (const std::vector<Index>& lengths : segment_lengths()) {
+      const std::vector<AdamwSegment> segments = segments_of(lengths);
+      Flat together(stream, type, segments.back().end), apart(stream, type, segments.back().end);
+      const Bytes before = together.bytes();
+
+      for (Index t = 1; t <= 2; ++t) {
+        together.update(stream, settings(t), segments);
+        Index first = 0;
+        for (const AdamwSegment& segment : segments) {
+          AdamwStep step = settings(t);
+          if (!segment.decays) step.weight_decay = 0;
+          apart.update_part(stream, step, first, segment.end - first);
+          first = segment.end;
+        }
+      }
+
+      EXPECT_TRUE(together.bytes() == apart.bytes()) << name_of(type) << ", " << segments.size() << " segments";
+      EXPECT_FALSE(together.bytes() == before) << name_of(type);
+    }
+}
+
+// As shards cut them: at any element.
+TEST(Adamw, ACutThroughSegmentsChangesNoBit) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  const std::vector<AdamwSegment> segments = segments_of({3, 4093, 1, 7, 517, 64, 20001, 2});
+  const Index n = segments.back().end;
+  for (const DType type : all_types)
+    for (const Index cut : {Index{1}, Index{4096}, Index{4099}, n - 1}) {
+      Flat whole(stream, type, n), parts(stream, type, n);
+      whole.update(stream, settings(1), segments);
+
+      for (const auto& [first, last] : {std::pair{Index{0}, cut}, std::pair{cut, n}}) {
+        std::vector<AdamwSegment> own;
+        Index begin = 0;
+        for (const AdamwSegment& segment : segments) {
+          if (std::min(segment.end, last) > std::max(begin, first)) own.push_back({std::min(segment.end, last) - first, segment.decays});
+          begin = segment.end;
+        }
+        const auto part = [&, from = first, count = last - first](View all) { return all.given() ? all.rows(from, count) : all; };
+        adamw_update(stream, part(parts.weight), part(parts.rest_view()), part(parts.gradient), part(parts.m), part(parts.v), settings(1),
+                     own);
+      }
+
+      EXPECT_TRUE(whole.bytes() == parts.bytes()) << name_of(type) << " cut at " << cut;
+    }
+}
+
 TEST(Adamw, BitsDoNotDependOnThreads) {
   constexpr Index n = 100003;
   expect_same_bits_on_any_threads("adamw", [&](Stream& stream) {
@@ -181,6 +278,12 @@ TEST(Adamw, WrongOperandsAreNamed) {
   expect_internal_error("a weight in bf16 needs its remainder", [&] { adamw_update(stream, weight, {}, gradient, m, v, settings(1)); });
   expect_internal_error("a weight in f16 needs its master",
                         [&] { adamw_update(stream, TestTensor(DType::f16, Shape{4}), {}, gradient, m, v, settings(1)); });
+  const auto wrong_segments = [&](const std::vector<AdamwSegment>& segments) {
+    return [&, segments] { adamw_update(stream, TestTensor(m), {}, gradient, m, v, settings(1), segments); };
+  };
+  expect_internal_error("segments end at element 3 of 4", wrong_segments({{2, true}, {3, false}}));
+  expect_internal_error("segments end at element 0 of 4", wrong_segments({}));
+  expect_internal_error("a segment ends at element 2, the one before at 2", wrong_segments({{2, true}, {2, false}, {4, true}}));
   expect_internal_error("gradient has shape [3], expected [4]",
                         [&] { adamw_update(stream, TestTensor(m), {}, short_gradient, m, v, settings(1)); });
 }

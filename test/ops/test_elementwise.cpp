@@ -128,6 +128,32 @@ TEST(Elementwise, SumOfSquaresInChunksOf4096) {
     }
 }
 
+// The bits of each part are those of the part alone, wherever it lies and however many there are.
+TEST(Elementwise, SumsOfSquaresOfPartsAreThoseOfEachAlone) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  std::vector<Index> many(70, 3);
+  many.push_back(8193), many.push_back(1), many.push_back(4097);
+  for (const DType type : {DType::f32, DType::f64})
+    for (const std::vector<Index>& lengths_of_parts :
+         {std::vector<Index>{1}, {4096, 1, 4097, 31, 12288, 5}, std::vector<Index>(32, 2), many}) {
+      std::vector<Index> ends;
+      Index n = 0, chunks = 0;
+      for (const Index length : lengths_of_parts) n += length, chunks += (length + 4095) / 4096, ends.push_back(n);
+      TestTensor x(type, Shape{n}, random_values(n, 1)), together(DType::f64, Shape{chunks}), apart(DType::f64, Shape{chunks});
+
+      sum_of_squares(stream, x, ends, together);
+      Index chunk = 0, first = 0;
+      for (const Index end : ends) {
+        const Index count = (end - first + 4095) / 4096;
+        sum_of_squares(stream, View(x).rows(first, end - first), View(apart).rows(chunk, count));
+        chunk += count, first = end;
+      }
+
+      EXPECT_EQ(together.bytes(), apart.bytes()) << name_of(type) << ", " << ends.size() << " parts";
+    }
+}
+
 TEST(Elementwise, SumOfSquaresHoldsLargeNumbersAndShowsInfinities) {
   ThreadPool pool(1);
   Stream stream = test_stream(pool);
@@ -165,6 +191,10 @@ TEST(Elementwise, WrongOperandsAreNamed) {
   expect_internal_error("cast: y has 4 elements, expected 8", [&] { cast(stream, TestTensor(DType::f32, Shape{8}), y); });
   expect_internal_error("fill: y of shape [2, 2] is strided", [&] { fill(stream, strided, 0); });
   expect_internal_error("add_into: x is bf16, expected f32", [&] { add_into(stream, y, half); });
+  const std::vector<Index> short_of_it{1, 3}, twice{2, 2, 4};
+  expect_internal_error("parts end at element 3 of 4", [&] { sum_of_squares(stream, y, short_of_it, TestTensor(DType::f64, Shape{2})); });
+  expect_internal_error("a part ends at element 2, the one before at 2",
+                        [&] { sum_of_squares(stream, y, twice, TestTensor(DType::f64, Shape{2})); });
   expect_internal_error("sum_of_squares: partials has 4 elements, expected 1",
                         [&] { sum_of_squares(stream, y, TestTensor(DType::f64, Shape{4})); });
 }

@@ -26,8 +26,17 @@ struct GpuFacts {
   bool emulated = false;          // the host emulation that tests use (doc/cuda-emulation.md)
 };
 
-/// One GPU and its queue: ops and copies run there one after another, in the order in which they were given. All members may be called from
-/// several threads.
+/// The queues of a GPU. Ops run on `work`; `in` and `out` are for copies from and to page-locked memory of the host, which go on beside it.
+enum class GpuQueue { work, in, out };
+
+/// A place in a queue: behind all that was given to it before. The default stands for what is done.
+struct GpuMark {
+  GpuQueue queue = GpuQueue::work;
+  std::uint64_t number = 0;
+};
+
+/// One GPU and its queue of work: ops and copies run there one after another, in the order in which they were given. All members may be
+/// called from several threads.
 class Gpu {
  public:
   virtual ~Gpu() = default;
@@ -43,7 +52,16 @@ class Gpu {
   /// Begins a copy between any memories, in the queue's order. Ordinary memory of the host may be used again when this returns if it is
   /// `from`; before wait() if it is `to`, it holds nothing yet.
   virtual void copy(void* to, const void* from, std::int64_t bytes) = 0;
-  /// Returns when all that was given to the queue is done. Throws Error (exit code 1) if something of it failed, naming CUDA's reason.
+  /// The same on a queue beside that of work, whose order it keeps by marks alone.
+  virtual void copy_beside(GpuQueue queue, void* to, const void* from, std::int64_t bytes) = 0;
+  /// Where a queue is now.
+  virtual GpuMark mark(GpuQueue queue) = 0;
+  /// What is given to `queue` from now on begins when all before the mark is done. Does not wait.
+  virtual void follow(GpuQueue queue, const GpuMark& mark) = 0;
+  /// Returns when all before the mark is done. Throws as wait() does.
+  virtual void wait_for(const GpuMark& mark) = 0;
+  /// Returns when all that was given to the queue of work is done. Throws Error (exit code 1) if something of it failed, naming CUDA's
+  /// reason.
   virtual void wait() = 0;
   /// The queue, for the CUDA half's own code: a cudaStream_t.
   virtual void* queue() const = 0;

@@ -68,7 +68,7 @@ class Stream {
   bool on_gpu() const { return kind_ == DeviceKind::cuda; }
   /// The GPU; null elsewhere.
   Gpu* gpu() const { return gpu_; }
-  /// Returns when all that was given to the stream is done. On the host it is done already.
+  /// Returns when all that was given to the stream is done, copies beside it too. On the host it is done already.
   void wait();
   ThreadPool& pool() const { return *pool_; }
   /// Memory valid until the op that asked returns, 64-byte aligned; one at a time. On plan: null, and the size is remembered.

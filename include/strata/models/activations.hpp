@@ -6,6 +6,7 @@
 
 #include "strata/layers/block.hpp"
 #include "strata/layers/encoder_embedding.hpp"
+#include "strata/ops/transfer.hpp"
 #include "strata/parallel/config.hpp"
 
 namespace strata {
@@ -64,6 +65,11 @@ struct Activations {
   bool document_mask = false;
   ActivationPolicy policy;
   EncoderActivations encoder;
+  /// Copies under way of what a block keeps: to the host, and back.
+  struct Copies {
+    GpuMark input, saved, back;
+  };
+  std::vector<Copies> copies;  // one per block that has been sent
 
   /// The residual stream before block l; l = L: after the last one.
   const View& x_at(std::size_t l) const { return x[l % x.size()]; }
@@ -72,13 +78,18 @@ struct Activations {
   /// What layer l keeps on the device, in a fixed order, whatever the model.
   std::vector<View> kept_views(std::size_t l) { return saved.empty() ? encoder_at(l).views() : saved_at(l).views(); }
 
-  /// Copies block l's input to the host, where it is offloaded; once it is there to be read by forward. Local.
-  void store_input(Stream& stream, std::size_t l) const;
-  /// The same of what block l's forward has kept. Local.
+  /// Block l's forward comes next: sends its input to the host, where it is offloaded, and holds the stream up until the places that the
+  /// block writes have been copied. Local.
+  void store_input(Stream& stream, std::size_t l);
+  /// Sends what block l's forward has kept. Local.
   void store_saved(Stream& stream, std::size_t l);
-  /// Copies both back into the places that block l's backward reads. Ask for block l - 1 before block l's backward, so that a device copies
-  /// meanwhile. Local.
+  /// Block l's backward comes next: the stream goes on when what it reads is back in its places; that of block l - 1 sets out, to come
+  /// while block l computes. Local.
   void bring_back(Stream& stream, std::size_t l);
+
+ private:
+  /// What block l keeps besides its input, where it waits on the host.
+  std::vector<HostCopy> kept_copies(std::size_t l);
 };
 
 /// Sees each block of a forward pass when it is done: its number, input, results on the way, output. Views are valid during the call.

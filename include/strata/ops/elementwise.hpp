@@ -1,5 +1,8 @@
 #pragma once
 // Element-wise work on flat stretches: fill, copy with conversion, sums, and the split of an fp32 master into bf16 and remainder.
+#include <cstdint>
+#include <span>
+
 #include "strata/device/stream.hpp"
 #include "strata/tensor/view.hpp"
 
@@ -21,5 +24,8 @@ void join_master(Stream& stream, ConstView weight, ConstView remainder, View mas
 /// folded with fold() (tensor/fold.hpp).  [in] x f32 or f64, contiguous [n]  [out] partials f64 [ceil(n / 4096)]. Not finite where x is
 /// not. Local.
 void sum_of_squares(Stream& stream, ConstView x, View partials);
+/// The same for parts of x that lie end to end, each cut into chunks of its own: part k ends at element ends[k], none is empty, the last
+/// one ends at n. The partials of a part come after those of the part before. On a GPU one launch (of 32 parts each).
+void sum_of_squares(Stream& stream, ConstView x, std::span<const std::int64_t> ends, View partials);
 
 }  // namespace strata

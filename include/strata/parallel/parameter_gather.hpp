@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "strata/comm/communicator.hpp"
+#include "strata/device/gpu.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/parallel/flat_buffer.hpp"
 #include "strata/parallel/unit_slots.hpp"
@@ -28,11 +29,14 @@ class ParameterGather {
   void poll();
   /// The shards are about to change: forgets what is gathered, after all that is under way has come. Collective over the group.
   void forget();
+  /// The own shard of a unit, which lies in host memory, is written behind the mark. Local.
+  void written(int unit, const GpuMark& mark) { written_[static_cast<std::size_t>(unit)] = mark; }
 
  private:
   void start(int unit);
   void fetch_ahead();
   void wait_for(int unit);
+  void join(int unit);
 
   Partition partition_;
   FlatBuffer shards_;
@@ -45,6 +49,7 @@ class ParameterGather {
     std::unique_ptr<Transfer> transfer;
   };
   std::deque<Coming> coming_;
+  std::vector<GpuMark> placed_, written_;  // by unit: the own shard in its place; in host memory
   Stream* stream_ = nullptr;
   const std::vector<int>* uses_ = nullptr;
   std::size_t at_ = 0;

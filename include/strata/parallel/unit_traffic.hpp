@@ -35,6 +35,10 @@ class UnitTraffic final : public UnitHooks {
   }
   /// Weights of a unit that others have updated are on their way (begin_spread); from now on use() waits for them.
   void expect(int unit, std::unique_ptr<Transfer> weights);
+  /// A unit's weights were updated in host memory, behind the mark.
+  void written(int unit, const GpuMark& mark) {
+    if (gather_) gather_->written(unit, mark);
+  }
   /// All units have been updated: from now on weights come behind the next pass, where that can be.
   void weights_under_way() {
     if (waits_) settle_weights();

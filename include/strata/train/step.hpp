@@ -67,23 +67,27 @@ class TrainStep {
   /// parameters and moments stay). Updates missed for overflows do not count in AdamW's corrections. With `stop`, a signal on any rank ends
   /// the step at the next leaf of each: all drop it, and nothing has changed. Collective over the world of the mesh.
   StepResult run(StepParts& parts, LeafSource& source, std::int64_t leaves, double lr, std::int64_t t, StopAgreement* stop = nullptr);
+  /// Returns when all state is where it is kept between steps, for the host to read. Local.
+  void settle(Stream& stream) const { stage_.settle(stream); }
 
  private:
   std::int64_t count_labels(StepParts& parts, LeafSource& source, std::int64_t t);
   bool stops(const Mesh& mesh, StopAgreement* stop) const;
   void run_round(StepParts& parts, LeafSource& source, std::int64_t round, std::int64_t t);
   double gradient_norm(StepParts& parts, const FlatBuffer& gradient);
-  void update(StepParts& parts, const FlatBuffer& gradient, AdamwStep step);
-  void update_unit(Stream& stream, const FlatBuffer& gradient, AdamwStep step, int unit) const;
+  void update(StepParts& parts, const FlatBuffer& gradient, const AdamwStep& step);
+  void update_unit(Stream& stream, const FlatBuffer& gradient, const AdamwStep& step, int unit) const;
 
   const Model& model_;
   const TrainState& state_;
   StepSettings settings_;
   StateStage stage_;
-  Stream idle_;               // on which a rank without a leaf goes through a round's motions
-  Partition norm_part_;       // whose squares this rank sums
-  View partials_;             // f64, one per block of that part, unit by unit
-  std::vector<double> sums_;  // the same of all ranks, rank by rank
+  Stream idle_;                                       // on which a rank without a leaf goes through a round's motions
+  Partition norm_part_;                               // whose squares this rank sums
+  std::vector<std::vector<std::int64_t>> norm_ends_;  // by unit: where parameters end in what of it is summed here
+  std::vector<std::vector<AdamwSegment>> segments_;   // by unit: what of it is updated here
+  View partials_;                                     // f64, one per block of that part, unit by unit
+  std::vector<double> sums_;                          // the same of all ranks, rank by rank
   std::vector<double> leaf_loss_;
   std::vector<std::int64_t> counted_;  // labels of this rank's leaves
   std::vector<double> scales_;         // by which they were scaled

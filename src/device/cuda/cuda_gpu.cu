@@ -4,9 +4,11 @@
 #include <cuda_runtime.h>
 
 #include <cstring>
+#include <optional>
 
 #include "device/cuda/check.cuh"
 #include "device/cuda/products.hpp"
+#include "device/cuda/queues.cuh"
 #include "strata/base/clock.hpp"
 #include "strata/device/blas.hpp"
 #include "strata/device/tuning.hpp"
@@ -21,13 +23,11 @@ class CudaGpu final : public Gpu {
   explicit CudaGpu(int device) {
     choose(device);
     read_facts(device);
-    check(cudaStreamCreateWithFlags(&queue_, cudaStreamNonBlocking), "making a stream");
+    queues_.emplace();
+    queue_ = queues_->work();
     products_ = make_products();
   }
-  ~CudaGpu() override {
-    products_.reset();
-    cudaStreamDestroy(queue_);
-  }
+  ~CudaGpu() override { products_.reset(); }
   CudaGpu(const CudaGpu&) = delete;
   CudaGpu& operator=(const CudaGpu&) = delete;
 
@@ -59,7 +59,7 @@ class CudaGpu final : public Gpu {
   }
 
   void release(void* memory) noexcept override {
-    if (cudaSetDevice(facts_.device) == cudaSuccess && cudaStreamSynchronize(queue_) == cudaSuccess) cudaFree(memory);
+    if (cudaSetDevice(facts_.device) == cudaSuccess && queues_->wait() == cudaSuccess) cudaFree(memory);
   }
 
   void* allocate_host(std::int64_t bytes) override {
@@ -76,13 +76,34 @@ class CudaGpu final : public Gpu {
   }
 
   void release_host(void* memory) noexcept override {
-    if (cudaSetDevice(facts_.device) == cudaSuccess && cudaStreamSynchronize(queue_) == cudaSuccess) cudaFreeHost(memory);
+    if (cudaSetDevice(facts_.device) == cudaSuccess && queues_->wait() == cudaSuccess) cudaFreeHost(memory);
   }
 
   void copy(void* to, const void* from, std::int64_t bytes) override {
     if (bytes == 0) return;
     enter();
     check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, queue_), "copying");
+  }
+
+  void copy_beside(GpuQueue queue, void* to, const void* from, std::int64_t bytes) override {
+    if (bytes == 0) return;
+    enter();
+    check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, queues_->stream(queue)), "copying");
+  }
+
+  GpuMark mark(GpuQueue queue) override {
+    enter();
+    return queues_->mark(queue);
+  }
+
+  void follow(GpuQueue queue, const GpuMark& mark) override {
+    enter();
+    queues_->follow(queue, mark);
+  }
+
+  void wait_for(const GpuMark& mark) override {
+    enter();
+    queues_->wait_for(mark);
   }
 
   void wait() override {
@@ -148,7 +169,8 @@ class CudaGpu final : public Gpu {
   }
 
   GpuFacts facts_;
-  cudaStream_t queue_ = nullptr;
+  std::optional<Queues> queues_;
+  cudaStream_t queue_ = nullptr;  // of work
   std::unique_ptr<Products> products_;
 };
 

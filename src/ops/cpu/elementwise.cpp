@@ -1,6 +1,7 @@
 // Element-wise work on the host: one vector loop per block.
 #include "ops/cpu/elementwise.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/cpu/blocks.hpp"
@@ -111,16 +112,23 @@ void join_master(Stream& stream, const ConstView& weight, const ConstView& remai
   });
 }
 
-void sum_of_squares(Stream& stream, const ConstView& x, const View& partials) {
-  const Index n = x.elements();
+void sum_of_squares(Stream& stream, const ConstView& x, std::span<const std::int64_t> ends, const View& partials) {
+  constexpr Index chunks_at_once = 4;
+  const Index chunks = partials.elements();
   auto* to = partials.as<double>();
   with_float_type("sum_of_squares", x.type(), [&](auto element) {
     using T = decltype(element);
     const T* from = x.as<const T>();
-    for_blocks(stream, n, [=](Index first, Index last) {
-      for (Index chunk = first; chunk < last; chunk += square_chunk) {
-        const Index count = std::min(square_chunk, last - chunk);
-        to[chunk / square_chunk] = squares(from + chunk, count);
+    stream.pool().run((chunks + chunks_at_once - 1) / chunks_at_once, [&](Index task, int) {
+      const Index first = task * chunks_at_once, last = std::min(chunks, first + chunks_at_once);
+      Index begin = 0, chunk = 0;  // of a part: its first element, and the number of its first chunk
+      for (const Index end : ends) {
+        const Index next = chunk + square_chunks(end - begin);
+        for (Index c = std::max(first, chunk); c < std::min(last, next); ++c) {
+          const Index at = begin + (c - chunk) * square_chunk;
+          to[c] = squares(from + at, std::min(square_chunk, end - at));
+        }
+        begin = end, chunk = next;
       }
     });
   });

@@ -1,5 +1,8 @@
 #pragma once
 // Element-wise work on the host; shapes and types are checked by the front (ops/elementwise.cpp).
+#include <cstdint>
+#include <span>
+
 #include "strata/device/stream.hpp"
 #include "strata/tensor/view.hpp"
 
@@ -7,12 +10,15 @@ namespace strata::cpu {
 
 /// Elements of one partial sum of squares.
 constexpr std::int64_t square_chunk = 4096;
+constexpr std::int64_t square_chunks(std::int64_t elements) {
+  return (elements + square_chunk - 1) / square_chunk;
+}
 
 void fill(Stream& stream, const View& y, double value);
 void cast(Stream& stream, const ConstView& x, const View& y);
 void add_into(Stream& stream, const View& y, const ConstView& x);
 void split_master(Stream& stream, const ConstView& master, const View& weight, const View& remainder);
 void join_master(Stream& stream, const ConstView& weight, const ConstView& remainder, const View& master);
-void sum_of_squares(Stream& stream, const ConstView& x, const View& partials);
+void sum_of_squares(Stream& stream, const ConstView& x, std::span<const std::int64_t> ends, const View& partials);
 
 }  // namespace strata::cpu

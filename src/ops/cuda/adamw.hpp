@@ -5,6 +5,6 @@
 namespace strata::cuda {
 
 void adamw_update(Stream& stream, const View& weight, const View& remainder, const ConstView& gradient, const View& exp_avg,
-                  const View& exp_avg_sq, const AdamwStep& step);
+                  const View& exp_avg_sq, const AdamwStep& step, std::span<const AdamwSegment> segments);
 
 }  // namespace strata::cuda

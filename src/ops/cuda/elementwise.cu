@@ -2,6 +2,8 @@
 // The bits are those of the host's ops: bf16 is rounded as BFloat16 does, sums of squares are added in the same order.
 #include "ops/cuda/elementwise.hpp"
 
+#include <algorithm>
+
 #include "ops/cpu/element.hpp"
 #include "ops/cpu/elementwise.hpp"
 #include "ops/cuda/exact.cuh"
@@ -135,13 +137,28 @@ struct Join {
 
 constexpr int square_threads = 256;
 
+/// Parts of a launch by value (see Update in adamw.cu).
+struct SquareParts {
+  static constexpr int most = 32;
+  std::int64_t chunks = 0;  // of all
+  std::int64_t end[most] = {}, chunk_end[most] = {};
+};
+
 /// A warp for each chunk, in the order of lane_sum (ops/cpu/lanes.hpp): lane l adds elements l, l + 32, ..; then lanes are folded by
 /// halves. Sixteen loads are under way at once.
 template <class T>
-__global__ void __launch_bounds__(square_threads) squares_kernel(const T* x, std::int64_t n, double* partials) {
-  const std::int64_t chunk = (std::int64_t{blockIdx.x} * square_threads + threadIdx.x) / 32, first = chunk * cpu::square_chunk;
+__global__ void __launch_bounds__(square_threads) squares_kernel(const T* x, SquareParts parts, double* partials) {
+  const std::int64_t chunk = (std::int64_t{blockIdx.x} * square_threads + threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const int count = static_cast<int>(first >= n ? 0 : n - first < cpu::square_chunk ? n - first : cpu::square_chunk);
+  std::int64_t first = 0;
+  int count = 0;
+  if (chunk < parts.chunks) {
+    int k = 0;
+    while (chunk >= parts.chunk_end[k]) ++k;
+    first = (k > 0 ? parts.end[k - 1] : 0) + (chunk - (k > 0 ? parts.chunk_end[k - 1] : 0)) * cpu::square_chunk;
+    const std::int64_t left = parts.end[k] - first;
+    count = static_cast<int>(left < cpu::square_chunk ? left : cpu::square_chunk);
+  }
   const T* from = x + first;
   double total = 0;
   const auto add = [&](int i) {
@@ -159,11 +176,21 @@ __global__ void __launch_bounds__(square_threads) squares_kernel(const T* x, std
 }
 
 template <class T>
-void run_squares(Stream& stream, const ConstView& x, const View& partials) {
+void run_squares(Stream& stream, const T* x, std::span<const std::int64_t> ends, double* partials) {
   constexpr int warps = square_threads / 32;
-  if (x.elements() == 0) return;
-  launch(squares_kernel<T>, {static_cast<unsigned>((partials.elements() + warps - 1) / warps), square_threads}, queue_of(stream),
-         x.as<const T>(), x.elements(), partials.as<double>());
+  std::int64_t begin = 0;
+  while (!ends.empty()) {
+    const auto now = ends.first(std::min<std::size_t>(ends.size(), SquareParts::most));
+    SquareParts parts;
+    const T* const from = x + begin;
+    for (std::size_t k = 0; k < now.size(); ++k) {
+      parts.chunks += cpu::square_chunks(now[k] - (k > 0 ? now[k - 1] : begin));
+      parts.end[k] = now[k] - begin, parts.chunk_end[k] = parts.chunks;
+    }
+    launch(squares_kernel<T>, {static_cast<unsigned>((parts.chunks + warps - 1) / warps), square_threads}, queue_of(stream), from, parts,
+           partials);
+    partials += parts.chunks, begin = now.back(), ends = ends.subspan(now.size());
+  }
 }
 
 }  // namespace
@@ -218,11 +245,11 @@ void join_master(Stream& stream, const ConstView& weight, const ConstView& remai
   run_flat<width>(stream, master.elements(), aligned, work);
 }
 
-void sum_of_squares(Stream& stream, const ConstView& x, const View& partials) {
+void sum_of_squares(Stream& stream, const ConstView& x, std::span<const std::int64_t> ends, const View& partials) {
   if (x.type() == DType::f64)
-    run_squares<double>(stream, x, partials);
+    run_squares(stream, x.as<const double>(), ends, partials.as<double>());
   else
-    run_squares<float>(stream, x, partials);
+    run_squares(stream, x.as<const float>(), ends, partials.as<double>());
 }
 
 }  // namespace strata::cuda
