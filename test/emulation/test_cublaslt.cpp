@@ -221,6 +221,44 @@ TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
   EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
 }
 
+// Long sums come in two parts where the caller's mask allows it, and C between them; where it does not, C is added to the finished sum.
+TEST(EmulatedCublasLt, SumsInParts) {
+  Device device;
+  const int M = 3, N = 2, K = 602;
+  const Operand<float> a(device, Dense::Constant(M, K, 0x1p-12), false), b(device, Dense::Ones(K, N), false);
+  const auto run = [&](std::uint32_t mask) {
+    Blas blas;
+    const Operand<float> d(device, Dense::Constant(M, N, 0x1p12), false);  // 2^-12, one term, is half of its last place
+    cublasLtMatmulPreference_t preference = nullptr;
+    EXPECT_EQ(cublasLtMatmulPreferenceCreate(&preference), CUBLAS_STATUS_SUCCESS);
+    const std::size_t offered = 1 << 20;
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &offered, sizeof offered),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &mask, sizeof mask),
+              CUBLAS_STATUS_SUCCESS);
+    cublasLtMatmulHeuristicResult_t found;
+    int count = 0, parts = 0;
+    EXPECT_EQ(cublasLtMatmulAlgoGetHeuristic(blas.handle, blas.desc, a.layout, b.layout, d.layout, d.layout, preference, 1, &found, &count),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&found.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, nullptr),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(parts, mask == CUBLASLT_REDUCTION_SCHEME_NONE ? 1 : 2);
+    const DeviceArray<float> workspace(device, 1 << 18);
+    const float one = 1;
+    EXPECT_EQ(cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, b.data, b.layout, &one, d.data, d.layout, d.data, d.layout,
+                             &found.algo, workspace, offered, device.stream),
+              CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(cublasLtMatmulPreferenceDestroy(preference), CUBLAS_STATUS_SUCCESS);
+    return d.read();
+  };
+
+  const double sum = 301 * 0x1p-12;  // of each part
+  EXPECT_EQ(run(CUBLASLT_REDUCTION_SCHEME_NONE), Dense::Constant(M, N, static_cast<double>(static_cast<float>(0x1p12 + 2 * sum))));
+  // A half is rounded away twice.
+  const float between = static_cast<float>(0x1p12 + sum);
+  EXPECT_EQ(run(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE), Dense::Constant(M, N, static_cast<double>(between + static_cast<float>(sum))));
+}
+
 TEST(EmulatedCublasLt, WhatIsRefused) {
   Device device;
   Blas blas, wide(true);

@@ -227,7 +227,10 @@ TEST(BertDropout, BelongsToSampleStepAndSeedAndLeavesEvaluationAlone) {
 class Recorder final : public UnitHooks {
  public:
   void use(int unit) override { told += text(" use", unit); }
-  void open_gradient(int unit) override { told += text(" open", unit); }
+  Write open_gradient(int unit) override {
+    told += text(" open", unit);
+    return Write::set;
+  }
   void close_gradient(int unit) override { told += text(" close", unit); }
   std::string told;
 };

@@ -66,6 +66,13 @@ using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, DType, DType, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
                        bool, bool, bool, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
 
+/// A^T B is the gradient of a weight, dW = dy^T x. It is set, or added to another micro-batch's, and the two must be one sum: which of the
+/// two happens depends on which rank computes what. So both are one plan, of one algorithm, and that adds C to the finished sum, in f32, as
+/// an addition of its own would (doc/cuda.md, "Gradients of weights").
+bool adds_as_it_sets(const ProductCall& call) {
+  return call.a.transposed && !call.b.transposed && !call.bias && !call.residual;
+}
+
 struct Plan {
   Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> operation;
   Layout a, b, c, d;
@@ -137,7 +144,9 @@ class LtProducts final : public Products {
   }
 
   Plan& plan_for(const ProductCall& call, const void* old) {
-    const std::int64_t ld_old = call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
+    const bool one_plan = adds_as_it_sets(call);
+    if (one_plan) old = call.c;
+    const std::int64_t ld_old = one_plan || call.write == Write::add ? call.ldc : call.residual ? call.ld_residual : 0;
     const Key key{call.m,
                   call.n,
                   call.k,
@@ -194,8 +203,10 @@ class LtProducts final : public Products {
       check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value), "describing a preference");
     };
     set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::uint64_t>(call.scratch_bytes));
-    // Sums of parts of k through the scratch, in a fixed order; never in place, where the order is that of arrival.
-    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    // Sums of parts of k through the scratch, in a fixed order; never in place, where the order is that of arrival. Where C may be added,
+    // in one part: nobody says at which point of a sum of parts C comes in.
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        static_cast<std::uint32_t>(adds_as_it_sets(call) ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.b.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.a.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(old ? old : call.c));

@@ -29,8 +29,8 @@ class Products {
  public:
   virtual ~Products() = default;
   /// Gives the product to the queue. Sums in f32 (f64). The algorithm is the first that cuBLASLt's heuristic names for the shape among
-  /// those without split-K across blocks by atomics; it is asked for once per shape. Throws InternalError naming the shape where there is
-  /// none.
+  /// those without split-K across blocks by atomics, and without any for A^T B, which sets and adds by one algorithm; it is asked for once
+  /// per shape. Throws InternalError naming the shape where there is none.
   virtual void run(cudaStream_t queue, const ProductCall& call) = 0;
 };
 

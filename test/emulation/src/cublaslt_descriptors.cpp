@@ -96,6 +96,7 @@ void put(Descriptor& descriptor, int attribute, T value) {
 }
 
 constexpr std::size_t wanted_workspace = 64 * 1024;  // [bytes] as much as is offered, up to this
+constexpr std::uint64_t long_sum = 512;              // from here on sums are formed in two parts, where that is allowed
 
 }  // namespace
 
@@ -197,6 +198,7 @@ cublasStatus_t cublasLtMatmulDescGetAttribute(cublasLtMatmulDesc_t desc, cublasL
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
   *preference = new cublasLtMatmulPreferenceOpaque_t{};
+  put(**preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, CUBLASLT_REDUCTION_SCHEME_MASK);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
@@ -222,7 +224,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   const auto offered = attribute<std::uint64_t>(*preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
   const std::size_t workspace = std::min<std::size_t>(offered, wanted_workspace);
   results[0] = {};
-  results[0].algo = make_algorithm(1, static_cast<std::uint32_t>(workspace));
+  const bool in_parts =
+      (attribute<std::uint32_t>(*preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK) & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0 &&
+      workspace == wanted_workspace && terms_of({*desc, *a, *b, *c, *d}) >= long_sum;
+  results[0].algo = make_algorithm(1, static_cast<std::uint32_t>(workspace), in_parts ? 2 : 1);
   results[0].workspaceSize = workspace;
   results[0].wavesCount = 1.0f;
   *count = 1;

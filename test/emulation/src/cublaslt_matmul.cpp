@@ -1,4 +1,5 @@
-// cublasLtMatmul: D = epilogue(alpha op(A) op(B) + beta C). Sums run over rising k, in f32 or f64.
+// cublasLtMatmul: D = epilogue(alpha op(A) op(B) + beta C). Sums run over rising k, in f32 or f64, in two parts where the algorithm says
+// so.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -148,6 +149,7 @@ struct Call {
   const void *a, *b, *c;
   void *d, *workspace;
   std::size_t workspace_bytes;
+  std::uint32_t parts;  // of each sum
 };
 
 template <class T>
@@ -176,9 +178,11 @@ class Product {
     for (int i = 0; i < d_.batch; ++i) {
       const auto a = pack(call_.a, a_, i, transposed_a_, m_);   // [k][m]
       const auto b = pack(call_.b, b_, i, !transposed_b_, n_);  // [k][n]
-      std::vector<T> sums(static_cast<std::size_t>(m_ * n_));
-      multiply(a.data(), b.data(), sums.data(), m_, n_, k_);
-      finish(sums, i);
+      std::vector<T> sums(static_cast<std::size_t>(m_ * n_)), rest(call_.parts > 1 ? sums.size() : 0);
+      const std::int64_t first = call_.parts > 1 ? k_ / 2 : k_;
+      multiply(a.data(), b.data(), sums.data(), m_, n_, first);
+      if (first < k_) multiply(a.data() + first * m_, b.data() + first * n_, rest.data(), m_, n_, k_ - first);
+      finish(sums, rest, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADA)) sum_over_k(a, m_, d_.rows, i);
       if (epilogue_.has(CUBLASLT_EPILOGUE_BGRADB)) sum_over_k(b, n_, d_.cols, i);
     }
@@ -203,14 +207,15 @@ class Product {
     return packed;
   }
 
-  // The sums to D, by way of the epilogue.
-  void finish(const std::vector<T>& sums, int batch) const {
+  // The sums to D, by way of the epilogue. Nobody says where C comes in when sums have two parts: here it is between them.
+  void finish(const std::vector<T>& sums, const std::vector<T>& rest, int batch) const {
     const T alpha = static_cast<T>(call_.alpha), beta = static_cast<T>(call_.beta);
     std::vector<T> bias_gradient(static_cast<std::size_t>(d_.rows));
     for (std::int64_t n = 0; n < d_.cols; ++n) {
       for (std::int64_t m = 0; m < d_.rows; ++m) {
         T value = alpha * sums[static_cast<std::size_t>(n * m_ + m)];
         if (beta != 0) value += beta * static_cast<T>(load(call_.c, c_.type, batch * c_.stride + c_.at(m, n)));
+        if (!rest.empty()) value += alpha * rest[static_cast<std::size_t>(n * m_ + m)];
         if (epilogue_.adds_bias()) value += static_cast<T>(load(epilogue_.bias, epilogue_.bias_type, batch * epilogue_.bias_stride + m));
         const std::int64_t aux = batch * epilogue_.aux_stride + n * epilogue_.aux_ld + m;
         if (epilogue_.gelu_gradient())
@@ -261,6 +266,11 @@ bool types_supported(const Problem& p, const Matrix& a, const Matrix& b, const M
 
 }  // namespace
 
+std::uint64_t terms_of(const Problem& p) {
+  const Matrix a(p.a);
+  return static_cast<std::uint64_t>(attribute<int>(p.desc, CUBLASLT_MATMUL_DESC_TRANSA) != CUBLAS_OP_N ? a.rows : a.cols);
+}
+
 cublasStatus_t check(const Problem& p) {
   const Matrix a(p.a), b(p.b), c(p.c), d(p.d);
   if (!a.valid() || !b.valid() || !c.valid() || !d.valid()) return CUBLAS_STATUS_INVALID_VALUE;
@@ -290,13 +300,14 @@ extern "C" cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmul
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (desc == nullptr || alpha == nullptr || beta == nullptr || a == nullptr || b == nullptr || d == nullptr)
     return CUBLAS_STATUS_INVALID_VALUE;
-  Call call{{*desc, *a_layout, *b_layout, *c_layout, *d_layout}, 0, 0, a, b, c, d, workspace, 0};
+  Call call{{*desc, *a_layout, *b_layout, *c_layout, *d_layout}, 0, 0, a, b, c, d, workspace, 0, 1};
   const cublasStatus_t status = check(call.problem);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   if (algo != nullptr) {
     const auto algorithm = std::bit_cast<Algorithm>(*algo);
     if (algorithm.magic != algorithm_magic || algorithm.workspace > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
     call.workspace_bytes = algorithm.workspace;
+    call.parts = algorithm.config[CUBLASLT_ALGO_CONFIG_SPLITK_NUM];
   }
   const bool wide = attribute<cudaDataType>(*desc, CUBLASLT_MATMUL_DESC_SCALE_TYPE) == CUDA_R_64F;
   call.alpha = load(alpha, wide ? CUDA_R_64F : CUDA_R_32F, 0);
