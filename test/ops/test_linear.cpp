@@ -123,36 +123,32 @@ TEST(Linear, TheProductAddsAGradientWithTheBitsOfAdditionAfterIt) {
   Stream stream = test_stream(pool);
   const bool real = test_gpu() && !test_gpu()->facts().emulated;
   const std::int64_t part = real ? 1 : 8;
-  struct Width {
-    std::int64_t N, K;
+  struct Case {
+    std::int64_t N, K, R;
   };
-  const Width widths[] = {{4096 / part, 1024 / part},
-                          {1024 / part, 2048 / part},
-                          {6144 / part, 1024 / part},
-                          {1024 / part, 3072 / part},
-                          {129, 513},
-                          {17, 33},
-                          {1, 7}};
-  const auto rows = real ? std::vector<std::int64_t>{8192, 1024, 1000} : std::vector<std::int64_t>{600, 1};
-  for (const DType type : all_types) {
-    if (type == DType::f64) continue;
-    for (const auto& [N, K] : widths)
-      for (const std::int64_t R : rows) {
-        const TestTensor x(type, Shape{R, K}, repeated_values(R * K, 1)), dy(type, Shape{R, N}, repeated_values(R * N, 2)),
-            old_weight(DType::f32, Shape{N, K}, repeated_values(N * K, 3)), old_bias(DType::f32, Shape{N}, repeated_values(N, 4));
-        TestTensor dweight(DType::f32, Shape{N, K}), dbias(DType::f32, Shape{N}), after_weight = old_weight, after_bias = old_bias,
-                                                                                  inside_weight = old_weight, inside_bias = old_bias;
+  // The fewer elements a gradient has and the more tokens, the more tempting are sums in parts.
+  std::vector<Case> cases = {{129, 513, 600}, {17, 33, 1000}, {1, 7, 1}, {1024 / part, 2048 / part, real ? 8192 : 1024}};
+  for (const std::int64_t R : {2048 / part, 1000 / part})
+    for (const auto& [N, K] : {std::pair<std::int64_t, std::int64_t>{4096, 1024}, {1024, 2048}, {6144, 1024}, {1024, 3072}})
+      cases.push_back({N / part, K / part, R});
+  for (const DType type : all_types)
+    for (const auto& [N, K, R] : cases) {
+      if (type == DType::f64 && real) continue;
+      const DType sums = sum_type(type);
+      const TestTensor x(type, Shape{R, K}, repeated_values(R * K, 1)), dy(type, Shape{R, N}, repeated_values(R * N, 2)),
+          old_weight(sums, Shape{N, K}, repeated_values(N * K, 3)), old_bias(sums, Shape{N}, repeated_values(N, 4));
+      TestTensor dweight(sums, Shape{N, K}), dbias(sums, Shape{N}), after_weight = old_weight, after_bias = old_bias,
+                                                                    inside_weight = old_weight, inside_bias = old_bias;
 
-        linear_backward_weight(stream, dy, x, dweight, dbias, Write::set);
-        add_into(stream, after_weight, dweight), add_into(stream, after_bias, dbias);
-        linear_backward_weight(stream, dy, x, inside_weight, inside_bias, Write::add);
+      linear_backward_weight(stream, dy, x, dweight, dbias, Write::set);
+      add_into(stream, after_weight, dweight), add_into(stream, after_bias, dbias);
+      linear_backward_weight(stream, dy, x, inside_weight, inside_bias, Write::add);
 
-        const std::string where = text(name_of(type), " rows ", R, " weight ", N, " x ", K);
-        EXPECT_TRUE(inside_weight.bytes() == after_weight.bytes()) << where;
-        EXPECT_TRUE(inside_bias.bytes() == after_bias.bytes()) << where;
-        EXPECT_FALSE(inside_weight.bytes() == old_weight.bytes()) << where;
-      }
-  }
+      const std::string where = text(name_of(type), " weight ", N, " x ", K, " rows ", R);
+      EXPECT_TRUE(inside_weight.bytes() == after_weight.bytes()) << where;
+      EXPECT_TRUE(inside_bias.bytes() == after_bias.bytes()) << where;
+      EXPECT_FALSE(inside_weight.bytes() == old_weight.bytes()) << where;
+    }
 }
 
 TEST(Linear, ResidualMayBeTheOutputAndBiasMayBeLeftOut) {
