@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "strata/layers/context.hpp"
-#include "strata/tensor/values.hpp"
+#include "support/model_fixture.hpp"
 
 namespace strata::test {
 
@@ -26,11 +26,11 @@ void expect_gradients_are_added(Fixture& fixture) {
     fixture.model().forward_backward(context, fixture.activations(), scale);
     return values_of(fixture.gradients().flat());
   };
-  const std::vector<double> second = gradient(0.03), first = gradient(0.1);
+  const Doubles second = gradient(0.03), first = gradient(0.1);
   AddingHooks hooks(set);
   context.hooks = &hooks;
 
-  const std::vector<double> found = gradient(0.03);
+  const Doubles found = gradient(0.03);
 
   int adding = 0;
   for (const Unit& unit : set.units()) {
