@@ -128,14 +128,15 @@ OpRun layer_norm_call(OpCall& c, const std::string& op, std::int64_t R, std::int
   }
   const View dw = c.sums(Shape{H}), db = c.sums(Shape{H});  // dy, y here, becomes the gradient of the sum
   if (!adds) return [=](Stream& s) { layer_norm_backward(s, y, x, w, mean, rstd, y, dw, db); };
-  const View dx = what.drops() ? c.data(Shape{R, H}) : View();
-  return [=](Stream& s) { add_layer_norm_backward(s, y, x, what, w, mean, rstd, y, dx, dw, db); };
+  const View dx = what.drops() ? c.data(Shape{R, H}) : View(), sums = c.sums(Shape{H});
+  return [=](Stream& s) { add_layer_norm_backward(s, y, x, what, w, mean, rstd, y, dx, dw, db, sums); };
 }
 
 OpRun gelu_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t F) {
   const View x = c.data(Shape{R, F}), y = c.data(Shape{R, F});
   if (op == "gelu_forward") return [=](Stream& s) { gelu_forward(s, x, Gelu::erf, y); };
-  return [=](Stream& s) { gelu_backward(s, y, x, Gelu::erf, y); };
+  const View db = c.sums(Shape{F});
+  return [=](Stream& s) { gelu_backward(s, y, x, Gelu::erf, y, db); };
 }
 
 OpRun dropout_call(OpCall& c, const std::string& op, std::int64_t R, std::int64_t H) {

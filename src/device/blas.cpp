@@ -43,7 +43,9 @@ Grid grid_of(Index m, Index n, bool a_transposed, bool b_transposed) {
 
 void tile(const Product& p, Index row, Index column, Index rows, Index columns, unsigned char* scratch) {
   const MatrixRef a = part(p.a, p.in, row, 0), b = part(p.b, p.in, 0, column);
-  const bool direct = !p.bias && !p.old && p.out != DType::bf16;
+  // The library's bits depend on how far apart it is to write rows. A^T B is a weight's gradient, which is set or added to another with the
+  // same bits, so it always comes by way of the scratch.
+  const bool direct = !p.bias && !p.old && p.out != DType::bf16 && !p.a.transposed;
   const DType sums = p.in == DType::f64 ? DType::f64 : DType::f32;
   const Index taken = direct ? 0 : (rows * columns * static_cast<Index>(size_of(sums)) + 63) / 64 * 64;
   void* to = direct ? static_cast<unsigned char*>(p.c) + (row * p.ldc + column) * static_cast<Index>(size_of(p.out)) : scratch;

@@ -103,15 +103,16 @@ void EncoderLayer::backward(Context& context, PassShape pass, const EncoderInput
   const View &m = kept_or(saved.m, scratch.normed), &hidden = kept_or(saved.hidden, scratch.hidden);
   if (!saved.m.given()) norm1_.forward(context, saved.sum1, m, false);
   if (!saved.hidden.given()) gelu_forward(context.stream, saved.inner, config_.activation, hidden);
-  // dm = dy through norm2, and the same through dropout to the MLP; dW_out, dh
-  const View d_mlp = norm2_.add_backward(context, dy, dropout(at, 2), saved.sum2, scratch.d_branch);
-  out_.backward(context, d_mlp, hidden, scratch.d_hidden);
-  // dm += dW_in of gelu'(dh)
-  gelu_backward(context.stream, scratch.d_hidden, saved.inner, config_.activation, scratch.d_hidden);
-  in_.backward(context, scratch.d_hidden, m, dy, Write::add);
-  // dx = dm through norm1, and the same through dropout to the attention; dW_o, do
-  const View d_attention = norm1_.add_backward(context, dy, dropout(at, 1), saved.sum1, scratch.d_branch);
-  o_.backward(context, d_attention, saved.o, scratch.d_o);
+  // dm = dy through norm2, and the same through dropout to the MLP, whose sums are db_out; dW_out, dh
+  const View d_mlp = norm2_.add_backward(context, dy, dropout(at, 2), saved.sum2, scratch.d_branch, out_.bias_gradient(context));
+  out_.backward(context, d_mlp, hidden, scratch.d_hidden, Write::set, BiasGradient::made);
+  // gelu'(dh), whose sums are db_in; dW_in, dm +=
+  gelu_backward(context.stream, scratch.d_hidden, saved.inner, config_.activation, scratch.d_hidden, in_.bias_gradient(context),
+                context.write);
+  in_.backward(context, scratch.d_hidden, m, dy, Write::add, BiasGradient::made);
+  // dx = dm through norm1, and the same through dropout to the attention, whose sums are db_o; dW_o, do
+  const View d_attention = norm1_.add_backward(context, dy, dropout(at, 1), saved.sum1, scratch.d_branch, o_.bias_gradient(context));
+  o_.backward(context, d_attention, saved.o, scratch.d_o, Write::set, BiasGradient::made);
   // dq, dk, dv
   const auto part = [&](const View& qkv, int i) { return heads_of(qkv, i, config_, pass); };
   bidirectional_attention_backward(context.stream, heads_of(scratch.d_o, config_, pass), part(saved.qkv, 0), part(saved.qkv, 1),

@@ -20,12 +20,13 @@ void LayerNorm::add_forward(Context& context, ConstView residual, const Dropout&
 
 void LayerNorm::backward(Context& context, ConstView dy, const Saved& saved, View dx) const {
   layer_norm_backward(context.stream, dy, saved.x, context.weights.parameter(weight_), saved.mean, saved.rstd, dx,
-                      context.gradients->parameter(weight_), context.gradients->parameter(bias_));
+                      context.gradients->parameter(weight_), context.gradients->parameter(bias_), context.write);
 }
 
-View LayerNorm::add_backward(Context& context, View dy, const Dropout& what, const Saved& saved, View dbranch) const {
+View LayerNorm::add_backward(Context& context, View dy, const Dropout& what, const Saved& saved, View dbranch, View dbias) const {
   add_layer_norm_backward(context.stream, dy, saved.x, what, context.weights.parameter(weight_), saved.mean, saved.rstd, dy,
-                          what.drops() ? dbranch : View(), context.gradients->parameter(weight_), context.gradients->parameter(bias_));
+                          what.drops() ? dbranch : View(), context.gradients->parameter(weight_), context.gradients->parameter(bias_),
+                          dbias, context.write);
   return what.drops() ? dbranch : dy;
 }
 

@@ -22,9 +22,13 @@ void Projection::forward(Context& context, ConstView x, ConstView residual, View
   linear_forward(context.stream, x, context.weights.fused(weight_, Shape{N_, K_}), bias, residual, y);
 }
 
-void Projection::backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx) const {
-  const View dbias = bias_ < 0 ? View() : context.gradients->fused(bias_, Shape{N_});
-  linear_backward_weight(context.stream, dy, x, context.gradients->fused(weight_, Shape{N_, K_}), dbias, Write::set);
+View Projection::bias_gradient(const Context& context) const {
+  return bias_ < 0 ? View() : context.gradients->fused(bias_, Shape{N_});
+}
+
+void Projection::backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx, BiasGradient bias) const {
+  const View dbias = bias == BiasGradient::here ? bias_gradient(context) : View();
+  linear_backward_weight(context.stream, dy, x, context.gradients->fused(weight_, Shape{N_, K_}), dbias, context.write);
   linear_backward_input(context.stream, dy, context.weights.fused(weight_, Shape{N_, K_}), dx, write_dx);
 }
 

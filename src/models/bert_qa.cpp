@@ -55,7 +55,7 @@ BertForQuestionAnswering::BertForQuestionAnswering(const BertConfig& config) : c
   embedding_.emplace(set_, config.layer, config.tables, "bert.embeddings");
   layers_.reserve(static_cast<std::size_t>(config.L));
   for (std::int64_t l = 0; l < config.L; ++l) {
-    set_.begin_unit(text("layer.", l));
+    set_.begin_unit(text("layer.", l), true);
     layers_.emplace_back(set_, config.layer, text("bert.encoder.layer.", l), static_cast<int>(l));
   }
   set_.begin_unit("head");

@@ -16,7 +16,7 @@ CausalLm::CausalLm(const CausalConfig& config) : config_(config) {
   embedding_ = set_.add("model.embed_tokens.weight", Shape{config.V, config.H}, Init::normal);
   blocks_.reserve(static_cast<std::size_t>(config.L));
   for (std::int64_t l = 0; l < config.L; ++l) {
-    set_.begin_unit(text("layer.", l));
+    set_.begin_unit(text("layer.", l), true);
     blocks_.emplace_back(set_, config.block, text("model.layers.", l));
   }
   set_.begin_unit("head");

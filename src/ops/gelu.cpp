@@ -29,13 +29,20 @@ void gelu_forward(Stream& stream, ConstView x, Gelu kind, View y) {
   run_op(stream, cpu::gelu_forward, &cuda::OpTable::gelu_forward, x, kind, y);
 }
 
-void gelu_backward(Stream& stream, ConstView dy, ConstView x, Gelu kind, View dx) {
+void gelu_backward(Stream& stream, ConstView dy, ConstView x, Gelu kind, View dx, View dbias, Write write) {
   constexpr const char* op = "gelu_backward";
   check(op, x), check(op, "dy", dy, x), check(op, "dx", dx, x);
-  const double flops = (kind == Gelu::erf ? 29 : 17) * count_of(x.elements());  // the forward pass's, the slope, the product with dy
-  const auto timed = stream.record(op, flops, count_of(dy.bytes() + x.bytes() + dx.bytes()), {x.type(), {x.size(0), x.size(1)}});
+  if (dbias.given())
+    expect_shape(op, "dbias", dbias, Shape{x.size(1)}), expect_type(op, "dbias", dbias, cpu::sum_type(x.type())),
+        expect_contiguous(op, "dbias", dbias);
+  // The forward pass's, the slope, the product with dy; the sum for the bias.
+  const double flops = ((kind == Gelu::erf ? 29 : 17) + (dbias.given() ? 1 : 0)) * count_of(x.elements());
+  const double sums = dbias.given() ? count_of(dbias.bytes() * (write == Write::add ? 2 : 1)) : 0.0;
+  const auto timed = stream.record(op, flops, count_of(dy.bytes() + x.bytes() + dx.bytes()) + sums, {x.type(), {x.size(0), x.size(1)}});
+  const bool partial_sums = dbias.given() && stream.target() == DeviceKind::cuda;
+  void* workspace = partial_sums ? stream.workspace(cuda::linear_backward_workspace(x.size(0), x.size(1), x.type())) : nullptr;
   if (stream.planning()) return;
-  run_op(stream, cpu::gelu_backward, &cuda::OpTable::gelu_backward, dy, x, kind, dx);
+  run_op(stream, cpu::gelu_backward, &cuda::OpTable::gelu_backward, dy, x, kind, dx, dbias, write, workspace);
 }
 
 }  // namespace strata

@@ -45,13 +45,15 @@ void forward(Stream& stream, const char* op, const LayerNormForward& p, double b
 }
 
 void backward(Stream& stream, const char* op, const LayerNormBackward& p) {
-  const double drops = p.dx.given() ? count_of(p.x.elements()) : 0.0;
+  const bool sums = p.dx_sums.given();
+  const double extra = ((p.dx.given() ? 1 : 0) + (sums ? 1 : 0)) * count_of(p.x.elements());
+  const std::int64_t gradients = p.dweight.bytes() + p.dbias.bytes() + (sums ? p.dx_sums.bytes() : 0);
   const double bytes = count_of(p.dy.bytes() + p.x.bytes() + p.dsum.bytes() + (p.dx.given() ? p.dx.bytes() : 0) + p.weight.bytes() +
-                                p.dweight.bytes() + p.dbias.bytes()) +
+                                gradients * (p.write == Write::add ? 2 : 1)) +
                        statistics_bytes(p.mean, p.rstd);
-  const auto timed = stream.record(op, backward_flops(p.x) + drops, bytes, {p.x.type(), {p.x.size(0), p.x.size(1)}});
+  const auto timed = stream.record(op, backward_flops(p.x) + extra, bytes, {p.x.type(), {p.x.size(0), p.x.size(1)}});
   const auto workspace_of = stream.target() == DeviceKind::cuda ? cuda::layer_norm_workspace : cpu::layer_norm_workspace;
-  void* workspace = stream.workspace(workspace_of(p.x.size(0), p.x.size(1), p.x.type()));
+  void* workspace = stream.workspace(workspace_of(p.x.size(0), p.x.size(1), p.x.type(), sums));
   if (!stream.planning()) run_op(stream, cpu::layer_norm_backward, &cuda::OpTable::layer_norm_backward, p, workspace);
 }
 
@@ -85,21 +87,22 @@ void add_layer_norm_forward(Stream& stream, ConstView x, ConstView residual, con
 }
 
 void layer_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView mean, ConstView rstd, View dx, View dweight,
-                         View dbias) {
+                         View dbias, Write write) {
   constexpr const char* op = "layer_norm_backward";
-  const LayerNormBackward pass{dy, x, {}, weight, mean, rstd, dx, {}, dweight, dbias};
+  const LayerNormBackward pass{dy, x, {}, weight, mean, rstd, dx, {}, dweight, dbias, {}, write};
   check_input(op, "x", x), check_rows(op, "dx", dx, x), check_backward(op, pass);
   backward(stream, op, pass);
 }
 
 void add_layer_norm_backward(Stream& stream, ConstView dy, ConstView sum, const Dropout& what, ConstView weight, ConstView mean,
-                             ConstView rstd, View dsum, View dx, View dweight, View dbias) {
+                             ConstView rstd, View dsum, View dx, View dweight, View dbias, View dx_sums, Write write) {
   constexpr const char* op = "add_layer_norm_backward";
-  const LayerNormBackward pass{dy, sum, what, weight, mean, rstd, dsum, dx, dweight, dbias};
+  const LayerNormBackward pass{dy, sum, what, weight, mean, rstd, dsum, dx, dweight, dbias, dx_sums, write};
   check_input(op, "sum", sum), check_rows(op, "dsum", dsum, sum), check_backward(op, pass),
       expect_dropout(op, what, sum.size(0), sum.size(1), 1);
   STRATA_ASSERT(dx.given() == what.drops(), op, ": dx is ", dx.given() ? "" : "not ", "given with a dropout of ", what.p);
   if (dx.given()) check_rows(op, "dx", dx, sum);
+  if (dx_sums.given()) check_vector(op, "dx_sums", dx_sums, sum.size(1), cpu::sum_type(sum.type()));
   backward(stream, what.drops() ? "add_layer_norm_backward_dropout" : op, pass);
 }
 

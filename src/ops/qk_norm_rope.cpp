@@ -62,21 +62,21 @@ void qk_norm_rope_forward(Stream& stream, const ConstQueryKey& x, const ConstQue
 }
 
 void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight,
-                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight) {
+                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, Write write) {
   constexpr const char* op = "qk_norm_rope_backward";
   STRATA_ASSERT(rstd.q.given(), op, ": rstd is not given");
   check(op, x, weight, rstd, at), check_same(op, "dy", dy, x), check_same(op, "dx", dx, x);
   for (const View& w : {dweight.q, dweight.k})
     expect_shape(op, "dweight", w, weight.q.shape()), expect_type(op, "dweight", w, cpu::sum_type(x.q.type()));
   // As rope_backward and rms_norm_backward: 3 and 9 per element.
-  const auto timed = stream.record(
-      op, 12 * count_of(rows_of(x)) * count_of(x.q.size(2)),
-      count_of(bytes_of(dy) + bytes_of(x) + bytes_of(weight) + bytes_of(rstd) + bytes_of(dx) + bytes_of(dweight) + at.positions.bytes()),
-      sizes_of(x));
+  const auto timed = stream.record(op, 12 * count_of(rows_of(x)) * count_of(x.q.size(2)),
+                                   count_of(bytes_of(dy) + bytes_of(x) + bytes_of(weight) + bytes_of(rstd) + bytes_of(dx) +
+                                            bytes_of(dweight) * (write == Write::add ? 2 : 1) + at.positions.bytes()),
+                                   sizes_of(x));
   const auto workspace_of = stream.target() == DeviceKind::cuda ? cuda::qk_norm_rope_workspace : cpu::qk_norm_rope_workspace;
   void* workspace = stream.workspace(workspace_of(x.q.shape().rows(), x.k.shape().rows(), x.q.size(2), x.q.type()));
   if (stream.planning()) return;
-  run_op(stream, cpu::qk_norm_rope_backward, &cuda::OpTable::qk_norm_rope_backward, dy, x, weight, rstd, at, dx, dweight, workspace);
+  run_op(stream, cpu::qk_norm_rope_backward, &cuda::OpTable::qk_norm_rope_backward, dy, x, weight, rstd, at, dx, dweight, write, workspace);
 }
 
 }  // namespace strata

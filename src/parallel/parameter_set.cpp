@@ -10,8 +10,9 @@ std::int64_t Parameter::blocks() const {
   return (elements() + ParameterSet::block_elements - 1) / ParameterSet::block_elements;
 }
 
-void ParameterSet::begin_unit(std::string name) {
+void ParameterSet::begin_unit(std::string name, bool adds) {
   Unit unit;
+  unit.adds = adds;
   unit.name = std::move(name);
   unit.offset = padded_elements();
   unit.first = static_cast<int>(parameters_.size());

@@ -21,15 +21,17 @@ std::size_t kept_buffers(std::int64_t first, std::int64_t last, std::int64_t lea
   return most;
 }
 
-// The most buffers that a rank needs which folds its own run of blocks, over all numbers of blocks that may occur.
-std::size_t most_counter_buffers(std::int64_t most_blocks, int replicas, std::int64_t block) {
+// The most buffers that a rank needs which folds its own run of blocks, over all numbers of blocks that may occur. `buffers` says how many
+// for a run: counter_buffers, or adding_buffers.
+std::size_t most_counter_buffers(std::int64_t most_blocks, int replicas, std::int64_t block,
+                                 int (*buffers)(std::int64_t, std::int64_t, std::int64_t)) {
   // No run is longer, and none of that length needs more, wherever it begins: once that many are found the search is over.
   const std::int64_t longest = (most_blocks + replicas - 1) / replicas;
   int bound = 1, most = 1;
-  for (std::int64_t begin = 0; begin < 2 * longest; ++begin) bound = std::max(bound, counter_buffers(begin, begin + longest, block));
+  for (std::int64_t begin = 0; begin < 2 * longest; ++begin) bound = std::max(bound, buffers(begin, begin + longest, block));
   for (std::int64_t blocks = most_blocks; blocks > 0 && most < bound; --blocks)
     for (int r = 0; r < replicas && most < bound; ++r)
-      most = std::max(most, counter_buffers(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas), block));
+      most = std::max(most, buffers(first_block(blocks, r, replicas), first_block(blocks, r + 1, replicas), block));
   return static_cast<std::size_t>(most);
 }
 
@@ -59,9 +61,13 @@ GradientReduction::GradientReduction(Arena& arena, const ParameterSet& set, DTyp
 // Every number of leaves up to the largest may occur (the last step of an epoch is shorter), and every rank allocates alike.
 void GradientReduction::take_buffers(Arena& arena, DType type) {
   const int shards = mesh_.shards().size(), replicas = mesh_.replicas().size();
-  // The library's own order needs one sum, beside the leaf that is computed.
-  std::size_t most = fast() && shards == 1 ? 2 : 1;
-  if (shards == 1 && !fast()) most = most_counter_buffers(blocks_of(settings_.most_leaves, settings_.block), replicas, settings_.block);
+  // The library's own order needs one sum, beside the leaf that is computed. Units that add need fewer buffers.
+  std::size_t most = fast() && shards == 1 ? 2 : 1, adding = 1;
+  if (shards == 1 && !fast()) {
+    const std::int64_t blocks = blocks_of(settings_.most_leaves, settings_.block);
+    most = most_counter_buffers(blocks, replicas, settings_.block, counter_buffers);
+    adding = most_counter_buffers(blocks, replicas, settings_.block, adding_buffers);
+  }
   for (std::int64_t leaves = 1; shards > 1 && !fast() && leaves <= settings_.most_leaves; ++leaves) {
     const LeafRounds rounds(leaves, settings_.block, shards, replicas);
     // The rounds of one group alone begin alike, however many they are.
@@ -69,7 +75,10 @@ void GradientReduction::take_buffers(Arena& arena, DType type) {
     for (int r = 0; r < replicas; ++r)
       most = std::max(most, kept_buffers(rounds.first(r), rounds.last(r), leaves, settings_.block, shards, every_round));
   }
-  for (std::size_t b = 0; b < most; ++b) buffers_.push_back(FlatBuffer::take(arena, text("gradients.", b), type, shards_));
+  if (shards > 1) adding = most;
+  for (std::size_t b = 0; b < most; ++b)
+    buffers_.push_back(
+        FlatBuffer::take(arena, text("gradients.", b), type, shards_, [&](const Unit& unit) { return b < adding || !unit.adds; }));
 }
 
 void GradientReduction::begin(Stream& stream, std::int64_t leaves) {
@@ -94,10 +103,16 @@ const FlatBuffer& GradientReduction::begin_round(std::int64_t round) {
   // What this round does to the counter, as bookkeeping: every unit, and every piece of it, goes the same way when it comes.
   at_round_.push_back(counter_), present_.push_back(leaves.present);
   leaf_buffer_ = fast() ? (round > 0 ? 1 : 0) : counter_.free_buffer();
+  target_ = scatter_ ? -1 : fast() ? leaf_buffer_ - 1 : counter_.target();
   if (!fast())
     count_round(
         counter_, leaves.present, [](int, int) {}, [](int, int) {});
-  if (!scatter_) return buffers_[static_cast<std::size_t>(leaf_buffer_)];
+  if (!scatter_) {
+    leaf_ = FlatBuffer(shards_.set());
+    for (int u = 0; u < static_cast<int>(shards_.set().units().size()); ++u)
+      leaf_.place(u, buffers_[static_cast<std::size_t>(adds(u) ? target_ : leaf_buffer_)].unit(u));
+    return leaf_;
+  }
   scatter_->begin_round(*stream_, leaves_, leaves);
   return scatter_->leaf();
 }
@@ -142,6 +157,7 @@ void GradientReduction::fold_arrival(const GradientScatter::Arrival& arrival) {
 // A unit of the leaf that was computed here alone.
 void GradientReduction::fold_leaf(int unit) {
   const auto add = [&](int into, int from) {
+    if (from == leaf_buffer_ && adds(unit)) return;  // done as it was made
     add_into(*stream_, buffers_[static_cast<std::size_t>(into)].unit(unit), buffers_[static_cast<std::size_t>(from)].unit(unit));
   };
   if (fast()) {  // one running sum
@@ -174,8 +190,9 @@ void GradientReduction::complete_rest() {
   while (next_complete_ >= 0) complete(next_complete_);
 }
 
-void GradientReduction::open(int unit) {
+Write GradientReduction::open(int unit) {
   if (scatter_) wait([&] { return scatter_->can_open(unit); }), scatter_->open(unit);
+  return adds(unit) ? Write::add : Write::set;
 }
 
 void GradientReduction::close(int unit) {

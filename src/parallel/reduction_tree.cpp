@@ -77,6 +77,25 @@ int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
   return first < last ? most_subtrees(first, last) + (block > 1 ? 2 : 1) : 1;
 }
 
+int adding_buffers(std::int64_t first, std::int64_t last, std::int64_t block) {
+  if (first >= last) return 1;
+  // A leaf inside a block is added to the block.
+  if (block > 1) return most_subtrees(first, last) + 1;
+  // An odd leaf is added to the one before it; the even ones are the leaves of a tree half as large.
+  const std::int64_t half = (first + 1) / 2, end = (last + 1) / 2;
+  return std::max(0, half < end ? most_subtrees(half, end) + static_cast<int>(first % 2) : 0) + 1;
+}
+
+int LeafCounter::target() const {
+  int target = -1;
+  LeafCounter after = *this;
+  constexpr int leaf = -2;
+  after.push(leaf, [&](int into, int from) {
+    if (from == leaf) target = into;
+  });
+  return target;
+}
+
 void LeafCounter::push(int buffer, Add add) {
   STRATA_ASSERT(next_ < leaves_, "leaf ", next_, " of ", leaves_);
   if (open_ < 0)

@@ -58,7 +58,11 @@ class GradientLook final : public UnitHooks {
  public:
   GradientLook(StepParts& parts, const Model& model, const FlatBuffer& gradient) : parts_(parts), model_(model), gradient_(gradient) {}
   void use(int unit) override { parts_.traffic.use(unit); }
-  void open_gradient(int unit) override { parts_.reduction.open(unit); }
+  /// Each leaf's alone, over what its unit may be added to: the step is lost.
+  Write open_gradient(int unit) override {
+    parts_.reduction.open(unit);
+    return Write::set;
+  }
   void close_gradient(int unit) override {
     if (looking && finding.empty()) finding = not_finite_gradient(model_, gradient_, unit);
   }

@@ -8,6 +8,7 @@
 #include "strata/ops/adamw.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/tensor/fold.hpp"
+#include "support/adding_hooks.hpp"
 #include "support/bert_fixture.hpp"
 #include "support/support.hpp"
 
@@ -223,11 +224,27 @@ TEST(BertDropout, BelongsToSampleStepAndSeedAndLeavesEvaluationAlone) {
   EXPECT_EQ(values_of(f.activations().row_loss), values_of(plain.activations().row_loss));
 }
 
+// As the reduction of several micro-batches asks for them.
+TEST(BertAdded, GradientsOfLayersAreTheFinishedOnesThenAdded) {
+  const SpanBatch batch(read_json(golden() / "batch.json"));
+  for (const DType type : {DType::bf16, DType::f32})
+    for (const double p : {0.0, 0.1}) {
+      BertFixture f(with_dropout(p, p), type, {batch.B, batch.S});
+      f.load(golden());
+      batch.fill(f.activations());
+      SCOPED_TRACE(text(name_of(type), " ", p));
+      expect_gradients_are_added(f);
+    }
+}
+
 // What the hooks are told, as a text.
 class Recorder final : public UnitHooks {
  public:
   void use(int unit) override { told += text(" use", unit); }
-  void open_gradient(int unit) override { told += text(" open", unit); }
+  Write open_gradient(int unit) override {
+    told += text(" open", unit);
+    return Write::set;
+  }
   void close_gradient(int unit) override { told += text(" close", unit); }
   std::string told;
 };

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "strata/tensor/fold.hpp"
+#include "support/adding_hooks.hpp"
 #include "support/model_fixture.hpp"
 #include "support/support.hpp"
 
@@ -91,6 +92,18 @@ TEST_P(Golden, GradientBitsDoNotDependOnThreads) {
 
   for (std::size_t i = 1; i < results.size(); ++i)
     EXPECT_EQ(0, std::memcmp(results[0].data(), results[i].data(), results[0].size() * sizeof(double))) << "run " << i;
+}
+
+// As the reduction of several micro-batches asks for them.
+TEST(GoldenAdded, GradientsOfLayersAreTheFinishedOnesThenAdded) {
+  for (const Case& c : {Case{"qwen3-tied", DType::bf16}, Case{"qwen3-untied-bias", DType::f32}, Case{"llama3-scaled", DType::f64}}) {
+    const std::filesystem::path folder = data_file("models") / c.folder;
+    const RecordedBatch batch(read_json(folder / "batch.json"));
+    ModelFixture fixture(folder, c.compute, {batch.B, batch.S});
+    batch.fill(fixture.activations());
+    SCOPED_TRACE(c.folder);
+    expect_gradients_are_added(fixture);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,

@@ -2,6 +2,7 @@
 #include "strata/ops/gelu.hpp"
 
 #include "ops/tolerance.hpp"
+#include "strata/ops/linear.hpp"
 
 namespace strata::test {
 namespace {
@@ -78,6 +79,56 @@ TEST(Gelu, EveryValueIsCloseAlsoInTheTails) {
   }
 }
 
+// The sum for the bias before, made with dx, is that of dx as it is stored.
+TEST(Gelu, TheBiasGradientIsTheSumOverRowsOfDx) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  const std::int64_t sizes[][2] = {{1, 1}, {3, 17}, {65, 3}, {33, 517}, {700, 264}, {40, 3072}};
+  for (const DType type : all_types)
+    for (const Gelu kind : kinds)
+      for (const auto& [R, F] : sizes) {
+        const DType sums = sum_type(type);
+        const TestTensor x(type, Shape{R, F}, random_values(R * F, 1, 2.0)), dy(type, Shape{R, F}, random_values(R * F, 2)),
+            old(sums, Shape{F}, random_values(F, 3));
+        TestTensor alone(type, Shape{R, F}), dx(type, Shape{R, F}), dx_is_dy = dy, dbias(sums, Shape{F}), added = old;
+
+        gelu_backward(stream, dy, x, kind, alone);
+        gelu_backward(stream, dy, x, kind, dx, dbias, Write::set);
+        gelu_backward(stream, dx_is_dy, x, kind, dx_is_dy, added, Write::add);
+
+        Doubles expected(static_cast<std::size_t>(F), 0.0), finished = old.values();
+        const Doubles values = dx.values(), found = dbias.values();
+        for (std::size_t i = 0; i < values.size(); ++i) expected[i % expected.size()] += values[i];
+        // Two f32 values added in f64 and rounded to f32 give the f32 sum.
+        for (std::size_t j = 0; j < finished.size(); ++j) finished[j] += found[j];
+        TestTensor then_added(sums, Shape{F});
+        then_added.set(finished);
+        const std::string where = text(name_of(type), " ", R, " ", F, kind == Gelu::erf ? " erf" : " tanh");
+        EXPECT_EQ(dx.bytes(), alone.bytes()) << where;
+        EXPECT_EQ(dx_is_dy.bytes(), alone.bytes()) << where;
+        EXPECT_LT(relative_difference(found, expected), 32 * rounding_of(sums)) << where;
+        EXPECT_EQ(added.bytes(), then_added.bytes()) << where;
+        if (test_gpu()) continue;
+        // On the host the bits are those of the sum that linear_backward_weight forms.
+        TestTensor dweight(sums, Shape{F, 1}), separate(sums, Shape{F});
+        const TestTensor one(type, Shape{R, 1});
+        linear_backward_weight(stream, dx, one, dweight, separate, Write::set);
+        EXPECT_EQ(dbias.bytes(), separate.bytes()) << where;
+      }
+}
+
+TEST(Gelu, NoRowsGiveAZeroBiasGradientOrLeaveIt) {
+  ThreadPool pool(1);
+  Stream stream = test_stream(pool);
+  TestTensor none(DType::bf16, Shape{0, 5}), dbias(DType::f32, Shape{5}, random_values(5, 1));
+  const Doubles before = dbias.values();
+
+  gelu_backward(stream, none, none, Gelu::erf, none, dbias, Write::add);
+  EXPECT_EQ(dbias.values(), before);
+  gelu_backward(stream, none, none, Gelu::erf, none, dbias, Write::set);
+  EXPECT_EQ(dbias.values(), Doubles(5, 0.0));
+}
+
 TEST(Gelu, LargeValuesAndNan) {
   ThreadPool pool(1);
   Stream stream = test_stream(pool);
@@ -102,9 +153,9 @@ TEST(Gelu, BitsDoNotDependOnThreads) {
     for (const Gelu kind : kinds)
       expect_same_bits_on_any_threads(name_of(type), [&](Stream& stream) {
         const TestTensor x(type, Shape{130, 517}, random_values(130 * 517, 1)), dy(type, Shape{130, 517}, random_values(130 * 517, 2));
-        TestTensor y(type, Shape{130, 517}), dx(type, Shape{130, 517});
-        gelu_forward(stream, x, kind, y), gelu_backward(stream, dy, x, kind, dx);
-        return Bytes{y.bytes(), dx.bytes()};
+        TestTensor y(type, Shape{130, 517}), dx(type, Shape{130, 517}), dbias(sum_type(type), Shape{517});
+        gelu_forward(stream, x, kind, y), gelu_backward(stream, dy, x, kind, dx, dbias);
+        return Bytes{y.bytes(), dx.bytes(), dbias.bytes()};
       });
 }
 
@@ -114,7 +165,12 @@ TEST(Gelu, PlanRecordsCostAndWrongShapesAreNamed) {
   gelu_forward(stream, x, Gelu::erf, x);
   EXPECT_EQ(stream.costs().at("gelu_forward").flops, 25.0 * 15);
   EXPECT_EQ(stream.costs().at("gelu_forward").bytes, 60);
+  const View three(nullptr, DType::f32, Shape{3}), five(nullptr, DType::f32, Shape{5});
+  gelu_backward(stream, x, x, Gelu::tanh, x, five, Write::add);
+  EXPECT_EQ(stream.costs().at("gelu_backward").flops, 18.0 * 15);
+  EXPECT_EQ(stream.costs().at("gelu_backward").bytes, 3 * 30 + 2 * 20);
   expect_internal_error("gelu_forward: y has shape [3, 4], expected [3, 5]", [&] { gelu_forward(stream, x, Gelu::erf, y); });
+  expect_internal_error("gelu_backward: dbias has shape [3], expected [5]", [&] { gelu_backward(stream, x, x, Gelu::erf, x, three); });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "strata/ops/layer_norm.hpp"
 
 #include "ops/tolerance.hpp"
+#include "strata/ops/linear.hpp"
 
 namespace strata::test {
 namespace {
@@ -164,6 +165,60 @@ TEST(LayerNorm, TheFusedFormEqualsItsParts) {
       dropout(stream, parts.dx, what, parts.dx);
       EXPECT_EQ(c.dx.bytes(), parts.dx.bytes());
     }
+}
+
+// Sums of the branch's gradient, made with it, are those of what is stored; gradients that are added are the finished ones, then added.
+TEST(LayerNorm, SumsOfTheBranchAndAddedGradients) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  const std::int64_t sizes[][2] = {{3, 17}, {66, 3}, {141, 300}, {30, 1024}, {3, 5000}};
+  for (const DType type : all_types)
+    for (const double p : {0.0, 0.1})
+      for (const auto& [R, H] : sizes) {
+        const DType wide = sum_type(type);
+        Case c(type, R, H);
+        const Dropout what = c.dropping(p, 3);
+        TestTensor dx_sums(wide, Shape{H});
+        const TestTensor old(wide, Shape{H}, random_values(H, 9));
+        TestTensor added_weight = old, added_bias = old, added_sums = old;
+        const View dx = p > 0 ? c.dx.view() : View();
+        c.add_forward(stream, what), c.add_backward(stream, what);
+        const auto dsum = c.dsum.bytes(), dweight = c.dweight.bytes(), dbias = c.dbias.bytes();
+
+        add_layer_norm_backward(stream, c.dy, c.sum, what, c.weight, c.mean, c.rstd, c.dsum, dx, c.dweight, c.dbias, dx_sums);
+        add_layer_norm_backward(stream, c.dy, c.sum, what, c.weight, c.mean, c.rstd, c.dsum, dx, added_weight, added_bias, added_sums,
+                                Write::add);
+
+        const std::string where = text(name_of(type), " ", R, " ", H, " ", p);
+        EXPECT_EQ(c.dsum.bytes(), dsum) << where;
+        EXPECT_EQ(c.dweight.bytes(), dweight) << where;
+        EXPECT_EQ(c.dbias.bytes(), dbias) << where;
+        const TestTensor& branch = p > 0 ? c.dx : c.dsum;
+        const Doubles values = branch.values(), found = dx_sums.values();
+        Doubles expected(static_cast<std::size_t>(H), 0.0), sizes_of(static_cast<std::size_t>(H), 0.0);
+        for (std::size_t i = 0; i < values.size(); ++i)
+          expected[i % expected.size()] += values[i], sizes_of[i % expected.size()] += std::abs(values[i]);
+        // Gradients of a norm cancel: the error is measured by what was added up.
+        for (std::size_t j = 0; j < expected.size(); ++j)
+          EXPECT_NEAR(found[j], expected[j], 32 * rounding_of(wide) * sizes_of[j]) << where << " column " << j;
+        const auto then_added = [&](const TestTensor& gradient) {
+          Doubles sum = old.values();
+          const Doubles terms = gradient.values();
+          for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += terms[j];
+          TestTensor to(wide, Shape{H});
+          to.set(sum);
+          return to.bytes();
+        };
+        EXPECT_EQ(added_weight.bytes(), then_added(c.dweight)) << where;
+        EXPECT_EQ(added_bias.bytes(), then_added(c.dbias)) << where;
+        EXPECT_EQ(added_sums.bytes(), then_added(dx_sums)) << where;
+        if (test_gpu()) continue;
+        // On the host the bits are those of the sum that linear_backward_weight forms.
+        TestTensor weight(wide, Shape{H, 1}), separate(wide, Shape{H});
+        const TestTensor one(type, Shape{R, 1});
+        linear_backward_weight(stream, branch, one, weight, separate, Write::set);
+        EXPECT_EQ(dx_sums.bytes(), separate.bytes()) << where;
+      }
 }
 
 TEST(LayerNorm, OutputsMayBeInputs) {

@@ -1,5 +1,6 @@
 // Linear map: gradients against central differences, values against plain loops, and the bits it must keep.
 #include "ops/gradient_check.hpp"
+#include "strata/ops/elementwise.hpp"
 #include "strata/ops/linear.hpp"
 
 namespace strata::test {
@@ -23,6 +24,14 @@ auto matrix(const Doubles& values, std::int64_t columns) {
 }
 auto matrix_transposed(const Doubles& values, std::int64_t columns) {
   return [&values, columns](std::int64_t i, std::int64_t j) { return values[static_cast<std::size_t>(j * columns + i)]; };
+}
+
+/// n numbers, quickly: a few thousand over and over, cut so that rows differ.
+Doubles repeated_values(std::int64_t n, std::uint64_t seed) {
+  const Doubles few = random_values(4099, seed);
+  Doubles values(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = few[(i + i / few.size()) % few.size()];
+  return values;
 }
 
 TEST(Linear, GradientsEqualCentralDifferences) {
@@ -105,6 +114,41 @@ TEST(Linear, AddingIsTheFinishedResultThenAddition) {
     EXPECT_EQ(added_weight.values(), expected_weight.values()) << name_of(type);
     EXPECT_EQ(added_bias.values(), expected_bias.values()) << name_of(type);
   }
+}
+
+// What the reduction of gradients counts on: a gradient that the product adds to another has the bits of the product, then an addition of
+// its own. The widths are those of Qwen3-0.6B on a real GPU, an eighth elsewhere, and odd ones.
+TEST(Linear, TheProductAddsAGradientWithTheBitsOfAdditionAfterIt) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  const bool real = test_gpu() && !test_gpu()->facts().emulated;
+  const std::int64_t part = real ? 1 : 8;
+  struct Case {
+    std::int64_t N, K, R;
+  };
+  // The fewer elements a gradient has and the more tokens, the more tempting are sums in parts.
+  std::vector<Case> cases = {{129, 513, 600}, {17, 33, 1000}, {1, 7, 1}, {1024 / part, 2048 / part, real ? 8192 : 1024}};
+  for (const std::int64_t R : {2048 / part, 1000 / part})
+    for (const auto& [N, K] : {std::pair<std::int64_t, std::int64_t>{4096, 1024}, {1024, 2048}, {6144, 1024}, {1024, 3072}})
+      cases.push_back({N / part, K / part, R});
+  for (const DType type : all_types)
+    for (const auto& [N, K, R] : cases) {
+      if (type == DType::f64 && real) continue;
+      const DType sums = sum_type(type);
+      const TestTensor x(type, Shape{R, K}, repeated_values(R * K, 1)), dy(type, Shape{R, N}, repeated_values(R * N, 2)),
+          old_weight(sums, Shape{N, K}, repeated_values(N * K, 3)), old_bias(sums, Shape{N}, repeated_values(N, 4));
+      TestTensor dweight(sums, Shape{N, K}), dbias(sums, Shape{N}), after_weight = old_weight, after_bias = old_bias,
+                                                                    inside_weight = old_weight, inside_bias = old_bias;
+
+      linear_backward_weight(stream, dy, x, dweight, dbias, Write::set);
+      add_into(stream, after_weight, dweight), add_into(stream, after_bias, dbias);
+      linear_backward_weight(stream, dy, x, inside_weight, inside_bias, Write::add);
+
+      const std::string where = text(name_of(type), " weight ", N, " x ", K, " rows ", R);
+      EXPECT_TRUE(inside_weight.bytes() == after_weight.bytes()) << where;
+      EXPECT_TRUE(inside_bias.bytes() == after_bias.bytes()) << where;
+      EXPECT_FALSE(inside_weight.bytes() == old_weight.bytes()) << where;
+    }
 }
 
 TEST(Linear, ResidualMayBeTheOutputAndBiasMayBeLeftOut) {

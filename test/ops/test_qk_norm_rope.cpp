@@ -179,6 +179,28 @@ TEST(QkNormRope, InPlaceIsTheSameAndTheRestIsLeftAlone) {
   }
 }
 
+TEST(QkNormRope, AddedGradientsAreTheFinishedOnesThenAdded) {
+  ThreadPool pool(2);
+  Stream stream = test_stream(pool);
+  for (const DType type : all_types) {
+    const Given given(type, {70, 4, 2, 32});
+    const Results apart = fused(stream, type, given);
+    Results here = apart;
+    here.dwq = TestTensor(sum_type(type), Shape{32}, random_values(32, 8)), here.dwk = here.dwq;
+    Doubles expected_q = here.dwq.values(), expected_k = expected_q;
+
+    qk_norm_rope_backward(stream, given.heads(given.dy), given.heads(given.x), given.weight(), here.rstd(), given.at(),
+                          given.heads(here.dx), here.dweight(), Write::add);
+
+    // Two f32 values added in f64 and rounded to f32 give the f32 sum.
+    const Doubles dwq = apart.dwq.values(), dwk = apart.dwk.values();
+    for (std::size_t j = 0; j < 32; ++j) expected_q[j] += dwq[j], expected_k[j] += dwk[j];
+    EXPECT_EQ(here.dwq.bytes(), TestTensor(sum_type(type), Shape{32}, expected_q).bytes());
+    EXPECT_EQ(here.dwk.bytes(), TestTensor(sum_type(type), Shape{32}, expected_k).bytes());
+    EXPECT_EQ(here.dx.bytes(), apart.dx.bytes());
+  }
+}
+
 TEST(QkNormRope, BitsDoNotDependOnThreads) {
   for (const DType type : all_types) {
     const Given given(type, {517, 4, 2, 64});

@@ -18,10 +18,10 @@ ParameterSet small_set() {
   ParameterSet set;
   set.begin_unit("embedding");
   set.add("a", Shape{70, 61}, Init::normal);
-  set.begin_unit("layer.0");
+  set.begin_unit("layer.0", true);
   set.add("b", Shape{129}, Init::ones);
   set.add("c", Shape{33, 640}, Init::normal);
-  set.begin_unit("layer.1");
+  set.begin_unit("layer.1", true);
   set.add("d", Shape{129}, Init::ones);
   set.add("e", Shape{33, 640}, Init::normal);
   set.begin_unit("layer.2");
@@ -46,16 +46,20 @@ float tree(std::int64_t element, std::int64_t leaves, std::int64_t block, std::i
   return tree(element, leaves, block, first, middle) + tree(element, leaves, block, middle, last);
 }
 
-// A leaf's gradient, unit by unit from the back, with the first unit open all the while as a tied embedding is.
+// A leaf's gradient, unit by unit from the back, with the first unit open all the while as a tied embedding is. Units that add do so where
+// they are told to; the others are set.
 void give_leaf(GradientReduction& reduction, const ParameterSet& set, std::int64_t round) {
   const std::int64_t leaf = reduction.leaf_of(round);
   const FlatBuffer& gradient = reduction.begin_round(round);
   reduction.open(0);
   for (auto u = static_cast<int>(set.units().size()); u-- > 0;) {
-    if (u > 0) reduction.open(u);
+    const Write write = u > 0 ? reduction.open(u) : Write::set;
     const View values = gradient.unit(u);
-    for (std::int64_t e = 0; leaf >= 0 && e < values.elements(); ++e)
-      values.as<float>()[e] = leaf_value(leaf, set.units()[static_cast<std::size_t>(u)].offset + e);
+    for (std::int64_t e = 0; leaf >= 0 && e < values.elements(); ++e) {
+      const float value = leaf_value(leaf, set.units()[static_cast<std::size_t>(u)].offset + e);
+      float& to = values.as<float>()[e];
+      to = write == Write::add ? to + value : value;
+    }
     reduction.close(u);
   }
 }
@@ -250,8 +254,52 @@ TEST(Reduction, CountsOfSubtreesAreThoseOfTheTree) {
         std::size_t most = 1;
         for (std::int64_t b = first; b < last; ++b) most = std::max(most, aligned_subtrees(first, b).size() + (block > 1 ? 2 : 1));
         ASSERT_EQ(counter_buffers(first, last, block), static_cast<int>(most)) << first << " .. " << last << " block " << block;
+        // Units that add: a leaf stays by itself only where it begins a block, and, of blocks of one, where its number is even.
+        most = 1;
+        for (std::int64_t b = first; b < last; ++b)
+          if (block > 1 || b % 2 == 0 || b == first) most = std::max(most, aligned_subtrees(first, b).size() + 1);
+        ASSERT_EQ(adding_buffers(first, last, block), static_cast<int>(most)) << first << " .. " << last << " block " << block;
       }
     }
+}
+
+// What a counter says of its next leaf is what it does then, and its buffers are enough.
+TEST(Reduction, LeavesAreAddedWhereTheCounterSays) {
+  for (const std::int64_t block : {1, 2, 3})
+    for (std::int64_t leaves = 1; leaves < 40; ++leaves)
+      for (std::int64_t first = 0; first < leaves; first += block) {
+        LeafCounter counter(leaves, block, first);
+        for (std::int64_t leaf = first; leaf < leaves; ++leaf) {
+          const int own = counter.free_buffer(), target = counter.target();
+          if (target < 0) {
+            ASSERT_LT(own, adding_buffers(first / block, blocks_of(leaves, block), block)) << leaf << " of " << first << " .. " << leaves;
+          }
+          int added_to = -1;
+          counter.push(own, [&](int into, int from) {
+            if (from == own) added_to = into;
+          });
+          ASSERT_EQ(added_to, target) << leaf << " of " << first << " .. " << leaves << " block " << block;
+        }
+      }
+}
+
+// In fp32 the second of two micro-batches needs no buffer for the units that add.
+TEST(Reduction, UnitsThatAddNeedFewerBuffers) {
+  const ParameterSet set = small_set();
+  const auto comm = make_plan_communicator(1, 1);
+  const Mesh mesh(*comm, strategy_of("ddp"), 0);
+  const auto bytes = [&](std::int64_t leaves, bool fast) {
+    ReductionSettings settings;
+    settings.most_leaves = leaves, settings.fast = fast;
+    Arena plan;
+    GradientReduction(plan, set, DType::f32, mesh, settings);
+    return plan.used();
+  };
+  const std::int64_t alone = bytes(1, false), adding = set.units()[1].elements + set.units()[2].elements;
+  for (const bool fast : {false, true}) {
+    EXPECT_LE(bytes(2, fast), 2 * alone - 4 * adding) << fast;
+    EXPECT_GT(bytes(2, fast), alone) << fast;
+  }
 }
 
 // Thousands of ranks are planned in no time.

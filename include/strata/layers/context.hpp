@@ -1,5 +1,6 @@
 #pragma once
 // Context: what every layer call needs besides its inputs.
+#include "strata/device/blas.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/parallel/flat_buffer.hpp"
 #include "strata/parallel/unit_hooks.hpp"
@@ -10,15 +11,14 @@ namespace strata {
 struct Context {
   Stream& stream;
   const FlatBuffer& weights;              // compute type
-  const FlatBuffer* gradients = nullptr;  // f32 (f64); backward only. A backward call sets its parameters' gradients (it does not add).
-  UnitHooks* hooks = nullptr;             // told which unit is used, and whose gradient is set
+  const FlatBuffer* gradients = nullptr;  // f32 (f64); backward only
+  UnitHooks* hooks = nullptr;             // told which unit is used, and whose gradient is made
+  Write write = Write::set;               // how a backward call writes its parameters' gradients: as open_gradient() was told
 
   void use(int unit) const {
     if (hooks) hooks->use(unit);
   }
-  void open_gradient(int unit) const {
-    if (hooks) hooks->open_gradient(unit);
-  }
+  void open_gradient(int unit) { write = hooks ? hooks->open_gradient(unit) : Write::set; }
   void close_gradient(int unit) const {
     if (hooks) hooks->close_gradient(unit);
   }

@@ -24,11 +24,11 @@ class LayerNorm {
   void forward(Context& context, const Saved& saved, View y, bool statistics = true) const;
   /// saved.x = residual + dropout(saved.x),  y = norm(saved.x).
   void add_forward(Context& context, ConstView residual, const Dropout& what, const Saved& saved, View y) const;
-  /// dx = gradient with respect to saved.x; may be dy. Sets the parameters' gradients.
+  /// dx = gradient with respect to saved.x; may be dy.
   void backward(Context& context, ConstView dy, const Saved& saved, View dx) const;
   /// dy becomes the residual's gradient in place; the branch's goes to dbranch where something drops, elsewhere it is dy too. Returns
-  /// where the branch's is.
-  View add_backward(Context& context, View dy, const Dropout& what, const Saved& saved, View dbranch) const;
+  /// where the branch's is; its sums over rows go to `dbias`, the gradient of the bias of the projection before.
+  View add_backward(Context& context, View dy, const Dropout& what, const Saved& saved, View dbranch, View dbias) const;
 
  private:
   int weight_, bias_;

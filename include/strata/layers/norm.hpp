@@ -18,7 +18,7 @@ class Norm {
   }
   void backward(Context& context, ConstView dy, ConstView x, ConstView rstd, View dx, Write write_dx) const {
     rms_norm_backward(context.stream, dy, x, context.weights.parameter(weight_), rstd, dx, write_dx, context.gradients->parameter(weight_),
-                      Write::set);
+                      context.write);
   }
 
  private:

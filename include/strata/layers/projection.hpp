@@ -14,6 +14,9 @@ struct ProjectionPart {
   std::int64_t rows = 0;
 };
 
+/// Who makes the gradient of a projection's bias: its backward pass, or the op that has made dy.
+enum class BiasGradient { here, made };
+
 /// y = x W^T (+ b) (+ residual), W [N,K] the parts' matrices end to end, N the sum of their rows. x [R,K], y [R,N]. Local.
 class Projection {
  public:
@@ -21,7 +24,10 @@ class Projection {
   Projection(ParameterSet& set, const std::vector<ProjectionPart>& parts, std::int64_t K, bool bias);
   void forward(Context& context, ConstView x, ConstView residual, View y) const;
   /// dW = dy^T x,  db = column sums of dy,  dx (=|+=) dy W.
-  void backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx = Write::set) const;
+  void backward(Context& context, ConstView dy, ConstView x, View dx, Write write_dx = Write::set,
+                BiasGradient bias = BiasGradient::here) const;
+  /// db, for the op that makes dy and sums it in the same pass.
+  View bias_gradient(const Context& context) const;
   std::int64_t outputs() const { return N_; }
 
  private:

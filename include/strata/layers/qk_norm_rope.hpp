@@ -21,7 +21,7 @@ class QkNormRope {
   /// dx may be dy.
   void backward(Context& context, const QueryKey& dy, const QueryKey& x, const QueryKey& rstd, const Rotary& at, const QueryKey& dx) const {
     qk_norm_rope_backward(context.stream, dy, x, weights(context), rstd, at, dx,
-                          {context.gradients->parameter(q_), context.gradients->parameter(k_)});
+                          {context.gradients->parameter(q_), context.gradients->parameter(k_)}, context.write);
   }
 
  private:

@@ -46,7 +46,8 @@ class Model {
   virtual void prepare(Activations& activations) const = 0;
   /// row_loss from inputs and labels, nothing dropped; `look` sees results on the way. Local.
   virtual void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const = 0;
-  /// row_loss, and the gradient of scale * (sum of row losses) set in context.gradients, with dropout where the model has it. Local.
+  /// row_loss, and the gradient of scale * (sum of row losses) in context.gradients, set or added as the hooks say, with dropout where the
+  /// model has it. Local.
   virtual void forward_backward(Context& context, Activations& activations, double scale) const = 0;
 };
 

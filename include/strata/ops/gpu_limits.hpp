@@ -9,9 +9,11 @@ namespace strata {
 /// Elements of an attention head at most.
 constexpr std::int64_t largest_gpu_head = 256;
 
-/// Elements of a row of RMSNorm or LayerNorm at most: 64 KiB, which a block's threads keep in registers.
+/// A row of RMSNorm or LayerNorm at most, which a block's threads keep in registers. [bytes]
+constexpr std::int64_t largest_gpu_norm_bytes = 65536;
+/// The same in elements.
 inline std::int64_t largest_gpu_norm(DType type) {
-  return 65536 / static_cast<std::int64_t>(size_of(type));
+  return largest_gpu_norm_bytes / static_cast<std::int64_t>(size_of(type));
 }
 
 }  // namespace strata

@@ -19,15 +19,17 @@ void add_layer_norm_forward(Stream& stream, ConstView x, ConstView residual, con
                             double eps, View sum, View y, View mean, View rstd);
 
 /// With xhat = (x - mean) rstd and g = dy * weight:  dx = rstd (g - mean(g) - xhat mean(g xhat)),  dweight = sum over rows of dy * xhat,
-/// dbias = sum over rows of dy. All set.  [in] dy, x [R,H]  [in] mean, rstd as forward wrote them  [out] dx [R,H], may be dy  [out]
-/// dweight, dbias [H], f32 (f64): rows summed in fixed blocks, folded in order. Local.
+/// dbias = sum over rows of dy. dx is set, the others as `write` says.  [in] dy, x [R,H]  [in] mean, rstd as forward wrote them  [out] dx
+/// [R,H], may be dy  [out] dweight, dbias [H], f32 (f64): rows summed in fixed blocks, folded in order. Local.
 void layer_norm_backward(Stream& stream, ConstView dy, ConstView x, ConstView weight, ConstView mean, ConstView rstd, View dx, View dweight,
-                         View dbias);
+                         View dbias, Write write = Write::set);
 
 /// The backward pass of add_layer_norm: dsum = layer_norm'(dy) is the residual's gradient, dx = dropout(dsum) that of x.
 /// [in] sum [R,H] as forward wrote it  [out] dsum [R,H], may be dy  [out] dx [R,H], given exactly where something drops; elsewhere it would
-/// be dsum. Everything else as layer_norm_backward. Local.
+/// be dsum  [out] dx_sums [H], f32 (f64), or not given: sum over rows of x's gradient, which is the gradient of the bias of the product
+/// that made x: the sum that linear_backward_weight would form (on the host with its bits), in the pass that makes dx. Everything else as
+/// layer_norm_backward. Local.
 void add_layer_norm_backward(Stream& stream, ConstView dy, ConstView sum, const Dropout& what, ConstView weight, ConstView mean,
-                             ConstView rstd, View dsum, View dx, View dweight, View dbias);
+                             ConstView rstd, View dsum, View dx, View dweight, View dbias, View dx_sums = View(), Write write = Write::set);
 
 }  // namespace strata

@@ -1,5 +1,6 @@
 #pragma once
 // RMS norm of every query and key head, then rotary positions, in one pass: Qwen3's queries and keys.
+#include "strata/device/blas.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/tensor/view.hpp"
 
@@ -30,10 +31,11 @@ struct Rotary {
 void qk_norm_rope_forward(Stream& stream, const ConstQueryKey& x, const ConstQueryKey& weight, double eps, const Rotary& at,
                           const QueryKey& y, const QueryKey& rstd);
 
-/// dx and dweight (set) of both, with the bits of rope_backward and then rms_norm_backward: the gradient that is turned back is rounded to
-/// the type of x. [in] dy, x as forward  [in] rstd as forward wrote it  [out] dx, shapes of x; may be dy  [out] dweight [hd] each, f32
-/// (f64): rows are summed in fixed blocks, folded in order. Local.
+/// dx (set) and dweight (=|+=) of both, with the bits of rope_backward and then rms_norm_backward: the gradient that is turned back is
+/// rounded to the type of x. [in] dy, x as forward  [in] rstd as forward wrote it  [out] dx, shapes of x; may be dy  [out] dweight [hd]
+/// each, f32 (f64): rows are summed in fixed blocks, folded in order. Local.
 void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight,
-                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight);
+                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight,
+                           Write write = Write::set);
 
 }  // namespace strata

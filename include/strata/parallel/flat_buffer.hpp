@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "strata/base/function_ref.hpp"
 #include "strata/parallel/partition.hpp"
 #include "strata/tensor/view.hpp"
 
@@ -15,6 +16,9 @@ class FlatBuffer {
   /// Nothing is here until place() says so.
   explicit FlatBuffer(const ParameterSet& set) : set_(&set), stretches_(set.units().size()) {}
   static FlatBuffer take(Arena& arena, const std::string& name, DType type, const Partition& partition);
+  /// Of some units only; the others have no memory.
+  static FlatBuffer take(Arena& arena, const std::string& name, DType type, const Partition& partition,
+                         FunctionRef<bool(const Unit&)> wanted);
 
   bool given() const { return set_ != nullptr; }
   /// The memory of a buffer that was taken; not given after place().

@@ -30,6 +30,7 @@ struct Unit {
   int first = 0, count = 0;   // parameters
   std::int64_t blocks = 0;
   std::int64_t first_block = 0;  // in the model
+  bool adds = false;
 };
 
 class ParameterSet {
@@ -40,7 +41,9 @@ class ParameterSet {
   /// block. So a shard never cuts through a checksum, and the three agree whatever a unit is made of.
   static constexpr std::int64_t block_elements = 4096;
 
-  void begin_unit(std::string name);
+  /// `adds`: every gradient of the unit is made by one op, which can add it, finished, to what is there, with the bits of setting it first
+  /// and adding then. Not where two ops contribute to one gradient (a tied embedding), or one in pieces (a head cut into chunks).
+  void begin_unit(std::string name, bool adds = false);
   /// Registers a parameter in the current unit and returns its number. Throws InternalError for a name that exists.
   int add(std::string name, Shape shape, Init init);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "strata/base/function_ref.hpp"
+#include "strata/device/blas.hpp"
 #include "strata/device/stream.hpp"
 #include "strata/parallel/gradient_scatter.hpp"
 #include "strata/parallel/reduction_tree.hpp"
@@ -38,10 +39,12 @@ class GradientReduction {
   /// Rounds of this rank's group, and this rank's leaf in one; -1: it has none, and only takes part in the communication.
   std::int64_t round_count() const { return rounds_.rounds(mesh_.replicas().rank()); }
   std::int64_t leaf_of(std::int64_t round) const { return rounds_.leaf(mesh_.replicas().rank(), mesh_.shards().rank(), round); }
-  /// A leaf's round begins: where its gradient goes. Every element is to be set, between open() and close() of its unit.
+  /// A leaf's round begins: where its gradient goes. Every element is to be written, between open() and close() of its unit, as open()
+  /// says.
   const FlatBuffer& begin_round(std::int64_t round);
-  /// Units are closed once a round, the last one first. Of a round whose gradients go nowhere none is.
-  void open(int unit);
+  /// Units are closed once a round, the last one first. Of a round whose gradients go nowhere none is. Write::add: what is there is the sum
+  /// to which the leaf would be added next, and its gradient is to be added there as it is made.
+  Write open(int unit);
   void close(int unit);
   /// Moves what is under way on. Local.
   void poll();
@@ -59,6 +62,8 @@ class GradientReduction {
   /// Whether units are exchanged between groups as soon as their sum is complete, rather than all at the step's end.
   bool exchanges_early() const { return settings_.overlap && mesh_.hides(mesh_.replicas()); }
   void take_buffers(Arena& arena, DType type);
+  /// Whether the leaf being computed is added to buffer target_, as far as this unit goes.
+  bool adds(int unit) const { return target_ >= 0 && shards_.set().units()[static_cast<std::size_t>(unit)].adds; }
   LeafRound leaf_round(std::int64_t round) const;
   void count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const;
   void fold_arrival(const GradientScatter::Arrival& arrival);
@@ -81,7 +86,9 @@ class GradientReduction {
   LeafCounter counter_;                // as it will be once the round that has begun is folded
   std::vector<LeafCounter> at_round_;  // as it was at the beginning of each round
   std::vector<int> present_;           // ranks of the group with a leaf in each round
-  int leaf_buffer_ = 0;                // being computed
+  int leaf_buffer_ = 0;                // being computed, of units that do not add
+  int target_ = -1;                    // buffer that the leaf is added to first, computed here alone; -1: none
+  FlatBuffer leaf_;                    // where the units of such a leaf go
   int next_complete_ = 0;              // unit whose sum over this group's leaves comes next
   bool moving_ = false;
 };

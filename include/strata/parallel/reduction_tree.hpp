@@ -28,6 +28,8 @@ std::size_t subtree_count(std::int64_t first, std::int64_t last);
 bool is_subtree(std::int64_t first, std::int64_t last, std::int64_t blocks);
 /// Buffers a rank needs at once while it folds the blocks [first, last) with a binary counter, the leaf being computed included.
 int counter_buffers(std::int64_t first, std::int64_t last, std::int64_t block);
+/// The same for units that add: a leaf has a buffer of its own only where LeafCounter::target() names none.
+int adding_buffers(std::int64_t first, std::int64_t last, std::int64_t block);
 
 /// A binary counter over leaves that arrive in order, as bookkeeping: it says which buffer is to be added into which. Buffers are numbers
 /// of the caller's.
@@ -44,6 +46,8 @@ class LeafCounter {
   LeafCounter(std::int64_t leaves, std::int64_t block, std::int64_t first) : leaves_(leaves), block_(block), next_(first) {}
   LeafCounter() : LeafCounter(0, 1, 0) {}
   std::int64_t next() const { return next_; }
+  /// The buffer to which leaf next() is added first, so that it may be added there as it is made; -1: it stays by itself for now.
+  int target() const;
   /// Leaf next() is in `buffer`.
   void push(int buffer, Add add);
   /// The sum of the next `leaves` leaves, whole blocks that are a subtree (see is_subtree), is in `buffer`.

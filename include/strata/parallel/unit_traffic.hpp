@@ -47,9 +47,7 @@ class UnitTraffic final : public UnitHooks {
   void settle_weights();
 
   void use(int unit) override;
-  void open_gradient(int unit) override {
-    if (scattering_) reduction_.open(unit);
-  }
+  Write open_gradient(int unit) override { return scattering_ ? reduction_.open(unit) : Write::set; }
   void close_gradient(int unit) override;
   /// Moves what is under way on; to be called now and then. Local.
   void poll();

@@ -7,6 +7,7 @@
 
 #include "ops/cpu/blocks.hpp"
 #include "ops/cpu/element.hpp"
+#include "ops/cpu/row_sum.hpp"
 #include "ops/cpu/vector_math.hpp"
 
 namespace strata::cpu {
@@ -133,10 +134,12 @@ void gelu_forward(Stream& stream, const ConstView& x, Gelu kind, const View& y) 
   });
 }
 
-void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx) {
+void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx, const View& dbias, Write write,
+                   void* /*workspace*/) {
   with_float_type("gelu_backward", x.type(), [&](auto element) {
     using T = decltype(element);
     kind == Gelu::erf ? backward<T, Erf>(stream, dy, x, dx) : backward<T, Tanh>(stream, dy, x, dx);
+    if (dbias.given()) sum_rows(stream, dx.as<const T>(), dx.stride(0), dx.size(0), dx.size(1), dbias.as<SumOf<T>>(), write);
   });
 }
 

@@ -5,6 +5,8 @@
 namespace strata::cpu {
 
 void gelu_forward(Stream& stream, const ConstView& x, Gelu kind, const View& y);
-void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx);
+/// The sums for the bias need no workspace, null does.
+void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx, const View& dbias, Write write,
+                   void* workspace);
 
 }  // namespace strata::cpu

@@ -125,13 +125,15 @@ void backward(Stream& stream, const LayerNormBackward& p, SumOf<T>* partial) {
       });
     }
   });
-  sum_rows(stream, partial, 2 * H, blocks, H, p.dweight.as<Sum>(), Write::set);
-  sum_rows(stream, partial + H, 2 * H, blocks, H, p.dbias.as<Sum>(), Write::set);
+  sum_rows(stream, partial, 2 * H, blocks, H, p.dweight.as<Sum>(), p.write);
+  sum_rows(stream, partial + H, 2 * H, blocks, H, p.dbias.as<Sum>(), p.write);
+  const View& dx = p.dx.given() ? p.dx : p.dsum;
+  if (p.dx_sums.given()) sum_rows(stream, dx.as<const T>(), H, rows, H, p.dx_sums.as<Sum>(), p.write);
 }
 
 }  // namespace
 
-std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t H, DType type) {
+std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t H, DType type, bool /*dx_sums*/) {
   return (rows + row_block - 1) / row_block * 2 * H * static_cast<Index>(size_of(sum_type(type)));
 }
 

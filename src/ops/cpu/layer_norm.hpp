@@ -6,8 +6,8 @@
 namespace strata::cpu {
 
 void layer_norm_forward(Stream& stream, const LayerNormForward& pass);
-/// Bytes of workspace: the parameters' gradients of each block of rows.
-std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t H, DType type);
+/// Bytes of workspace: the parameters' gradients of each block of rows. The sums of dx need none.
+std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t H, DType type, bool dx_sums);
 void layer_norm_backward(Stream& stream, const LayerNormBackward& pass, void* workspace);
 
 }  // namespace strata::cpu

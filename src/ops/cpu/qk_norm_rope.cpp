@@ -90,7 +90,8 @@ void qk_norm_rope_forward(Stream& stream, const ConstQueryKey& x, const ConstQue
 }
 
 void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight,
-                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, void* workspace) {
+                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, Write write,
+                           void* workspace) {
   constexpr const char* op = "qk_norm_rope_backward";
   const Index q_rows = x.q.shape().rows(), k_rows = x.k.shape().rows(), hd = x.q.size(2);
   with_float_type(op, x.q.type(), [&](auto element) {
@@ -100,8 +101,8 @@ void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQ
     run_blocks(
         stream, q_rows, k_rows, [&](Index block) { backward_block<T>(op, block, dy.q, x.q, weight.q, rstd.q, at, dx.q, q_partial); },
         [&](Index block) { backward_block<T>(op, block, dy.k, x.k, weight.k, rstd.k, at, dx.k, k_partial); });
-    sum_rows(stream, q_partial, hd, norm_row_blocks(q_rows), hd, dweight.q.as<SumOf<T>>(), Write::set);
-    sum_rows(stream, k_partial, hd, norm_row_blocks(k_rows), hd, dweight.k.as<SumOf<T>>(), Write::set);
+    sum_rows(stream, q_partial, hd, norm_row_blocks(q_rows), hd, dweight.q.as<SumOf<T>>(), write);
+    sum_rows(stream, k_partial, hd, norm_row_blocks(k_rows), hd, dweight.k.as<SumOf<T>>(), write);
   });
 }
 

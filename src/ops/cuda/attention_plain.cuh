@@ -6,6 +6,7 @@
 #include "ops/cuda/attention_gradient.cuh"
 #include "ops/cuda/attention_tensor.hpp"
 #include "ops/cuda/queue.cuh"
+#include "strata/ops/gpu_limits.hpp"
 
 namespace strata::cuda {
 
@@ -55,7 +56,8 @@ __device__ __forceinline__ Sum plain_dot(const Sum* x, const Sum* y, int hd) {
 /// Calls f with the number of columns of a thread that suffices: 16 or 32 times 8.
 template <class T, class F>
 void with_plain_columns(const char* op, std::int64_t hd, F&& f) {
-  STRATA_ASSERT(hd <= largest_head_size, op, ": heads of ", hd, ", on a GPU at most ", largest_head_size);
+  static_assert(largest_gpu_head == 32 * 8);
+  STRATA_ASSERT(hd <= largest_gpu_head, op, ": heads of ", hd, ", on a GPU at most ", largest_gpu_head);
   if constexpr (sizeof(T) == 2)
     f(std::integral_constant<int, 32>{});
   else if (hd <= 128)

@@ -4,7 +4,7 @@
 
 namespace strata::cuda {
 
-constexpr std::int64_t tensor_head_size = 128, largest_head_size = 256;
+constexpr std::int64_t tensor_head_size = 128;
 
 inline bool on_tensor_cores(const ConstView& q) {
   return (q.type() == DType::bf16 || q.type() == DType::f16) && q.size(3) <= tensor_head_size;

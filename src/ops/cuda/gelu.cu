@@ -1,8 +1,10 @@
-// GELU by packs of 16 bytes; the formulas are those of the host's (ops/cpu/gelu.cpp), which keep both tails' relative precision.
+// GELU by packs of 16 bytes, its gradient with the sums over rows that the bias before it needs; the formulas are those of the host's
+// (ops/cpu/gelu.cpp), which keep both tails' relative precision.
 #include "ops/cuda/gelu.hpp"
 
 #include "ops/cuda/exact.cuh"
 #include "ops/cuda/flat.cuh"
+#include "ops/cuda/row_sums.cuh"
 
 namespace strata::cuda {
 namespace {
@@ -99,25 +101,28 @@ struct Values {
   }
 };
 
+/// dx, whose sums over rows are the gradient of the bias before.
 template <class T, class Kind>
 struct Slopes {
-  static constexpr int at_once = 1;
+  static constexpr int rows_at_once = 2;
+  struct Loaded {
+    Pack<T> dy, x;
+  };
   const T *dy, *x;
   T* dx;
+  std::int64_t F;
 
-  template <int N>
-  struct Loaded {
-    Group<T, N> dy, x;
-  };
-  template <int N>
-  __device__ Loaded<N> load(std::int64_t i) const {
-    return {load_group<N>(dy + i), load_group<N>(x + i)};
+  template <bool whole>
+  __device__ __forceinline__ Loaded load(std::int64_t row, int p, int columns) const {
+    return {load_of_row<whole>(dy + row * F, p, columns), load_of_row<whole>(x + row * F, p, columns)};
   }
-  template <int N>
-  __device__ void store(std::int64_t i, Loaded<N> a) const {
+  template <bool whole>
+  __device__ __forceinline__ Pack<T> finish(std::int64_t row, int p, int columns, const Loaded& a) const {
+    Pack<T> to;
 #pragma unroll
-    for (int e = 0; e < N; ++e) a.x.of[e] = narrow<T>(product(widen(a.dy.of[e]), Kind::slope(widen(a.x.of[e]))));
-    store_group<N>(dx + i, a.x);
+    for (int e = 0; e < pack_size<T>; ++e) to.of[e] = narrow<T>(product(widen(a.dy.of[e]), Kind::slope(widen(a.x.of[e]))));
+    store_of_row<whole>(dx + row * F, p, columns, to);
+    return to;
   }
 };
 
@@ -129,10 +134,11 @@ void forward(Stream& stream, const ConstView& x, const View& y) {
 }
 
 template <class T, class Kind>
-void backward(Stream& stream, const ConstView& dy, const ConstView& x, const View& dx) {
-  constexpr int W = pack_size<T>;
-  const Slopes<T, Kind> work{data_of<T>(dy), data_of<T>(x), data_of<T>(dx)};
-  run_flat<W>(stream, x.elements(), aligned_for<W>(work.dy) && aligned_for<W>(work.x) && aligned_for<W>(work.dx), work);
+void backward(Stream& stream, const ConstView& dy, const ConstView& x, const View& dx, const View& dbias, Write write, void* workspace) {
+  const std::int64_t F = x.size(1);
+  const Slopes<T, Kind> work{data_of<T>(dy), data_of<T>(x), data_of<T>(dx), F};
+  const bool packed = packs(work.dy, F, F) && packs(work.x, F, F) && packs(work.dx, F, F);
+  run_row_sums<T>(stream, work, x.type(), x.size(0), F, packed, dbias.given() ? data_of<SumOf<T>>(dbias) : nullptr, write, workspace);
 }
 
 }  // namespace
@@ -144,10 +150,12 @@ void gelu_forward(Stream& stream, const ConstView& x, Gelu kind, const View& y) 
   });
 }
 
-void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx) {
+void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx, const View& dbias, Write write,
+                   void* workspace) {
   with_float_type("gelu_backward", x.type(), [&](auto element) {
     using T = decltype(element);
-    kind == Gelu::erf ? backward<T, Erf>(stream, dy, x, dx) : backward<T, Tanh>(stream, dy, x, dx);
+    kind == Gelu::erf ? backward<T, Erf>(stream, dy, x, dx, dbias, write, workspace)
+                      : backward<T, Tanh>(stream, dy, x, dx, dbias, write, workspace);
   });
 }
 

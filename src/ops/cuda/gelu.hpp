@@ -5,6 +5,8 @@
 namespace strata::cuda {
 
 void gelu_forward(Stream& stream, const ConstView& x, Gelu kind, const View& y);
-void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx);
+/// The workspace, for the bias alone, is that of linear_backward_bias.
+void gelu_backward(Stream& stream, const ConstView& dy, const ConstView& x, Gelu kind, const View& dx, const View& dbias, Write write,
+                   void* workspace);
 
 }  // namespace strata::cuda

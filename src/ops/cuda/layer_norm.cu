@@ -148,7 +148,8 @@ struct Backward {
   const T *dy, *x, *weight;
   const SumOf<T>*mean, *rstd;
   T *dsum, *dx;       // dx null where nothing drops
-  SumOf<T>* partial;  // [blocks, 2 H]: dweight, dbias
+  SumOf<T>* partial;  // [blocks, 2 H]: dweight, dbias; [blocks, 3 H] with the sums of dx
+  bool dx_sums;
   Drops<SumOf<T>> drops;
   unsigned rows, block_rows;
   int H;
@@ -176,13 +177,13 @@ __global__ void __launch_bounds__(most_row_threads) backward_kernel(Backward<T> 
   using S = SumOf<T>;
   constexpr int U = K == 1 ? backward_rows_each : 1, W = pack_size<T>;
   __shared__ S shared[2][16 * 2 * U];
-  __shared__ S team_sums[2][team_sums_shared<K, W>];
+  __shared__ S team_sums[3][team_sums_shared<K, W>];
   const int team = a.teams.team, member = static_cast<int>(threadIdx.x) % team;
   const unsigned begin = blockIdx.x * a.block_rows, end = min(a.rows, begin + a.block_rows);
   Pack<T> weight[K];
 #pragma unroll
   for (int k = 0; k < K; ++k) weight[k] = load_of_row<whole>(a.weight, member + k * team, a.H);
-  S dweight[K][W] = {}, dbias[K][W] = {};
+  S dweight[K][W] = {}, dbias[K][W] = {}, dx_sums[K][W] = {};
   int turn = 0;
   for (unsigned base = begin; base < end; base += static_cast<unsigned>(a.teams.groups * U), turn ^= 1) {
     const unsigned first = base + threadIdx.x / static_cast<unsigned>(team);
@@ -222,18 +223,23 @@ __global__ void __launch_bounds__(most_row_threads) backward_kernel(Backward<T> 
         const int p = member + k * team;
         Pack<T> to = backward_pack(dy[u][k], x[u][k], weight[k], mean[u], rstd[u], mean_g, mean_g_hat, dweight[k], dbias[k]);
         if (there) store_of_row<whole>(a.dsum + std::int64_t{row} * a.H, p, a.H, to);
-        if (a.dx == nullptr) continue;
-        S factor[W];
-        a.drops.template of_pack<whole>(row, p, a.H, team, factor);
+        if (a.dx != nullptr) {
+          S factor[W];
+          a.drops.template of_pack<whole>(row, p, a.H, team, factor);
 #pragma unroll
-        for (int e = 0; e < W; ++e) to.of[e] = narrow<T>(product(widen(to.of[e]), factor[e]));
-        if (there) store_of_row<whole>(a.dx + std::int64_t{row} * a.H, p, a.H, to);
+          for (int e = 0; e < W; ++e) to.of[e] = narrow<T>(product(widen(to.of[e]), factor[e]));
+          if (there) store_of_row<whole>(a.dx + std::int64_t{row} * a.H, p, a.H, to);
+        }
+        if (!there) continue;
+#pragma unroll
+        for (int e = 0; e < W; ++e) dx_sums[k][e] += widen(to.of[e]);
       }
     }
   }
-  S* const out = a.partial + std::int64_t{blockIdx.x} * 2 * a.H;
+  S* const out = a.partial + std::int64_t{blockIdx.x} * (a.dx_sums ? 3 : 2) * a.H;
   store_team_sums(dweight, a.teams, a.H, out, team_sums[0]);
   store_team_sums(dbias, a.teams, a.H, out + a.H, team_sums[1]);
+  if (a.dx_sums) store_team_sums(dx_sums, a.teams, a.H, out + 2 * a.H, team_sums[2]);
 }
 
 template <class T>
@@ -278,6 +284,7 @@ void backward(Stream& stream, const LayerNormBackward& p, void* workspace) {
                       data_of<T>(p.dsum),
                       p.dx.given() ? data_of<T>(p.dx) : nullptr,
                       static_cast<S*>(workspace),
+                      p.dx_sums.given(),
                       Drops<S>::of(p.what, rows),
                       rows,
                       static_cast<unsigned>(row_block(rows, teams)),
@@ -290,7 +297,8 @@ void backward(Stream& stream, const LayerNormBackward& p, void* workspace) {
     with_row_form<T>(aligned, teams, [&](auto whole, auto count) {
       launch(backward_kernel<T, decltype(whole)::value, decltype(count)::value>, shape, queue_of(stream), a);
     });
-  fold_halves<S>(stream, a.partial, blocks, H, data_of<S>(p.dweight), data_of<S>(p.dbias));
+  fold_parts<S>(stream, a.partial, blocks, H, data_of<S>(p.dweight), data_of<S>(p.dbias),
+                p.dx_sums.given() ? data_of<S>(p.dx_sums) : nullptr, p.write);
 }
 
 }  // namespace

@@ -296,7 +296,7 @@ void forward(Stream& stream, const ConstQueryKey& x, const ConstQueryKey& weight
 
 template <class T>
 void backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight, const ConstQueryKey& rstd,
-              const Rotary& at, const QueryKey& dx, const QueryKey& dweight, void* workspace) {
+              const Rotary& at, const QueryKey& dx, const QueryKey& dweight, Write write, void* workspace) {
   using S = SumOf<T>;
   const std::int64_t hd = x.q.size(2), half = hd / 2;
   if (half == 0) return;
@@ -325,8 +325,8 @@ void backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, c
     with_form<T>(packed(pass.q) && packed(pass.k) && pass.tables.packed(half), [&](auto whole) {
       launch(backward_kernel<T, decltype(whole)::value>, {pass.q_blocks + k_blocks, head_threads}, queue_of(stream), pass);
     });
-  fold_partials<S>(stream, pass.q.partial, pass.q_blocks, hd, data_of<S>(dweight.q), Write::set);
-  fold_partials<S>(stream, pass.k.partial, k_blocks, hd, data_of<S>(dweight.k), Write::set);
+  fold_partials<S>(stream, pass.q.partial, pass.q_blocks, hd, data_of<S>(dweight.q), write);
+  fold_partials<S>(stream, pass.k.partial, k_blocks, hd, data_of<S>(dweight.k), write);
 }
 
 }  // namespace
@@ -339,11 +339,12 @@ void qk_norm_rope_forward(Stream& stream, const ConstQueryKey& x, const ConstQue
 }
 
 void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight,
-                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, void* workspace) {
+                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, Write write,
+                           void* workspace) {
   constexpr const char* op = "qk_norm_rope_backward";
   expect_small_heads(op, x.q.size(2));
   with_float_type(op, x.q.type(),
-                  [&](auto element) { backward<decltype(element)>(stream, dy, x, weight, rstd, at, dx, dweight, workspace); });
+                  [&](auto element) { backward<decltype(element)>(stream, dy, x, weight, rstd, at, dx, dweight, write, workspace); });
 }
 
 }  // namespace strata::cuda

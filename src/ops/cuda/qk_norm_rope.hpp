@@ -29,6 +29,7 @@ inline std::int64_t qk_norm_rope_workspace(std::int64_t q_rows, std::int64_t k_r
 void qk_norm_rope_forward(Stream& stream, const ConstQueryKey& x, const ConstQueryKey& weight, double eps, const Rotary& at,
                           const QueryKey& y, const QueryKey& rstd);
 void qk_norm_rope_backward(Stream& stream, const ConstQueryKey& dy, const ConstQueryKey& x, const ConstQueryKey& weight,
-                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, void* workspace);
+                           const ConstQueryKey& rstd, const Rotary& at, const QueryKey& dx, const QueryKey& dweight, Write write,
+                           void* workspace);
 
 }  // namespace strata::cuda

@@ -4,6 +4,7 @@
 
 #include "strata/base/dtype.hpp"
 #include "strata/base/error.hpp"
+#include "strata/ops/gpu_limits.hpp"
 
 namespace strata::cuda {
 
@@ -26,12 +27,13 @@ inline Teams teams_for(std::int64_t H, DType type) {
     const int team = n <= 8 ? 8 : n <= 16 ? 16 : 32;
     return {team, 256 / team, 1};
   }
+  static_assert(512 * 8 * 16 == largest_gpu_norm_bytes);
   for (const int packs : {1, 2, 8})
     if (n <= std::int64_t{512} * packs) {
       const int team = static_cast<int>(((n + packs - 1) / packs + 31) / 32 * 32);
       return {team, packs > 1 || team > 256 ? 1 : 256 / team, packs};
     }
-  throw InternalError(text("norms on a GPU take rows of up to ", 512 * 8 * pack, " elements of ", name_of(type), ", found ", H));
+  throw InternalError(text("norms on a GPU take rows of up to ", largest_gpu_norm(type), " elements of ", name_of(type), ", found ", H));
 }
 
 /// Rows of one partial sum over rows: about 528 in all, four for each multiprocessor of an H200, whatever the GPU.

@@ -25,10 +25,11 @@ struct Algorithm {  // as cublasLtMatmulAlgo_t holds it
 static_assert(sizeof(Algorithm) == sizeof(cublasLtMatmulAlgo_t));
 inline constexpr std::uint32_t algorithm_magic = 0x5354414c;
 
-inline cublasLtMatmulAlgo_t make_algorithm(std::uint32_t id, std::uint32_t workspace) {
+inline cublasLtMatmulAlgo_t make_algorithm(std::uint32_t id, std::uint32_t workspace, std::uint32_t parts = 1) {
   Algorithm algorithm{};
   algorithm.config[CUBLASLT_ALGO_CONFIG_ID] = id;
-  algorithm.config[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] = 1;
+  algorithm.config[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] = parts;
+  if (parts > 1) algorithm.config[CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME] = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   algorithm.workspace = workspace;
   algorithm.magic = algorithm_magic;
   return std::bit_cast<cublasLtMatmulAlgo_t>(algorithm);
@@ -39,6 +40,8 @@ struct Problem {
   cublasLtMatmulDescOpaque_t desc;
   cublasLtMatrixLayoutOpaque_t a, b, c, d;
 };
+/// Terms of each sum.
+std::uint64_t terms_of(const Problem& problem);
 /// CUBLAS_STATUS_SUCCESS if it can be computed.
 cublasStatus_t check(const Problem& problem);
 /// The same by this algorithm, with the scratch that it wants. [bytes]

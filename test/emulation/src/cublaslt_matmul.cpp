@@ -277,6 +277,11 @@ bool types_supported(const Problem& p, const Matrix& a, const Matrix& b, const M
 
 }  // namespace
 
+std::uint64_t terms_of(const Problem& p) {
+  const Matrix a(p.a);
+  return static_cast<std::uint64_t>(attribute<int>(p.desc, CUBLASLT_MATMUL_DESC_TRANSA) != CUBLAS_OP_N ? a.rows : a.cols);
+}
+
 cublasStatus_t check(const Problem& p) {
   const Matrix a(p.a), b(p.b), c(p.c), d(p.d);
   if (!a.valid() || !b.valid() || !c.valid() || !d.valid()) return CUBLAS_STATUS_INVALID_VALUE;
