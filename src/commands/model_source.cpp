@@ -50,6 +50,16 @@ void require_device_for_type(const Session& session, bool on_all_ranks) {
   throw error;
 }
 
+// The same of graphs.
+void require_device_for_graphs(const Session& session, bool on_all_ranks) {
+  const Settings& s = session.settings();
+  if (s.device.graphs != "on" || s.device.kind != "cpu") return;
+  DeckError error("device.graphs = on: graphs are for cuda; " +
+                  (session.device_note.empty() ? std::string("device.kind = auto finds no GPU here") : session.device_note));
+  if (on_all_ranks) error.set_on_all_ranks();
+  throw error;
+}
+
 void settle_device(Session& session) {
   if (session.settings().device.kind != "auto") return;
   const AutoDevice found = auto_device(session.comm.local_rank(), session.comm.local_size());

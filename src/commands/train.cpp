@@ -169,7 +169,7 @@ class TrainCommand {
       device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
-    if (device_->gpu()) log_info("Device: " + device_->describe());
+    if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs();
     gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
     mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group),
                   static_cast<int>(s_.parallel.node));
@@ -177,6 +177,10 @@ class TrainCommand {
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
+  }
+
+  void log_graphs() const {
+    if (const std::string why = graphs_hindrance(s_); s_.device.graphs == "auto" && !why.empty()) log_info("CUDA graphs: off, " + why);
   }
 
   // plan.txt before the run: memory by name, work and communication of a step, and its time where the machine is known.
@@ -386,6 +390,7 @@ class TrainCommand {
 
 int run_train(Session& session) {
   agree_device(session);
+  require_device_for_graphs(session, true);
   agree_strategy(session);
   for (DamagedCheckpoints damaged;;) {
     try {

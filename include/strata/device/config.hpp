@@ -6,8 +6,9 @@
 namespace strata {
 
 struct DeviceConfig {
-  std::string kind = "auto";  // auto | cpu | cuda
-  int threads = 0;            // per rank; 0: auto, the cores of the host shared among its ranks
+  std::string kind = "auto";    // auto | cpu | cuda
+  int threads = 0;              // per rank; 0: auto, the cores of the host shared among its ranks
+  std::string graphs = "auto";  // auto | on | off: micro-batches as CUDA graphs
 };
 
 struct PrecisionConfig {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "strata/base/dtype.hpp"
 
@@ -22,6 +23,18 @@ struct GpuFacts {
   std::int64_t memory_bytes = 0;  // in all
   int driver = 0, runtime = 0;    // CUDA versions: 13020 is 13.2
   bool emulated = false;          // the host emulation that tests use (doc/cuda-emulation.md)
+};
+
+/// Work of the queue that was written down while it was given (GpuCapture): it can be given again and again, as one, with the same
+/// addresses and numbers. What changes from time to time must lie in memory that the kernels read. It takes memory of the GPU beside the
+/// arena. On CUDA: a graph.
+class GpuGraph {
+ public:
+  virtual ~GpuGraph() = default;
+  /// Gives the work to the queue.
+  virtual void launch() = 0;
+  /// Kernels, copies and the like in it.
+  virtual std::int64_t pieces() const = 0;
 };
 
 /// One GPU and its queue: ops and copies run there one after another, in the order in which they were given. All members may be called from
@@ -43,6 +56,11 @@ class Gpu {
   virtual void copy(void* to, const void* from, std::int64_t bytes) = 0;
   /// Returns when all that was given to the queue is done. Throws Error (exit code 1) if something of it failed, naming CUDA's reason.
   virtual void wait() = 0;
+  /// For GpuCapture alone. From begin_capture() on what this thread gives to the queue is written down rather than done; end_capture()
+  /// returns it (null: there was nothing), or throws Error, after which as after drop_capture() it is forgotten.
+  virtual void begin_capture() = 0;
+  virtual std::unique_ptr<GpuGraph> end_capture() = 0;
+  virtual void drop_capture() noexcept = 0;
   /// The queue, for the CUDA half's own code: a cudaStream_t.
   virtual void* queue() const = 0;
   /// C[m,n] (=|+=) A B (+ bias) (+ residual), as gemm() in device/blas.hpp says, by cuBLASLt: one algorithm per shape, the same on every
@@ -50,6 +68,25 @@ class Gpu {
   virtual void gemm(std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out, void* c,
                     std::int64_t ldc, Write write, const void* bias, const void* residual, std::int64_t ld_residual, void* scratch,
                     std::int64_t scratch_bytes) = 0;
+};
+
+/// While it lives, what this thread gives to the GPU's queue (ops, copies between memory of GPU and page-locked memory) is written down
+/// rather than done. Waiting, taking memory and copies of ordinary memory throw Error, and spoil it. One at a time.
+class [[nodiscard]] GpuCapture {
+ public:
+  explicit GpuCapture(Gpu& gpu) : gpu_(&gpu) { gpu.begin_capture(); }
+  /// Forgets what was written down, unless it was taken.
+  ~GpuCapture() {
+    if (gpu_) gpu_->drop_capture();
+  }
+  GpuCapture(const GpuCapture&) = delete;
+  GpuCapture& operator=(const GpuCapture&) = delete;
+  /// Ends it: nothing has been done yet, launch() does it. Null: nothing was given. Throws Error where it was spoiled, or where the GPU has
+  /// no memory for it.
+  std::unique_ptr<GpuGraph> take() { return std::exchange(gpu_, nullptr)->end_capture(); }
+
+ private:
+  Gpu* gpu_;
 };
 
 /// What the shared object offers; rooms below take the tables that are theirs.

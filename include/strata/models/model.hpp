@@ -6,6 +6,7 @@
 
 #include "strata/models/activations.hpp"
 #include "strata/models/weight_rules.hpp"
+#include "strata/ops/factor.hpp"
 
 namespace strata {
 
@@ -47,7 +48,7 @@ class Model {
   /// row_loss from inputs and labels, nothing dropped; `look` sees results on the way. Local.
   virtual void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const = 0;
   /// row_loss, and the gradient of scale * (sum of row losses) set in context.gradients, with dropout where the model has it. Local.
-  virtual void forward_backward(Context& context, Activations& activations, double scale) const = 0;
+  virtual void forward_backward(Context& context, Activations& activations, const Factor& scale) const = 0;
 };
 
 /// The model that a config.json (or the one in the folder `path`) describes. Throws DataError naming file and key. Local.
