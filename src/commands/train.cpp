@@ -200,6 +200,8 @@ class TrainCommand {
     std::string came = text("What came, rank 0\n  steps of this launch      ", result.steps, "\n  median step               ",
                             result.step_seconds * 1e3, " ms");
     if (foreseen_seconds_ > 0) came += text(", ", result.step_seconds / foreseen_seconds_, " of what was foreseen");
+    if (const PassGraphs* graphs = setup_->graphs())
+      came += text("\n  micro-batches as graphs   ", graphs->launched(), " of ", graphs->passes());
     if (const std::int64_t staged = gpu_ranks_ ? staging_bytes(*gpu_ranks_) : 0; staged > 0)
       came += text("\n  staging                   ", staged, " bytes, page-locked; foreseen ", run_.plan->staging_bytes);
     came += text("\n  arena                     ", arena_->used(), " bytes, as planned\n  peak resident memory      ", peak_memory_bytes(),

@@ -78,6 +78,7 @@ PassGraphs::PassGraphs(Arena& arena, bool required)
       step_(take(arena, "batch.arguments", DType::i32, Shape{1})) {}
 
 void PassGraphs::run(StepParts& p, const Model& model, const FlatBuffer& gradient, double scale) {
+  all_ += 1;
   if (off_) return run_plainly(p, model, gradient, scale);
   set_arguments(p, scale);
   Pass& pass = passes_[p.traffic.describe_pass()];

@@ -2,6 +2,7 @@
 // the refusal says why.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "commands/run_fixture.hpp"
@@ -28,6 +29,13 @@ void train(int ranks, const std::string& run, const std::string& options, const 
 
 bool says(const std::string& log, const std::string& words) {
   return log.find(words) != std::string::npos;
+}
+
+/// Passes that were launched as graphs, by plan.txt.
+int launched(const std::string& run) {
+  const std::string plan = read_file(folder() / run / "plan.txt"), words = "micro-batches as graphs   ";
+  const std::size_t at = plan.find(words);
+  return at == std::string::npos ? -1 : std::atoi(plan.c_str() + at + words.size());
 }
 
 constexpr const char* captured = "CUDA graphs: a micro-batch is ";
@@ -66,15 +74,15 @@ TEST(CudaGraphs, SameBitsUnderEveryStrategy) {
   const std::string plain = plain_run(options);
   const struct {
     const char *name, *options;
-  } launches[] = {{"ddp", "--parallel.strategy=ddp"},
-                  {"hosts", "--parallel.strategy=ddp --parallel.node=1"},  // sums leave during the last backward pass
+  } launches[] = {{"hosts", "--parallel.strategy=ddp --parallel.node=1"},  // sums leave during the last backward pass
                   {"zero1", "--parallel.strategy=zero1 --parallel.node=1"},
                   {"zero2", "--parallel.strategy=zero2"},
                   {"fsdp", "--parallel.strategy=fsdp"},
                   {"ahead", "--parallel.strategy=fsdp --parallel.prefetch=2 --parallel.recompute=full"}};
   for (const auto& launch : launches) {
     train(2, launch.name, options + launch.options + " --device.graphs=on");
-    EXPECT_TRUE(says(log_of(launch.name), captured)) << log_of(launch.name);
+    // Of nine passes the first of each of three kinds runs op by op; of four, where weights may still be coming when a pass begins.
+    EXPECT_GE(launched(launch.name), 9 - 4) << launch.name << "\n" << log_of(launch.name);
     expect_same(plain, launch.name, 3);
   }
 }
@@ -84,8 +92,7 @@ TEST(CudaGraphs, WhereTheyCannotBeTheLogSaysWhy) {
   const std::string plain = plain_run(options);
   const struct {
     const char *options, *environment, *words;
-  } cases[] = {{"--run.profile=true", "", "CUDA graphs: off, run.profile = true measures op by op"},
-               {"--parallel.offload=activations", "", "CUDA graphs: off, parallel.offload = activations copies between"},
+  } cases[] = {{"--parallel.offload=activations", "", "CUDA graphs: off, parallel.offload = activations copies between"},
                {"", "STRATA_EMULATION_GRAPHS=0", "CUDA graphs: off from here on, a micro-batch cannot be captured"}};
   int number = 0;
   for (const auto& c : cases) {

@@ -26,8 +26,9 @@ class PassGraphs {
   void run(StepParts& p, const Model& model, const FlatBuffer& gradient, double scale);
   /// Whether a capture is under way: what is no part of the pass then gives nothing to the GPU, and asks nothing of it.
   bool capturing() const { return capturing_; }
-  /// Passes that were launched as graphs.
+  /// Passes that were launched as graphs, and all of them.
   std::int64_t launched() const { return launched_; }
+  std::int64_t passes() const { return all_; }
 
  private:
   enum class Call { none, use, open, close };
@@ -58,7 +59,7 @@ class PassGraphs {
   std::uint32_t step_there_ = 0;
   bool given_ = false;
   std::map<std::vector<std::int64_t>, Pass> passes_;
-  std::int64_t captured_ = 0, launched_ = 0;
+  std::int64_t captured_ = 0, launched_ = 0, all_ = 0;
 };
 
 }  // namespace strata

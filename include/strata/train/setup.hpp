@@ -43,6 +43,8 @@ class TrainSetup {
   UnitTraffic& traffic() { return traffic_; }
   Activations& activations() { return activations_; }
   TrainStep& step() { return step_; }
+  /// Null: micro-batches run op by op.
+  const PassGraphs* graphs() const { return graphs_ ? &*graphs_ : nullptr; }
   /// Weights as the model reads them: whole, or where units are gathered.
   const FlatBuffer& weights() const { return gather_ ? gather_->weights() : state_.weights().weight; }
   StepParts parts(Stream& stream) {
