@@ -90,6 +90,11 @@ void log_device(const Session& session) {
   if (!session.device_note.empty()) log_info(session.device_note);
 }
 
+void log_graphs(const Session& session) {
+  const Settings& s = session.settings();
+  if (const std::string why = graphs_hindrance(s); s.device.graphs == "auto" && !why.empty()) log_info("CUDA graphs: off, " + why);
+}
+
 void check_device(const Session& session) {
   if (device_of(session) != DeviceKind::cuda) return;
   if (cuda_half().devices() > 0) return;

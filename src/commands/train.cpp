@@ -27,16 +27,6 @@ struct RestoreFailed {
   std::string problem;
 };
 
-// What holds for the bits of this run.
-std::string guarantee_text(const std::string& reduction) {
-  if (reduction == "fast")
-    return "Sums of gradients: fast, in the order of the communication library. The last bits of the result depend on the number of ranks, "
-           "the hosts and the strategy, and nothing promises that two runs agree (parallel.reduction = canonical does)";
-  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any "
-         "strategy, "
-         "before and after a restart, with this build on processors of this kind";
-}
-
 // A question and what its row is labelled with.
 std::string sample_text(const FeatureFile& file, std::int64_t k) {
   const Feature feature = file.feature(k);
@@ -169,7 +159,7 @@ class TrainCommand {
       device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
-    if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs();
+    if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs(session_);
     gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
     mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group),
                   static_cast<int>(s_.parallel.node));
@@ -177,10 +167,6 @@ class TrainCommand {
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
-  }
-
-  void log_graphs() const {
-    if (const std::string why = graphs_hindrance(s_); s_.device.graphs == "auto" && !why.empty()) log_info("CUDA graphs: off, " + why);
   }
 
   // plan.txt before the run: memory by name, work and communication of a step, and its time where the machine is known.
