@@ -50,6 +50,16 @@ void require_device_for_type(const Session& session, bool on_all_ranks) {
   throw error;
 }
 
+// The same of graphs.
+void require_device_for_graphs(const Session& session, bool on_all_ranks) {
+  const Settings& s = session.settings();
+  if (s.device.graphs != "on" || s.device.kind != "cpu") return;
+  DeckError error("device.graphs = on: graphs are for cuda; " +
+                  (session.device_note.empty() ? std::string("device.kind = auto finds no GPU here") : session.device_note));
+  if (on_all_ranks) error.set_on_all_ranks();
+  throw error;
+}
+
 void settle_device(Session& session) {
   if (session.settings().device.kind != "auto") return;
   const AutoDevice found = auto_device(session.comm.local_rank(), session.comm.local_size());
@@ -78,6 +88,11 @@ void agree_device(Session& session) {
 
 void log_device(const Session& session) {
   if (!session.device_note.empty()) log_info(session.device_note);
+}
+
+void log_graphs(const Session& session) {
+  const Settings& s = session.settings();
+  if (const std::string why = graphs_hindrance(s); s.device.graphs == "auto" && !why.empty()) log_info("CUDA graphs: off, " + why);
 }
 
 void check_device(const Session& session) {

@@ -28,8 +28,12 @@ void settle_device(Session& session);
 void require_device_for_type(const Session& session, bool on_all_ranks = false);
 /// The same for all ranks: cuda where every one of them has it; then as require_device_for_type. Collective.
 void agree_device(Session& session);
+/// As require_device_for_type, where device.graphs = on: for commands that train, or plan it.
+void require_device_for_graphs(const Session& session, bool on_all_ranks = false);
 /// Says in the log why device.kind = auto took the host, where there is something to say.
 void log_device(const Session& session);
+/// Says in the log why a run on a GPU has no graphs, where device.graphs = auto leaves them out.
+void log_graphs(const Session& session);
 /// Throws NotCompiled or CapacityError unless device.kind can be had here.
 void check_device(const Session& session);
 /// Why the GPU's kernels cannot compute this model with device.kind = cuda, in words; empty: they can, or the device is the host.

@@ -65,6 +65,7 @@ int run_plan(Session& session) {
   settle_device(session);
   log_device(session);
   require_device_for_type(session);
+  require_device_for_graphs(session);
   settle_strategy(session, *ranks);
   Preflight p(session, *ranks, false);
   p.plans = true;

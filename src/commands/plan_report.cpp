@@ -266,4 +266,13 @@ std::string comparison_json(const Comparison& c) {
   return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string guarantee_text(const std::string& reduction) {
+  if (reduction == "fast")
+    return "Sums of gradients: fast, in the order of the communication library. The last bits of the result depend on the number of ranks, "
+           "the hosts and the strategy, and nothing promises that two runs agree (parallel.reduction = canonical does)";
+  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any "
+         "strategy, "
+         "before and after a restart, with this build on processors of this kind";
+}
+
 }  // namespace strata

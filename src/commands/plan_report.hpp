@@ -36,6 +36,8 @@ struct PlannedRun {
   std::vector<ScaleRow> scaling;
 };
 
+/// What holds for the bits of a run, by parallel.reduction.
+std::string guarantee_text(const std::string& reduction);
 /// Time of a step, by term.
 std::string time_text(const StepTime& time);
 /// What `plan.compare` found.

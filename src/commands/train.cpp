@@ -28,16 +28,6 @@ struct RestoreFailed {
   std::string problem;
 };
 
-// What holds for the bits of this run.
-std::string guarantee_text(const std::string& reduction) {
-  if (reduction == "fast")
-    return "Sums of gradients: fast, in the order of the communication library. The last bits of the result depend on the number of ranks, "
-           "the hosts and the strategy, and nothing promises that two runs agree (parallel.reduction = canonical does)";
-  return "Sums of gradients: canonical. This deck gives the same result, bit for bit, on any number of ranks and threads, under any "
-         "strategy, "
-         "before and after a restart, with this build on processors of this kind";
-}
-
 // A question and what its row is labelled with.
 std::string sample_text(const FeatureFile& file, std::int64_t k) {
   const Feature feature = file.feature(k);
@@ -172,7 +162,7 @@ class TrainCommand {
       use_tuning(session_, *device_);
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
-    if (device_->gpu()) log_info("Device: " + device_->describe());
+    if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs(session_);
     gpu_ranks_ = gpu_communicator_over(comm_, device_->gpu());
     mesh_.emplace(gpu_ranks_ ? *gpu_ranks_ : comm_, strategy_of(s_.parallel.strategy), static_cast<int>(s_.parallel.group),
                   static_cast<int>(s_.parallel.node));
@@ -199,6 +189,8 @@ class TrainCommand {
     std::string came = text("What came, rank 0\n  steps of this launch      ", result.steps, "\n  median step               ",
                             result.step_seconds * 1e3, " ms");
     if (foreseen_seconds_ > 0) came += text(", ", result.step_seconds / foreseen_seconds_, " of what was foreseen");
+    if (const PassGraphs* graphs = setup_->graphs())
+      came += text("\n  micro-batches as graphs   ", graphs->launched(), " of ", graphs->passes());
     if (const std::int64_t staged = gpu_ranks_ ? staging_bytes(*gpu_ranks_) : 0; staged > 0)
       came += text("\n  staging                   ", staged, " bytes, page-locked; foreseen ", run_.plan->staging_bytes);
     came += text("\n  arena                     ", arena_->used(), " bytes, as planned\n  peak resident memory      ", peak_memory_bytes(),
@@ -386,6 +378,7 @@ class TrainCommand {
 
 int run_train(Session& session) {
   agree_device(session);
+  require_device_for_graphs(session, true);
   agree_strategy(session);
   for (DamagedCheckpoints damaged;;) {
     try {

@@ -1,4 +1,4 @@
-// Keys of [device]: kind, threads and the tuning file.
+// Keys of [device]: kind, threads, graphs and the tuning file.
 #include "deck/schema.hpp"
 
 namespace strata::deck {
@@ -10,6 +10,10 @@ Section schema_device() {
   table
       .row("threads", &C::threads, Whole::between(1, 4096).word("auto", 0), "",
            "Threads per rank; auto: the cores of the host, shared among its ranks.")
+      .launch();
+  table
+      .row("graphs", &C::graphs, Choice({{"auto", "on", "off"}}), "",
+           "cuda: a micro-batch as one CUDA graph; auto: where it can be, on: or not at all (doc/cuda.md).")
       .launch();
   table.row("tuning", &C::tuning, Text(), "",
             "On cuda: tuning file of strata measure, which says the algorithms of products; empty: the first that cuBLASLt names. Another "

@@ -49,7 +49,8 @@ void validate_batch(Validation& v) {
 void validate_train(Validation& v) {
   if (!v.trains()) return;
   const auto& s = v.settings();
-  if (s.train.max_steps == 0 && s.train.epochs == 0 && v.command != "plan") v.missing("train.max_steps", "a run needs an end; give it, or train.epochs, or both");
+  if (s.train.max_steps == 0 && s.train.epochs == 0 && v.command != "plan")
+    v.missing("train.max_steps", "a run needs an end; give it, or train.epochs, or both");
   if (s.train.early_stopping > 0 && s.data.validation.empty())
     v.refuse("train.early_stopping", "needs a validation set, and data.validation is empty");
   if (s.train.early_stopping > 0 && s.train.validate_every == 0) {
@@ -74,6 +75,21 @@ void validate_device(Validation& v) {
     v.refuse("precision.compute", "runs on cuda only, and there is " + v.quote("device.kind") + "; expected bf16, fp32 or fp64 on cpu");
   if (s.precision.compute == "fp16" && s.precision.loss_scale == "dynamic" && s.precision.smallest_scale > s.precision.initial_scale)
     v.refuse("precision.smallest_scale", "above " + v.quote("precision.initial_scale"));
+  if (!v.trains() || s.device.graphs != "on") return;
+  if (s.device.kind == "cpu") v.refuse("device.graphs", "graphs are for cuda, and there is " + v.quote("device.kind"));
+  if (const std::string why = graphs_hindrance(s); !why.empty()) v.refuse("device.graphs", why + "; expected auto or off");
 }
 
 }  // namespace strata::deck
+
+namespace strata {
+
+std::string graphs_hindrance(const Settings& s) {
+  for (const std::string& what : s.parallel.offload)
+    if (what != "optimizer") return "parallel.offload = " + what + " copies between the ops of a micro-batch";
+  if (s.run.profile) return "run.profile = true measures op by op";
+  if (!s.run.fault.empty()) return "run.fault breaks the run between ops";
+  return "";
+}
+
+}  // namespace strata

@@ -97,6 +97,7 @@ void* Stream::worker_scratch(int worker) {
 
 Stream::Timed Stream::record(const char* op, double flops, double bytes, const OpSizes& sizes) {
   if (meanwhile_) meanwhile_();
+  last_op_ = op;
   const auto add = [&](OpCost& cost) { cost.calls += 1, cost.flops += flops, cost.bytes += bytes; };
   if (planning()) {
     Grown& last = *grown_;

@@ -98,7 +98,7 @@ EncoderEmbedding::Inputs BertForQuestionAnswering::embedding_inputs(const Activa
 }
 
 EncoderInputs BertForQuestionAnswering::inputs_of(const Activations& a, bool draw) const {
-  return {a.encoder.lengths, draw, {0, a.encoder.seed, a.encoder.step, 0, a.encoder.samples}};
+  return {a.encoder.lengths, draw, {0, a.encoder.seed, a.encoder.step, 0, a.encoder.samples, a.encoder.step_at}};
 }
 
 // Runs embedding and layers, each by `layer`, up to the head.
@@ -148,7 +148,7 @@ void BertForQuestionAnswering::layer_backward(Context& context, Activations& a, 
   context.close_gradient(layer_unit(l));
 }
 
-void BertForQuestionAnswering::forward_backward(Context& context, Activations& a, double scale) const {
+void BertForQuestionAnswering::forward_backward(Context& context, Activations& a, const Factor& scale) const {
   const EncoderInputs at = inputs_of(a, true);
   layers_forward(context, a, at, [&](std::size_t l) {
     a.store_input(context.stream, l);

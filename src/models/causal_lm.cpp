@@ -100,7 +100,7 @@ void CausalLm::forward(Context& context, Activations& a, const ResultObserver& l
   });
 }
 
-void CausalLm::forward_backward(Context& context, Activations& a, double scale) const {
+void CausalLm::forward_backward(Context& context, Activations& a, const Factor& scale) const {
   const FlatBuffer& gradients = *context.gradients;
   const View normed = blocks_forward(context, a, [&](std::size_t l) {
     a.store_input(context.stream, l);

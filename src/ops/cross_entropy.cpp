@@ -42,7 +42,7 @@ void linear_cross_entropy_forward(Stream& stream, ConstView x, ConstView weight,
   run_op(stream, cpu::linear_cross_entropy_forward, &cuda::OpTable::linear_cross_entropy_forward, x, weight, labels, row_loss, workspace);
 }
 
-void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, double scale, View row_loss, View dx,
+void linear_cross_entropy_backward(Stream& stream, ConstView x, ConstView weight, ConstView labels, Factor scale, View row_loss, View dx,
                                    View dweight, Write write) {
   constexpr const char* op = "linear_cross_entropy_backward";
   check(op, x, weight, labels, row_loss);

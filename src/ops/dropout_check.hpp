@@ -13,6 +13,7 @@ inline void expect_dropout(const char* op, const Dropout& what, std::int64_t row
   STRATA_ASSERT(B > 0 && rows % B == 0, op, ": ", rows, " rows are not those of ", B, " sequences");
   expect_shape(op, "samples", what.samples, Shape{B}), expect_type(op, "samples", what.samples, DType::i32);
   expect_contiguous(op, "samples", what.samples);
+  if (what.step_at.given()) expect_shape(op, "step_at", what.step_at, Shape{1}), expect_type(op, "step_at", what.step_at, DType::i32);
   STRATA_ASSERT(rows / B < 65536 && columns < 524288 && heads < 4096 && what.site < (1u << 20), op, ": dropout of ", rows / B, " rows of ",
                 columns, " elements, ", heads, " heads, site ", what.site, "; expected fewer than 65536, 524288, 4096 and 1048576");
 }

@@ -65,10 +65,10 @@ void span_cross_entropy_forward(Stream& stream, ConstView logits, ConstView labe
   const auto timed = stream.record(op, 4 * count_of(logits.elements()), count_of(logits.bytes() + labels.bytes() + row_loss.bytes()),
                                    {logits.type(), {logits.size(0), logits.size(2)}});
   if (stream.planning()) return;
-  run_op(stream, cpu::span_cross_entropy, &cuda::OpTable::span_cross_entropy, logits, labels, 0.0, row_loss, View());
+  run_op(stream, cpu::span_cross_entropy, &cuda::OpTable::span_cross_entropy, logits, labels, Factor(0.0), row_loss, View());
 }
 
-void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView labels, double scale, View row_loss, View dlogits) {
+void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView labels, Factor scale, View row_loss, View dlogits) {
   constexpr const char* op = "span_cross_entropy_backward";
   check_loss(op, logits, labels, row_loss);
   expect_shape(op, "dlogits", dlogits, logits.shape()), expect_type(op, "dlogits", dlogits, logits.type());

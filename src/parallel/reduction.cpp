@@ -154,18 +154,29 @@ void GradientReduction::fold_arrival(const GradientScatter::Arrival& arrival) {
       [&](int to, int from) { cast(*stream_, view_of(from), view_of(to)); });
 }
 
+// What is added when a unit of a leaf is there that was computed here alone.
+void GradientReduction::count_leaf(LeafCounter::Add add) const {
+  if (fast()) {  // one running sum
+    if (leaf_buffer_ != 0) add(0, leaf_buffer_);
+    return;
+  }
+  LeafCounter counter = at_round_.back();
+  counter.push(leaf_buffer_, add);
+}
+
+void GradientReduction::describe_round(std::vector<std::int64_t>& text) const {
+  if (scatter_) return scatter_->describe(text);
+  text.push_back(leaf_buffer_), text.push_back(target_);
+  count_leaf([&](int into, int from) { text.push_back(into), text.push_back(from); });
+}
+
 // A unit of the leaf that was computed here alone.
 void GradientReduction::fold_leaf(int unit) {
   const auto add = [&](int into, int from) {
     if (from == leaf_buffer_ && adds(unit)) return;  // done as it was made
     add_into(*stream_, buffers_[static_cast<std::size_t>(into)].unit(unit), buffers_[static_cast<std::size_t>(from)].unit(unit));
   };
-  if (fast()) {  // one running sum
-    if (leaf_buffer_ != 0) add(0, leaf_buffer_);
-  } else {
-    LeafCounter counter = at_round_.back();
-    counter.push(leaf_buffer_, add);
-  }
+  count_leaf(add);
   if (round_ + 1 == round_count() && exchanges_early()) complete(unit);
 }
 

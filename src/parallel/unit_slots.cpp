@@ -69,6 +69,14 @@ void UnitSlots::release(int unit) {
   slot = -1;
 }
 
+// Who holds which slot, and which of them came first.
+void UnitSlots::describe(std::vector<std::int64_t>& text) const {
+  for (const Slot& slot : slots_) {
+    const auto before = [&](const Slot& other) { return other.since < slot.since; };
+    text.push_back(slot.unit), text.push_back(std::count_if(slots_.begin(), slots_.end(), before));
+  }
+}
+
 void UnitSlots::clear() {
   for (std::size_t u = 0; u < slot_of_.size(); ++u) release(static_cast<int>(u));
 }

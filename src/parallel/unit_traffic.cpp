@@ -31,6 +31,13 @@ void UnitTraffic::close_gradient(int unit) {
   reduction_.close(unit);
 }
 
+std::vector<std::int64_t> UnitTraffic::describe_pass() const {
+  std::vector<std::int64_t> text{use_acts(), open_acts(), close_acts()};
+  if (gather_) gather_->describe(text);
+  if (scattering_) reduction_.describe_round(text);
+  return text;
+}
+
 void UnitTraffic::poll() {
   if (polling_) return;  // folding what has come is work of its own, which polls again
   polling_ = true;

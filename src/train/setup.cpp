@@ -61,7 +61,8 @@ TrainSetup::TrainSetup(Arena& arena, const Mesh& mesh, const Model& model, const
       activations_(model.take_activations(arena, shape.pass, shape.compute, PassKind::train, shape.document_mask, shape.activations)),
       traffic_(gather_ ? &*gather_ : nullptr, reduction_, record_uses(model, activations_, shape.compute),
                shape.reduction.overlap && mesh.hides(mesh.optimizer())),
-      step_(arena, model, state_, mesh, shape.step) {
+      step_(arena, model, state_, mesh, shape.step),
+      graphs_(shape.graphs ? std::optional<PassGraphs>(std::in_place, arena, shape.graphs_required) : std::nullopt) {
   activations_.encoder.seed = shape.seed;
 }
 

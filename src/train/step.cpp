@@ -11,6 +11,7 @@
 #include "strata/tensor/fold.hpp"
 #include "strata/tensor/values.hpp"
 #include "strata/train/non_finite.hpp"
+#include "strata/train/pass_graphs.hpp"
 #include "strata/train/profile.hpp"
 #include "strata/train/signals.hpp"
 
@@ -21,7 +22,8 @@ namespace {
 class Meanwhile {
  public:
   explicit Meanwhile(StepParts& parts) : stream_(parts.stream) {
-    stream_.set_meanwhile([&stream = parts.stream, &traffic = parts.traffic] {
+    stream_.set_meanwhile([&stream = parts.stream, &traffic = parts.traffic, graphs = parts.graphs] {
+      if (graphs && graphs->capturing()) return;
       const auto timed = stream.time(phase::gradients);
       traffic.poll();
     });
@@ -147,9 +149,12 @@ void TrainStep::run_round(StepParts& p, LeafSource& source, std::int64_t round, 
       const auto timed = p.stream.time(phase::data);
       source.fill(leaf, p.activations);
     }
-    const double weight = scales_[static_cast<std::size_t>(round)];
+    const double weight = scales_[static_cast<std::size_t>(round)], scale = weight * p.loss_scale.value();
     Context context{p.stream, p.weights, &gradient, &p.traffic};
-    model_.forward_backward(context, p.activations, weight * p.loss_scale.value());
+    if (p.graphs && p.stream.on_gpu())
+      p.graphs->run(p, model_, gradient, scale);
+    else
+      model_.forward_backward(context, p.activations, scale);
     // What is updated first comes while the backward pass is still computed.
     if (round + 1 == p.reduction.round_count()) stage_.begin(p.stream);
     if (fault_poisons(t, leaf)) set_values(p.activations.row_loss.rows(0, 1), std::vector{std::nan("")});

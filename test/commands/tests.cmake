@@ -6,9 +6,11 @@ foreach(file train squad_train strategies recompute faults failures other_comman
 endforeach()
 # These measure how long ranks take to notice each other's end; the rest may share the machine with another test.
 set_tests_properties(commands.faults commands.failures PROPERTIES PROCESSORS 2)
-strata_add_test(FILE commands/test_cuda.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands)
-add_dependencies(test_commands_cuda strata strata_cuda_emulated)
-set_property(TEST commands.cuda APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
+foreach(file cuda cuda_graphs)
+  strata_add_test(FILE commands/test_${file}.cpp LABELS train restart cuda TIMEOUT 900 LIBRARIES strata_test_commands)
+  add_dependencies(test_commands_${file} strata strata_cuda_emulated)
+  set_property(TEST commands.${file} APPEND PROPERTY ENVIRONMENT "STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")
+endforeach()
 # Once more where each rank has a GPU of its own: data goes by NCCL.
 add_test(NAME commands.cuda_nccl COMMAND test_commands_cuda --gtest_filter=Cuda.SameBitsUnderEveryStrategyAndOffload:Cuda.FastReductionStaysWithinRounding)
 get_test_property(commands.cuda ENVIRONMENT of_cuda)

@@ -1,5 +1,6 @@
 strata_add_test(FILE device/test_arena.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE device/test_stream.cpp LABELS unit TIMEOUT 60)
+strata_add_test(FILE device/test_capture.cpp LABELS unit TIMEOUT 60 CUDA)
 strata_add_test(FILE device/test_peaks.cpp LABELS unit TIMEOUT 60)
 add_library(strata_fake_nvml MODULE support/fake_nvml.cpp)
 strata_add_test(FILE device/test_use.cpp LABELS unit TIMEOUT 60)

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <thread>
 
 #include "emulation/emulation_fixture.hpp"
 #include "emulation/kernels/kernels.hpp"
@@ -199,6 +200,23 @@ TEST(EmulatedGraphs, WhatACaptureForbids) {
   EXPECT_EQ(cudaStreamWaitEvent(other.stream, fork.event), cudaSuccess);
   kernels::scale(x, 1.0f, 1, other.stream);
   EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureUnjoined);
+  EXPECT_EQ(graph, nullptr);
+}
+
+// Another thread may go on with its work; the one that captures may not, and it alone can end the capture.
+TEST(EmulatedGraphs, AThreadLocalCaptureBindsItsThreadAlone) {
+  Device device;
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  void *theirs = nullptr, *ours = nullptr;
+  std::thread([&] { EXPECT_EQ(cudaMalloc(&theirs, 16), cudaSuccess); }).join();
+  EXPECT_EQ(cudaMalloc(&ours, 16), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(cudaFree(theirs), cudaSuccess);
+
+  EXPECT_EQ(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  std::thread([&] { EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureWrongThread); }).join();
+  EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureInvalidated);
   EXPECT_EQ(graph, nullptr);
 }
 

@@ -4,6 +4,7 @@ strata_add_test(FILE train/test_step_plan.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_run_lock.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_non_finite.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE train/test_offload.cpp LABELS unit TIMEOUT 240 CUDA)
+strata_add_test(FILE train/test_pass_graphs.cpp LABELS train TIMEOUT 240 CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE train/test_profile.cpp LABELS unit RANKS 1 2 TIMEOUT 60)
 
 # The recorded runs as a processor without AVX-512 computes them.

@@ -67,4 +67,8 @@ struct Settings {
   PlanConfig plan;
 };
 
+/// Why a run with device.kind = cuda gives its ops to the GPU one by one, whatever device.graphs says; empty: nothing is in the way of
+/// graphs.
+std::string graphs_hindrance(const Settings& settings);
+
 }  // namespace strata

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "strata/base/dtype.hpp"
 
@@ -24,6 +25,18 @@ struct GpuFacts {
   int driver = 0, runtime = 0;    // CUDA versions: 13020 is 13.2
   std::int64_t cublaslt = 0;      // cublasLtGetVersion()
   bool emulated = false;          // the host emulation that tests use (doc/cuda-emulation.md)
+};
+
+/// Work of the queue that was written down while it was given (GpuCapture): it can be given again and again, as one, with the same
+/// addresses and numbers. What changes from time to time must lie in memory that the kernels read. It takes memory of the GPU beside the
+/// arena. On CUDA: a graph.
+class GpuGraph {
+ public:
+  virtual ~GpuGraph() = default;
+  /// Gives the work to the queue.
+  virtual void launch() = 0;
+  /// Kernels, copies and the like in it.
+  virtual std::int64_t pieces() const = 0;
 };
 
 /// The queues of a GPU. Ops run on `work`; `in` and `out` are for copies from and to page-locked memory of the host, which go on beside it.
@@ -63,6 +76,11 @@ class Gpu {
   /// Returns when all that was given to the queue of work is done. Throws Error (exit code 1) if something of it failed, naming CUDA's
   /// reason.
   virtual void wait() = 0;
+  /// For GpuCapture alone. From begin_capture() on what this thread gives to the queue is written down rather than done; end_capture()
+  /// returns it (null: there was nothing), or throws Error, after which as after drop_capture() it is forgotten.
+  virtual void begin_capture() = 0;
+  virtual std::unique_ptr<GpuGraph> end_capture() = 0;
+  virtual void drop_capture() noexcept = 0;
   /// The queue, for the CUDA half's own code: a cudaStream_t.
   virtual void* queue() const = 0;
   /// C[m,n] (=|+=) A B (+ bias) (+ residual), as gemm() in device/blas.hpp says, by cuBLASLt: one algorithm per shape, the same on every
@@ -78,6 +96,25 @@ class Gpu {
   /// Times up to `candidates` algorithms of every product noted, on memory of its own and in about `seconds` in all, and names the fastest
   /// of each that always adds in the same order. Products of which no algorithm can be named are left out.
   virtual Tuning tune_products(int candidates, double seconds) = 0;
+};
+
+/// While it lives, what this thread gives to the GPU's queue (ops, copies between memory of GPU and page-locked memory) is written down
+/// rather than done. Waiting, taking memory and copies of ordinary memory throw Error, and spoil it. One at a time.
+class [[nodiscard]] GpuCapture {
+ public:
+  explicit GpuCapture(Gpu& gpu) : gpu_(&gpu) { gpu.begin_capture(); }
+  /// Forgets what was written down, unless it was taken.
+  ~GpuCapture() {
+    if (gpu_) gpu_->drop_capture();
+  }
+  GpuCapture(const GpuCapture&) = delete;
+  GpuCapture& operator=(const GpuCapture&) = delete;
+  /// Ends it: nothing has been done yet, launch() does it. Null: nothing was given. Throws Error where it was spoiled, or where the GPU has
+  /// no memory for it.
+  std::unique_ptr<GpuGraph> take() { return std::exchange(gpu_, nullptr)->end_capture(); }
+
+ private:
+  Gpu* gpu_;
 };
 
 /// What the shared object offers; rooms below take the tables that are theirs.

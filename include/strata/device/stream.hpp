@@ -98,6 +98,8 @@ class Stream {
 
   /// Called once by each op's front with its own name; the op's time is that until what is returned goes out of scope.
   Timed record(const char* op, double flops, double bytes, const OpSizes& sizes = {});
+  /// The op that was recorded last; null: none was. For messages.
+  const char* last_op() const { return last_op_; }
   /// `work` runs at the front of every op from now on: what is to move on beside the computation. Empty: nothing.
   void set_meanwhile(std::function<void()> work) { meanwhile_ = std::move(work); }
   /// What phases that are no op do: time goes to `phase`, that of ops inside to the ops; with `whole` their time and cost go to the phase
@@ -131,6 +133,7 @@ class Stream {
   std::map<std::string, OpCost> costs_;
   PlannedOps planned_;
   std::function<void()> meanwhile_;
+  const char* last_op_ = nullptr;
   bool profiling_ = false, whole_ = false;  // whole_: inside a phase that takes its ops' time
   ProfileRows profile_;
   OpCost* current_ = nullptr;  // the row that time counts for

@@ -35,6 +35,7 @@ struct EncoderActivations {
   View samples;  // i32 [B] each sequence's number among those of the step: what dropout knows it by
   std::uint64_t seed = 0;
   std::uint32_t step = 0;  // of the optimizer
+  View step_at;            // i32 [1] the same for a GPU's kernels to read, or not given: work that is captured has the step of the day
   View logits;             // f32 (f64) [B,2,S] start and end, as the last pass left them; after a backward pass, their gradient
   LayerNorm::Saved embedding;
   std::vector<EncoderLayer::Saved> saved;  // as Activations::saved

@@ -30,7 +30,7 @@ class BertForQuestionAnswering final : public Model {
   void prepare(Activations& activations) const override;
   /// row_loss from inputs and labels, and the logits in activations.encoder.logits. Local.
   void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const override;
-  void forward_backward(Context& context, Activations& activations, double scale) const override;
+  void forward_backward(Context& context, Activations& activations, const Factor& scale) const override;
 
   /// The logits alone; labels are not read. Local.
   void forward_logits(Context& context, Activations& activations, const ResultObserver& look = {}) const;

@@ -43,7 +43,7 @@ class CausalLm final : public Model {
   void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const override;
   /// The same; `look` sees each block's results at once. Local.
   void forward(Context& context, Activations& activations, const BlockObserver& look) const;
-  void forward_backward(Context& context, Activations& activations, double scale) const override;
+  void forward_backward(Context& context, Activations& activations, const Factor& scale) const override;
   /// Logits of every row, f32 (f64) [R,V], of an evaluate or train pass. For comparisons and tools. Local.
   void forward_logits(Context& context, Activations& activations, View logits) const;
 

@@ -6,6 +6,7 @@
 
 #include "strata/models/activations.hpp"
 #include "strata/models/weight_rules.hpp"
+#include "strata/ops/factor.hpp"
 
 namespace strata {
 
@@ -48,7 +49,7 @@ class Model {
   virtual void forward(Context& context, Activations& activations, const ResultObserver& look = {}) const = 0;
   /// row_loss, and the gradient of scale * (sum of row losses) in context.gradients, set or added as the hooks say, with dropout where the
   /// model has it. Local.
-  virtual void forward_backward(Context& context, Activations& activations, double scale) const = 0;
+  virtual void forward_backward(Context& context, Activations& activations, const Factor& scale) const = 0;
 };
 
 /// The model that a config.json (or the one in the folder `path`) describes. Throws DataError naming file and key. Local.

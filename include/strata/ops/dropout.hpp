@@ -16,6 +16,7 @@ struct Dropout {
   std::uint32_t step = 0;  // of the optimizer
   std::uint32_t site = 0;  // which dropout of the model, < 2^20
   ConstView samples{};     // i32 [B]: the number of each sequence among all that the step sees
+  ConstView step_at{};  // i32 [1], or not given: where a GPU's kernels read `step` when they run; the host takes `step`, which is the same
 
   bool drops() const { return p > 0; }
 };

@@ -1,6 +1,7 @@
 #pragma once
 // The question-answering head: two logits per token, and the loss of a span's two ends.
 #include "strata/device/stream.hpp"
+#include "strata/ops/factor.hpp"
 #include "strata/tensor/view.hpp"
 
 namespace strata {
@@ -23,6 +24,6 @@ void span_cross_entropy_forward(Stream& stream, ConstView logits, ConstView labe
 
 /// row_loss as above, and dz_bcs = scale w_c (softmax(z_bc)_s - [s = label]), 0 where the label does not count.
 /// [out] dlogits [B,2,S], may be logits. Local.
-void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView labels, double scale, View row_loss, View dlogits);
+void span_cross_entropy_backward(Stream& stream, ConstView logits, ConstView labels, Factor scale, View row_loss, View dlogits);
 
 }  // namespace strata

@@ -57,6 +57,8 @@ class GradientScatter {
   void open(int unit);
   /// The unit's gradient is there: it leaves for its owners. Local; every rank of the group does the same.
   void close(int unit);
+  /// Appends what decides where the units of the round that has begun will lie.
+  void describe(std::vector<std::int64_t>& text) const { windows_.describe(text); }
   /// Moves what is under way on by one move; false: nothing can be done now. Local.
   bool advance();
   /// Everything has come, been folded, and left.

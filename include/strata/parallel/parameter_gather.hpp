@@ -25,6 +25,8 @@ class ParameterGather {
   void begin_pass(Stream& stream, const std::vector<int>& uses) { stream_ = &stream, uses_ = &uses, at_ = 0; }
   /// Returns when the next unit of the pass is there, and begins to bring those after it. Collective over the group, without meeting.
   void use(int unit);
+  /// Appends what decides where the units of the pass that has begun will lie.
+  void describe(std::vector<std::int64_t>& text) const { slots_.describe(text); }
   /// Moves what is under way on. Local.
   void poll();
   /// The shards are about to change: forgets what is gathered, after all that is under way has come. Collective over the group.

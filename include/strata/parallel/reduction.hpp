@@ -46,6 +46,11 @@ class GradientReduction {
   /// to which the leaf would be added next, and its gradient is to be added there as it is made.
   Write open(int unit);
   void close(int unit);
+  /// Whether open() and close() in the round that has begun do more than add buffers: pieces travel, or have to be waited for.
+  bool opening_acts() const { return scatter_ != nullptr; }
+  bool closing_acts() const { return scatter_ != nullptr || (round_ + 1 == round_count() && exchanges_early()); }
+  /// Appends what decides which memory the round that has begun writes, and what it adds into what: rounds alike in it do the same.
+  void describe_round(std::vector<std::int64_t>& text) const;
   /// Moves what is under way on. Local.
   void poll();
   /// A step is dropped, after any round of this rank: what is under way comes to its end. Collective over the world.
@@ -66,6 +71,7 @@ class GradientReduction {
   bool adds(int unit) const { return target_ >= 0 && shards_.set().units()[static_cast<std::size_t>(unit)].adds; }
   LeafRound leaf_round(std::int64_t round) const;
   void count_round(LeafCounter& counter, int present, LeafCounter::Add add, LeafCounter::Add copy) const;
+  void count_leaf(LeafCounter::Add add) const;
   void fold_arrival(const GradientScatter::Arrival& arrival);
   void fold_leaf(int unit);
   void complete(int unit);

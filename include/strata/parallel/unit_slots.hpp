@@ -21,6 +21,8 @@ class UnitSlots {
   View assign(int unit);
   void release(int unit);
   void clear();
+  /// Appends what decides where units will be assigned from now on: slots alike in it give the same units the same places.
+  void describe(std::vector<std::int64_t>& text) const;
 
  private:
   struct Slot {

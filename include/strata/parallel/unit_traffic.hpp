@@ -49,6 +49,14 @@ class UnitTraffic final : public UnitHooks {
   void use(int unit) override;
   Write open_gradient(int unit) override { return scattering_ ? reduction_.open(unit) : Write::set; }
   void close_gradient(int unit) override;
+  /// Whether use(), open_gradient() and close_gradient() of the pass that has begun do more than give ops to the stream.
+  bool use_acts() const { return gather_ || !coming_.empty(); }
+  bool open_acts() const { return scattering_ && reduction_.opening_acts(); }
+  bool close_acts() const { return scattering_ && reduction_.closing_acts(); }
+  /// Where the units of the pass that has begun will lie, what is added into what, and whose calls act, as numbers: passes alike in it give
+  /// the stream the same ops with the same memory.
+  std::vector<std::int64_t> describe_pass() const;
+
   /// Moves what is under way on; to be called now and then. Local.
   void poll();
 

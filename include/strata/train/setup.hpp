@@ -7,6 +7,7 @@
 #include "strata/models/model.hpp"
 #include "strata/parallel/config.hpp"
 #include "strata/train/config.hpp"
+#include "strata/train/pass_graphs.hpp"
 #include "strata/train/step.hpp"
 
 namespace strata {
@@ -26,6 +27,7 @@ struct TrainShape {
   int prefetch = 1;  // units gathered ahead of their use
   bool offload_parameters = false, offload_optimizer = false;
   StepSettings step;
+  bool graphs = false, graphs_required = false;  // micro-batches as graphs of the GPU; with the second, or not at all
 };
 
 /// Everything of a run that lives in the arena.
@@ -41,9 +43,15 @@ class TrainSetup {
   UnitTraffic& traffic() { return traffic_; }
   Activations& activations() { return activations_; }
   TrainStep& step() { return step_; }
+  /// Null: micro-batches run op by op.
+  const PassGraphs* graphs() const { return graphs_ ? &*graphs_ : nullptr; }
   /// Weights as the model reads them: whole, or where units are gathered.
   const FlatBuffer& weights() const { return gather_ ? gather_->weights() : state_.weights().weight; }
-  StepParts parts(Stream& stream) { return {stream, mesh_, weights(), reduction_, traffic_, activations_}; }
+  StepParts parts(Stream& stream) {
+    StepParts parts{stream, mesh_, weights(), reduction_, traffic_, activations_};
+    parts.graphs = graphs_ ? &*graphs_ : nullptr;
+    return parts;
+  }
 
  private:
   const Mesh& mesh_;
@@ -53,6 +61,7 @@ class TrainSetup {
   Activations activations_;
   UnitTraffic traffic_;
   TrainStep step_;
+  std::optional<PassGraphs> graphs_;
 };
 
 /// What rank 0 of a run will allocate, and what one of its steps consists of.

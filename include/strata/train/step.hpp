@@ -46,6 +46,8 @@ struct StepResult {
   bool updated() const { return not_finite.empty() && !overflow && stopped_by == 0; }
 };
 
+class PassGraphs;
+
 /// What a step works with.
 struct StepParts {
   Stream& stream;
@@ -56,6 +58,7 @@ struct StepParts {
   Activations& activations;
   std::function<void()> before_update = {};  // called before parameters and moments change; may be empty
   LossScale loss_scale = {};                 // as it is in this step; 1 unless computing in fp16
+  PassGraphs* graphs = nullptr;              // null: ops are given to the device one by one
 };
 
 class TrainStep {

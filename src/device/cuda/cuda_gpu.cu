@@ -16,6 +16,22 @@
 namespace strata::cuda {
 namespace {
 
+// A captured graph that can be launched.
+class CudaGraph final : public GpuGraph {
+ public:
+  CudaGraph(cudaGraphExec_t graph, cudaStream_t queue, std::int64_t pieces) : graph_(graph), queue_(queue), pieces_(pieces) {}
+  ~CudaGraph() override { cudaGraphExecDestroy(graph_); }
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+  void launch() override { check(cudaGraphLaunch(graph_, queue_), "launching a graph"); }
+  std::int64_t pieces() const override { return pieces_; }
+
+ private:
+  cudaGraphExec_t graph_;
+  cudaStream_t queue_;
+  std::int64_t pieces_;
+};
+
 constexpr int oldest_major = 8;  // bf16 tensor cores, cp.async
 
 class CudaGpu final : public Gpu {
@@ -111,6 +127,33 @@ class CudaGpu final : public Gpu {
     check(cudaStreamSynchronize(queue_), "waiting for the GPU");
   }
 
+  // Other threads (a checkpoint on its way to the disk) may do what a capture forbids.
+  void begin_capture() override {
+    enter();
+    check(cudaStreamBeginCapture(queue_, cudaStreamCaptureModeThreadLocal), "beginning a capture");
+  }
+
+  std::unique_ptr<GpuGraph> end_capture() override {
+    cudaGraph_t graph = nullptr;
+    told(cudaStreamEndCapture(queue_, &graph), "ending a capture");
+    cudaGraphExec_t executable = nullptr;
+    std::size_t nodes = 0;
+    cudaError_t result = cudaGraphGetNodes(graph, nullptr, &nodes);
+    if (result == cudaSuccess && nodes > 0) result = cudaGraphInstantiate(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    told(result, "making a graph");
+    if (nodes == 0) return nullptr;
+    auto owned = std::make_unique<CudaGraph>(executable, queue_, static_cast<std::int64_t>(nodes));
+    told(cudaGraphUpload(executable, queue_), "bringing a graph to the GPU");  // what lacks memory says so here, not at the first launch
+    return owned;
+  }
+
+  void drop_capture() noexcept override {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(queue_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    cudaGetLastError();
+  }
+
   void* queue() const override { return queue_; }
 
   void gemm(std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out, void* c,
@@ -137,6 +180,12 @@ class CudaGpu final : public Gpu {
   }
 
  private:
+  // As check(), for what a caller may go on from: no later call finds the error again.
+  static void told(cudaError_t result, const char* doing) {
+    if (result != cudaSuccess) cudaGetLastError();
+    check(result, doing);
+  }
+
   // CUDA's current device belongs to the thread.
   void enter() const { check(cudaSetDevice(facts_.device), "choosing the GPU"); }
 

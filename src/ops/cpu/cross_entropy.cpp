@@ -117,8 +117,9 @@ void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const Cons
   });
 }
 
-void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale,
-                                   const View& row_loss, const View& dx, const View& dweight, Write write, void* workspace) {
+void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
+                                   const Factor& scale, const View& row_loss, const View& dx, const View& dweight, Write write,
+                                   void* workspace) {
   const Index R = x.size(0), H = x.size(1), V = weight.size(0);
   // Nothing to sum: a product of depth 0 sets zeros, or leaves what is there.
   if (R == 0 && write == Write::set) gemm(stream, V, H, 0, x.type(), {}, {}, dweight.type(), dweight.data(), dweight.stride(0));
@@ -127,7 +128,7 @@ void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const Con
     for_each_chunk<T>(R, V, labels, row_loss, workspace, [&](const Chunk<T>& chunk, Index first) {
       const ConstView x_chunk = x.rows(first, chunk.rows);
       chunk.product(stream, x_chunk, weight);
-      stream.pool().run(chunk.rows, [&](Index row, int) { row_gradient(chunk, row, scale); });
+      stream.pool().run(chunk.rows, [&](Index row, int) { row_gradient(chunk, row, scale.value); });
       const MatrixRef dz{chunk.logits, chunk.stride * static_cast<Index>(sizeof(SumOf<T>) / sizeof(T)), false};
       const MatrixRef dz_transposed{dz.data, dz.stride, true};
       // dW[V,H] = dz[rows,V]^T x[rows,H]; before dx, which may lie where x does.

@@ -106,7 +106,7 @@ void span_logits_backward(Stream& stream, const ConstView& dlogits, const ConstV
   });
 }
 
-void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView& labels, double scale, const View& row_loss,
+void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView& labels, const Factor& scale, const View& row_loss,
                         const View& dlogits) {
   const Index B = logits.size(0), S = logits.size(2);
   const auto* label = labels.as<const std::int32_t>();
@@ -114,8 +114,8 @@ void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView
   with_float_type("span_cross_entropy", logits.type(), [&](auto element) {
     using Sum = SumOf<decltype(element)>;
     stream.pool().run(2 * B, [&](Index i, int) {
-      one_end(logits.as<const Sum>() + i * S, Index{label[i]}, S, weight[static_cast<std::size_t>(i % 2)], scale, row_loss.as<double>() + i,
-              dlogits.given() ? dlogits.as<Sum>() + i * S : nullptr);
+      one_end(logits.as<const Sum>() + i * S, Index{label[i]}, S, weight[static_cast<std::size_t>(i % 2)], scale.value,
+              row_loss.as<double>() + i, dlogits.given() ? dlogits.as<Sum>() + i * S : nullptr);
     });
   });
 }

@@ -5,6 +5,7 @@
 
 #include "device/cuda/element.cuh"
 #include "ops/attention_pass.hpp"
+#include "ops/cuda/dropout_factors.cuh"
 #include "strata/tensor/random.hpp"
 
 namespace strata::cuda {
@@ -88,12 +89,13 @@ inline Sight sight_of(const AttentionMask& mask, std::int64_t S) {
 /// The numbers that decide what is dropped: as ops/cpu/dropout_factors.hpp, word by word.
 struct DropoutWords {
   const int* samples = nullptr;
+  const std::uint32_t* step_at = nullptr;  // or null: the step, when the kernel runs
   std::uint32_t key0 = 0, key1 = 0, step = 0, place = 0, threshold = 0;
 
   /// Counter `counter` of row i of head h: half-word w of the result (lower half first) is that of column (counter / 16) 128 + 16 w +
   /// counter % 16 of the row.
   __device__ __forceinline__ uint4 at(std::int64_t b, int h, int i, int counter) const {
-    std::uint32_t x0 = static_cast<std::uint32_t>(samples[b]), x1 = step,
+    std::uint32_t x0 = static_cast<std::uint32_t>(samples[b]), x1 = step_at ? *step_at : step,
                   x2 = static_cast<std::uint32_t>(i) << 16 | static_cast<std::uint32_t>(counter),
                   x3 = place + static_cast<std::uint32_t>(h), k0 = key0, k1 = key1;
 #pragma unroll
@@ -117,6 +119,7 @@ struct DropoutWords {
 inline DropoutWords words_of(const Dropout& what) {
   if (!what.drops()) return {};
   return {data_of<int>(what.samples),
+          step_place(what),
           static_cast<std::uint32_t>(what.seed),
           static_cast<std::uint32_t>(what.seed >> 32) ^ (static_cast<std::uint32_t>(RandomPurpose::dropout) * 0x9E3779B9u),
           what.step,

@@ -19,7 +19,8 @@ struct Chunk {
   const int* labels;
   double* loss;
   double scale;
-  int kept;  // packs of a row that wait in shared memory between the passes
+  const double* scale_at;  // or null: the scale, when the kernel runs
+  int kept;                // packs of a row that wait in shared memory between the passes
 };
 
 template <class T>
@@ -84,7 +85,8 @@ __global__ void __launch_bounds__(threads) row_kernel(const Chunk<T> a) {
   const BlockMass<T> mass = mass_of<T, threads>(a, row, kept);  // its barriers: everyone has read the label's logit
   if (threadIdx.x == 0) a.loss[blockIdx.x] = (static_cast<double>(mass.top) + log(mass.sum)) - at_label;
   if constexpr (gradient) {
-    const Sum factor = static_cast<Sum>(a.scale / mass.sum), scale = static_cast<Sum>(a.scale);
+    const double given = a.scale_at ? *a.scale_at : a.scale;
+    const Sum factor = static_cast<Sum>(given / mass.sum), scale = static_cast<Sum>(given);
     const auto slope = [&](Sum z, int v) { return exponential<T>(z - mass.top) * factor - (v == label ? scale : Sum{0}); };
     const auto read = [&](int i) { return i < a.kept ? kept[i] : load_pack(row + std::int64_t{i} * W); };
     for_packs<T, threads>(a.V / W, read, [&](int i, Pack<T>& pack) {
@@ -119,6 +121,11 @@ void run_rows(cudaStream_t queue, Chunk<T> chunk, std::int64_t rows) {
     launch(row_kernel<T, many, gradient>, {static_cast<unsigned>(rows), many, shared}, queue, chunk);
 }
 
+/// Where kernels read the number; null: nowhere.
+const double* scale_place(const Factor& scale) {
+  return scale.place.given() ? data_of<double>(scale.place) : nullptr;
+}
+
 void multiply(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DType in, const MatrixRef& a, const MatrixRef& b, DType out,
               void* c, std::int64_t ldc, Write write) {
   stream.gpu()->gemm(m, n, k, in, a, b, out, c, ldc, write, nullptr, nullptr, 0, stream.product_scratch(),
@@ -128,14 +135,14 @@ void multiply(Stream& stream, std::int64_t m, std::int64_t n, std::int64_t k, DT
 /// Calls f(chunk, first row, rows) for each chunk in order, its logits formed: z = x W^T.
 template <class T, class F>
 void for_each_chunk(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, const View& row_loss,
-                    void* workspace, double scale, F&& f) {
+                    void* workspace, const Factor& scale, F&& f) {
   const std::int64_t R = x.size(0), V = weight.size(0), step = cross_entropy_chunk(V, x.type()), stride = cross_entropy_stride(V);
   for (std::int64_t first = 0; first < R; first += step) {
     const std::int64_t rows = std::min(step, R - first);
     multiply(stream, rows, V, x.size(1), x.type(), {x.rows(first, rows).data(), x.stride(0), false},
              {weight.data(), weight.stride(0), true}, x.type(), workspace, stride, Write::set);
     f(Chunk<T>{static_cast<T*>(workspace), stride, static_cast<int>(V), data_of<int>(labels) + first, data_of<double>(row_loss) + first,
-               scale, 0},
+               scale.value, scale_place(scale), 0},
       first, rows);
   }
 }
@@ -151,8 +158,9 @@ void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const Cons
   });
 }
 
-void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale,
-                                   const View& row_loss, const View& dx, const View& dweight, Write write, void* workspace) {
+void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
+                                   const Factor& scale, const View& row_loss, const View& dx, const View& dweight, Write write,
+                                   void* workspace) {
   const std::int64_t H = x.size(1), V = weight.size(0);
   // Nothing to sum: a product of depth 0 sets zeros, or leaves what is there.
   if (x.size(0) == 0 && write == Write::set)

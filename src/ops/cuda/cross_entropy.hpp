@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "strata/device/blas.hpp"
+#include "strata/ops/factor.hpp"
 #include "strata/tensor/view.hpp"
 
 namespace strata::cuda {
@@ -25,7 +26,8 @@ inline std::int64_t cross_entropy_workspace(std::int64_t R, std::int64_t V, DTyp
 
 void linear_cross_entropy_forward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
                                   const View& row_loss, void* workspace);
-void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels, double scale,
-                                   const View& row_loss, const View& dx, const View& dweight, Write write, void* workspace);
+void linear_cross_entropy_backward(Stream& stream, const ConstView& x, const ConstView& weight, const ConstView& labels,
+                                   const Factor& scale, const View& row_loss, const View& dx, const View& dweight, Write write,
+                                   void* workspace);
 
 }  // namespace strata::cuda

@@ -12,10 +12,16 @@
 
 namespace strata::cuda {
 
+/// Where kernels read the step; null: nowhere.
+inline const std::uint32_t* step_place(const Dropout& what) {
+  return what.step_at.given() ? reinterpret_cast<const std::uint32_t*>(what.step_at.as<const std::int32_t>()) : nullptr;
+}
+
 /// The factors of one head; S is float or double.
 template <class S>
 struct DropoutFactors {
-  const std::int32_t* samples = nullptr;  // on the device
+  const std::int32_t* samples = nullptr;   // on the device
+  const std::uint32_t* step_at = nullptr;  // or null: the step, when the kernel runs
   std::uint32_t step = 0, place = 0, key0 = 0, key1 = 0, threshold = 0;
   S kept = 1;  // the factor of what is not dropped
 
@@ -23,6 +29,7 @@ struct DropoutFactors {
   static DropoutFactors of(const Dropout& what, std::int64_t head) {
     const auto threshold = static_cast<std::uint32_t>(std::min(65535L, std::lround(what.p * 65536)));
     return {what.samples.as<const std::int32_t>(),
+            step_place(what),
             what.step,
             what.site * 4096 + static_cast<std::uint32_t>(head),
             static_cast<std::uint32_t>(what.seed),
@@ -33,7 +40,7 @@ struct DropoutFactors {
 
   /// Philox 4x32-10 of counter l of group g of row i of a sample.
   __device__ __forceinline__ uint4 words(std::uint32_t sample, std::uint32_t i, std::uint32_t g, std::uint32_t l) const {
-    std::uint32_t x0 = sample, x1 = step, x2 = (i << 16 | g * 16) + l, x3 = place, k0 = key0, k1 = key1;
+    std::uint32_t x0 = sample, x1 = step_at ? *step_at : step, x2 = (i << 16 | g * 16) + l, x3 = place, k0 = key0, k1 = key1;
 #pragma unroll
     for (int round = 0; round < 10; ++round) {
       const std::uint32_t a = __umulhi(x0, 0xD2511F53u), b = __umulhi(x2, 0xCD9E8D57u);

@@ -97,8 +97,8 @@ __device__ __forceinline__ double weight_of(const int* labels, std::int64_t B, s
 
 /// Block: one end of one sequence. dz may be z.
 template <class Sum>
-__global__ void __launch_bounds__(threads)
-    loss_kernel(const Sum* logits, const int* labels, double scale, double* loss, Sum* dlogits, std::int64_t B, std::int64_t S) {
+__global__ void __launch_bounds__(threads) loss_kernel(const Sum* logits, const int* labels, double number, const double* number_at,
+                                                       double* loss, Sum* dlogits, std::int64_t B, std::int64_t S) {
   __shared__ double shared_weight;
   const Sum* z = logits + blockIdx.x * S;
   Sum* dz = dlogits ? dlogits + blockIdx.x * S : nullptr;
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(threads)
     own.add(one);
   }
   const BlockMass<Sum> mass = join<Sum, threads>(own);  // its barriers: everyone has read the label's logit and knows the weight
-  const double weight = shared_weight;
+  const double weight = shared_weight, scale = number_at ? *number_at : number;
   if (threadIdx.x == 0) loss[blockIdx.x] = weight * ((static_cast<double>(mass.top) + log(mass.sum)) - at_label);
   if (!dz) return;
   const Sum factor = static_cast<Sum>(scale * weight / mass.sum);
@@ -152,14 +152,15 @@ void span_logits_backward(Stream& stream, const ConstView& dlogits, const ConstV
   });
 }
 
-void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView& labels, double scale, const View& row_loss,
+void span_cross_entropy(Stream& stream, const ConstView& logits, const ConstView& labels, const Factor& scale, const View& row_loss,
                         const View& dlogits) {
   const std::int64_t B = logits.size(0), S = logits.size(2);
   if (B == 0) return;
   const auto run = [&](auto element) {
     using Sum = decltype(element);
-    launch(loss_kernel<Sum>, {static_cast<unsigned>(2 * B), threads}, queue_of(stream), data_of<Sum>(logits), data_of<int>(labels), scale,
-           data_of<double>(row_loss), dlogits.given() ? data_of<Sum>(dlogits) : nullptr, B, S);
+    launch(loss_kernel<Sum>, {static_cast<unsigned>(2 * B), threads}, queue_of(stream), data_of<Sum>(logits), data_of<int>(labels),
+           scale.value, scale.place.given() ? data_of<double>(scale.place) : nullptr, data_of<double>(row_loss),
+           dlogits.given() ? data_of<Sum>(dlogits) : nullptr, B, S);
   };
   logits.type() == DType::f64 ? run(double{}) : run(float{});
 }

@@ -47,6 +47,7 @@ constexpr Row rows[] = {
     STRATA_EMULATION_ROW(cudaErrorStreamCaptureIsolation, "dependency created on uncaptured work in another stream"),
     STRATA_EMULATION_ROW(cudaErrorStreamCaptureImplicit, "operation would make the legacy stream depend on a capturing blocking stream"),
     STRATA_EMULATION_ROW(cudaErrorCapturedEvent, "operation not permitted on an event last recorded in a capturing stream"),
+    STRATA_EMULATION_ROW(cudaErrorStreamCaptureWrongThread, "attempt to terminate a thread-local capture sequence from another thread"),
     STRATA_EMULATION_ROW(
         cudaErrorGraphExecUpdateFailure,
         "the graph update was not performed because it included changes which violated constraints specific to instantiated graph update"),

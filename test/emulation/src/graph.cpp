@@ -1,5 +1,6 @@
 // CUDA graphs: what a capture gathered, done again at every launch in an order that its edges allow and the seed draws.
 #include <algorithm>
+#include <cstdlib>
 
 #include "emulation/host_calls.hpp"
 #include "errors.hpp"
@@ -40,6 +41,15 @@ void run_nodes(const std::vector<Node>& nodes) {
   }
 }
 
+// Graphs that the device has room for.
+long& graphs_left() {
+  static long left = [] {
+    const char* const text = std::getenv("STRATA_EMULATION_GRAPHS");
+    return text == nullptr ? 1000000L : std::atol(text);
+  }();
+  return left;
+}
+
 // Has the stream where the capture began waited for everything captured?
 bool joined(const Capture& capture, const std::vector<std::size_t>& frontier) {
   std::vector<bool> has_next(capture.nodes.size(), false);
@@ -75,6 +85,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     capture->invalid = true;
     return record(cudaErrorStreamCaptureUnmatched);
   }
+  if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id()) {
+    capture->invalid = true;
+    return record(cudaErrorStreamCaptureWrongThread);
+  }
   const bool whole = joined(*capture, stream->frontier);
   end_capture(capture);
   if (capture->invalid) return record(cudaErrorStreamCaptureInvalidated);
@@ -94,6 +108,8 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   const Guard guard = lock();
   if (graph == nullptr) return record(cudaErrorInvalidValue);
+  if (graphs_left() == 0) return record(cudaErrorMemoryAllocation);
+  --graphs_left();
   *exec = new CUgraphExec_st{graph->nodes};
   return record(cudaSuccess);
 }
@@ -144,6 +160,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   const Guard guard = lock();
+  ++graphs_left();
   delete exec;
   return record(cudaSuccess);
 }

@@ -92,7 +92,9 @@ bool event_exists(cudaEvent_t event) {
 
 Capture* strict_capture() {
   for (const Stream& stream : streams().live) {
-    if (stream->capture && !stream->capture->invalid && stream->capture->mode == cudaStreamCaptureModeGlobal) return stream->capture.get();
+    Capture* const capture = stream->capture.get();
+    if (capture == nullptr || capture->invalid || capture->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (capture->mode == cudaStreamCaptureModeGlobal || capture->thread == std::this_thread::get_id()) return capture;
   }
   return nullptr;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "emulation/host_types.hpp"
@@ -28,6 +29,7 @@ struct Capture {
   std::vector<Node> nodes;
   cudaStream_t origin = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread = std::this_thread::get_id();
   bool invalid = false;
 };
 
@@ -49,7 +51,8 @@ void drain(cudaStream_t stream);
 void drain_blocking();
 void drain_all();
 
-/// Refuses, and invalidates the capture, if one is under way that forbids calls such as cudaMalloc.
+/// Refuses, and invalidates the capture, if one is under way that forbids calls such as cudaMalloc: a global one, or a thread-local one of
+/// the calling thread.
 cudaError_t unsafe_in_capture();
 /// No stream takes part in it any more.
 void end_capture(const std::shared_ptr<Capture>& capture);
