@@ -1,4 +1,4 @@
-strata_add_test(FILE train/test_golden_run.cpp LABELS reference train CUDA LIBRARIES strata_test_models)
+strata_add_test(FILE train/test_golden_run.cpp LABELS reference train TIMEOUT 300 CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE train/test_metrics.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_step_plan.cpp LABELS unit TIMEOUT 60)
 strata_add_test(FILE train/test_run_lock.cpp LABELS unit TIMEOUT 60)
