@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <limits>
 #include <numeric>
@@ -95,9 +96,10 @@ void LinkedCommunicator::hear() {
   for (std::optional<int> round; (round = notices_->heard()); ++wakes_) heard_ = std::max(heard_, *round);
 }
 
-// MPI may still write a notice.
+// MPI may still write a notice: what it knows of lives on as long as the process.
 void LinkedCommunicator::leave_behind() {
-  if (round_) new Round(std::move(*round_));
+  static auto* const left = new std::deque<Round>;
+  if (round_) left->push_back(std::move(*round_));
 }
 
 // Before a call in which this rank waits for the others outside: a rank that has not come yet may be waiting for a transfer from here.

@@ -84,7 +84,7 @@ int run_plan(Session& session) {
     return static_cast<int>(comparison.runs.empty() ? ExitCode::capacity : ExitCode::done);
   }
   make_plan(p);
-  const std::int64_t one = machine && machine->gpus > 0 ? p.plan->bytes - p.plan->host_bytes : p.plan->bytes + p.snapshot_bytes;
+  const std::int64_t one = machine && machine->gpus > 0 ? p.gpu_bytes : p.plan->bytes - p.gpu_bytes + p.snapshot_bytes;
   p.memory_needed = one * ranks->local_size();
   p.memory_available = memory;
   PlannedRun run{p, std::nullopt, {}};

@@ -64,6 +64,7 @@ Json memory_json(const Preflight& p) {
   for (const ArenaEntry& entry : p.plan->entries) regions.push_back({{"name", entry.name}, {"bytes", entry.bytes}});
   return {{"arena_bytes", p.plan->bytes},
           {"snapshot_bytes", p.snapshot_bytes},
+          {"gpu_bytes", p.gpu_bytes},
           {"staging_bytes", p.plan->staging_bytes},
           {"rank_bytes", p.plan->bytes + p.snapshot_bytes},
           {"host_bytes", p.memory_needed},
@@ -196,6 +197,7 @@ std::string plan_text(const PlannedRun& run) {
   if (const std::string traffic = traffic_text(plan.traffic); !traffic.empty()) out += "\n" + traffic;
   if (run.time) out += "\n" + time_text(*run.time);
   if (run.scaling.size() > 1) out += "\n" + scaling_text(run.scaling);
+  if (p.gpu_bytes > 0) out += text("\nA rank's GPU needs ", bytes_of(p.gpu_bytes));
   out += text(p.machine && p.machine->gpus > 0 ? "\nThe GPUs of a host need " : "\nA host needs ", bytes_of(p.memory_needed), " of ",
               bytes_of(p.memory_available), ": ", p.memory_needed <= p.memory_available ? "it fits" : "it does not fit", "\n");
   return out;

@@ -42,6 +42,7 @@ struct Preflight {
   std::optional<Machine> machine;              // plan.machine, where it is of the run's kind of device
   std::shared_ptr<const NamedTuning> tuning;   // device.tuning
   std::optional<TrainPlan> plan;
+  std::int64_t gpu_bytes = 0;                            // of a rank's part of the arena that lies on a GPU
   std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background
   std::int64_t checkpoint_bytes = 0;                     // of one checkpoint on disk
   std::int64_t memory_needed = 0, memory_available = 0;  // [bytes] on this host

@@ -55,13 +55,14 @@ void make_plan(Preflight& p) {
   RankPlan rank = plan_rank(*p.model, p.s, p.launch, p.threads);
   p.plan.emplace(std::move(rank.plan));
   p.checkpoint_bytes = rank.checkpoint_bytes, p.snapshot_bytes = rank.snapshot_bytes;
+  if (device_of(p.session) == DeviceKind::cuda) p.gpu_bytes = p.plan->bytes - p.plan->host_bytes;
 }
 
 namespace {
 
 // What of the arena lies on a GPU against what that has free. Ranks that share one add up.
 void check_gpu_memory(Preflight& p) {
-  const std::int64_t one = p.plan->bytes - p.plan->host_bytes;
+  const std::int64_t one = p.gpu_bytes;
   int devices = 0;
   std::int64_t free = 0;
   std::string name;
@@ -98,10 +99,9 @@ void check_memory(Preflight& p) {
   if (!p.model || (p.s.batch.global == 0 && p.s.batch.accumulation.empty())) return;
   if (!p.device_fits || (p.model->answers_questions() && p.s.data.mask_documents)) return;  // told with the model
   if (!p.findings.attempt("memory.plan", "batch.micro", "", [&] { make_plan(p); })) return;
-  const bool on_gpu = device_of(p.session) == DeviceKind::cuda;
-  if (on_gpu && p.device_here) check_gpu_memory(p);
+  if (device_of(p.session) == DeviceKind::cuda && p.device_here) check_gpu_memory(p);
   const std::int64_t staging = p.shares_gpu ? p.plan->staging_bytes : 0;
-  const std::int64_t one = (on_gpu ? p.plan->host_bytes : p.plan->bytes) + p.snapshot_bytes + staging;
+  const std::int64_t one = p.plan->bytes - p.gpu_bytes + p.snapshot_bytes + staging;
   p.memory_needed = one * p.launch.local_size(), p.memory_available = available_memory_bytes();
   if (p.memory_needed <= p.memory_available) return;
   const std::string found =

@@ -103,9 +103,11 @@ TEST(CudaMissing, CheckSaysSoAndPlanNeedsNone) {
   const CommandResult check = folder.strata_with(without, 0, "check", "--device.kind=cuda");
   EXPECT_EQ(check.status, 2) << check.out;
   EXPECT_NE(check.out.find("CUDA half could not be loaded"), std::string::npos) << check.out;
-  const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda");
+  const CommandResult plan = folder.strata_with(without, 0, "plan", "--device.kind=cuda --checkpoint.asynchronous=false");
   EXPECT_EQ(plan.status, 0) << plan.err;
   EXPECT_EQ(plan.out.find("workspace.threads"), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("A rank's GPU needs "), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("A host needs 0 "), std::string::npos) << "what lies on the GPU is not the host's: " << plan.out;
   const CommandResult fp16 = folder.strata_with(without, 0, "plan", "--device.kind=cuda --precision.compute=fp16");
   EXPECT_EQ(fp16.status, 0) << fp16.err;
   EXPECT_NE(fp16.out.find("optimizer.master"), std::string::npos) << fp16.out;
