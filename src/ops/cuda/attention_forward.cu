@@ -230,8 +230,8 @@ __global__ void __launch_bounds__(threads) forward_kernel(const Pass<T> a) {
 
 template <class T, int HD, bool drops>
 void forward(Stream& stream, const Pass<T>& pass, std::int64_t heads) {
-  constexpr std::size_t shared = (query_rows + 4 * key_rows) * HD * sizeof(T);
-  launch(forward_kernel<T, HD, drops>, {static_cast<unsigned>(heads * pass.blocks), threads, shared}, queue_of(stream), pass);
+  launch(forward_kernel<T, HD, drops>, {static_cast<unsigned>(heads * pass.blocks), threads, (query_rows + 4 * key_rows) * HD * sizeof(T)},
+         queue_of(stream), pass);
 }
 
 template <class T>
