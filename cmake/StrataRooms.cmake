@@ -45,7 +45,7 @@ function(strata_add_test)
   endif()
   if(STRATA_SANITIZE AND room MATCHES "^(device|ops)$")
     target_compile_options(${target} PRIVATE -O1)  # their plain loops are the slow part of them
-  elseif(NOT room MATCHES "^(device|ops)$")
+  elseif(NOT room MATCHES "^(device|ops|parallel)$")
     target_link_libraries(${target} PRIVATE strata_test_flags)
   endif()
   set(timeout 120)

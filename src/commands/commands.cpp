@@ -1,5 +1,8 @@
 // The list of commands, and what --help says.
 #include "strata/base/error.hpp"
+
+#include <algorithm>
+
 #include "strata/base/version.hpp"
 #include "strata/commands/command.hpp"
 #include "strata/io/file.hpp"

@@ -2,13 +2,11 @@
 #include "strata/deck/machine_file.hpp"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <set>
 #include <vector>
 
-#include "deck/scan.hpp"
+#include "deck/measured_file.hpp"
 #include "deck/text_tools.hpp"
 #include "strata/base/error.hpp"
 #include "strata/device/op_times.hpp"
@@ -143,12 +141,6 @@ std::string read_entry(const Entry& entry, Machine& machine) {
   return "unknown key; " + (near.empty() ? "expected one of " + joined(names, ", ") : "nearest: " + near);
 }
 
-std::string number_text(double value) {
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%.6g", value);
-  return buffer;
-}
-
 std::string padded(std::string line, std::size_t width) {
   return line + std::string(line.size() < width ? width - line.size() : 1, ' ');
 }
@@ -158,20 +150,8 @@ std::string padded(std::string line, std::size_t width) {
 Machine parse_machine(const std::string& name, const std::string& text) {
   Machine machine;
   Problems problems;
-  const ScannedDeck scanned = scan_deck({name, text}, process_environment, problems);
-  for (const Heading& heading : scanned.headings)
-    if (std::find(sections().begin(), sections().end(), heading.name) == sections().end())
-      problems.add(heading.where,
-                   "[" + printable(heading.name) + "]: no section of a machine file; expected one of " + joined(sections(), ", "),
-                   heading.line, heading.number);
-  std::set<std::string> seen;
-  for (const Entry& entry : scanned.entries) {
-    const std::string full = entry.section + "." + entry.key;
-    std::string complaint;
-    if (!seen.insert(full).second) complaint = "is given twice";
-    if (complaint.empty() && entry.usable) complaint = read_entry(entry, machine);
-    if (!complaint.empty()) problems.add(entry.where, printable(full) + ": " + complaint, entry.line, entry.number);
-  }
+  const std::set<std::string> seen = read_entries(
+      name, text, "machine file", sections(), [&](const Entry& entry) { return read_entry(entry, machine); }, problems);
   for (const MachineKey& key : table()) {
     const std::string full = std::string(key.section) + "." + key.name;
     if (key.required && !seen.count(full)) problems.add(name, full + " is missing: " + key.comment + "; strata measure writes it");

@@ -1,12 +1,12 @@
 // Tuning files: a head of four keys, then a line per product.
 #include "strata/deck/tuning_file.hpp"
 
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <set>
 
-#include "deck/scan.hpp"
+#include "deck/measured_file.hpp"
 #include "deck/text_tools.hpp"
 #include "strata/base/error.hpp"
 
@@ -107,31 +107,14 @@ std::string read_entry(const Entry& entry, Tuning& tuning) {
   return complaint;
 }
 
-std::string number_text(double value) {
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%.6g", value);
-  return buffer;
-}
-
 }  // namespace
 
 Tuning parse_tuning(const std::string& name, const std::string& content) {
   Tuning tuning;
   tuning.origin = name;
   Problems problems;
-  const ScannedDeck scanned = scan_deck({name, content}, process_environment, problems);
-  for (const Heading& heading : scanned.headings)
-    if (heading.name != "tuning" && heading.name != "products")
-      problems.add(heading.where, "[" + printable(heading.name) + "]: no section of a tuning file; expected [tuning] or [products]",
-                   heading.line, heading.number);
-  std::set<std::string> seen;
-  for (const Entry& entry : scanned.entries) {
-    const std::string full = entry.section + "." + entry.key;
-    std::string complaint;
-    if (!seen.insert(full).second) complaint = "is given twice";
-    if (complaint.empty() && entry.usable) complaint = read_entry(entry, tuning);
-    if (!complaint.empty()) problems.add(entry.where, printable(full) + ": " + complaint, entry.line, entry.number);
-  }
+  const std::set<std::string> seen = read_entries(
+      name, content, "tuning file", {"tuning", "products"}, [&](const Entry& entry) { return read_entry(entry, tuning); }, problems);
   for (const char* key : {"gpu", "capability", "cublaslt"})
     if (!seen.count(std::string("tuning.") + key))
       problems.add(name, std::string("tuning.") + key + " is missing: expected a file that strata measure has written on a GPU");

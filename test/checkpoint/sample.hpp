@@ -1,5 +1,6 @@
 #pragma once
 // A small checkpoint whose every element is a function of its tensor and position, cut into pieces for any number of ranks.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>

@@ -1,4 +1,6 @@
 // The folder of checkpoints: names, what is listed, what is resumed from when some are damaged, and what is deleted.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

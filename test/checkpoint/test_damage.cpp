@@ -1,4 +1,6 @@
 // Flipped bits and truncations all over a small checkpoint: each gives an error or the right data, never a crash, a hang or wrong data.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

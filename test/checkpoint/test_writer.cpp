@@ -1,4 +1,6 @@
 // Writing checkpoints by any number of ranks: the same bits however the tensors are split, and all or nothing when a rank fails.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>

@@ -1,6 +1,7 @@
 // NCCL's part: errors that come later end in CommError, and orders that differ between ranks do not end in a standstill.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 #include <thread>

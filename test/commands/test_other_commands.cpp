@@ -1,4 +1,6 @@
 // evaluate, generate, convert, inspect, keys and prepare as a user types them.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 

@@ -66,7 +66,7 @@ TEST(TuningFile, MistakesAreSaidWithTheirLines) {
       {"reduction 2", "reduction 4", "found 4"},
       {"cublaslt   = 130002", "cublaslt   = new", "t.tuning:7: tuning.cublaslt: expected a version like 130002, found \"new\""},
       {"capability = 9.0", "capability = 9", "expected a compute capability like 9.0, found \"9\""},
-      {"[products]", "[product]", "[product]: no section of a tuning file; expected [tuning] or [products]"},
+      {"[products]", "[product]", "[product]: no section of a tuning file; expected one of tuning, products"},
       {"capability", "capabilty", "unknown key; nearest: capability"},
       {"cublaslt   = 130002\n", "", "tuning.cublaslt is missing"},
       {"_align16", "_align17", "expected the name of a product like bf16_nt_512x4096x1024_to_bf16"},

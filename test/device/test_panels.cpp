@@ -1,6 +1,7 @@
 // The kernels of products, one by one: packing, multiplying, storing, and whole products whose cuts fall everywhere.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

@@ -1,5 +1,8 @@
 // Fuzz target: decks and command line overrides, from the scanner to the echo.
 #include "fuzz/fuzz.hpp"
+
+#include <algorithm>
+
 #include "strata/deck/deck.hpp"
 #include "support/support.hpp"
 

@@ -1,5 +1,8 @@
 // Bidirectional attention: values and gradients against the plain formulas and central differences, padding, dropout, bits.
 #include "ops/attention_tensors.hpp"
+
+#include <algorithm>
+
 #include "strata/ops/attention.hpp"
 
 namespace strata::test {

@@ -1,6 +1,8 @@
 // The cache of keys and values: rows land where they belong and nothing else changes.
 #include "strata/ops/kv_cache.hpp"
 
+#include <algorithm>
+
 #include "ops/tolerance.hpp"
 
 namespace strata::test {

@@ -9,6 +9,9 @@
 // Where queries see keys on both sides, the diagonals wrap around: phase p runs the pairs (c, (c + p) mod blocks), one for every block of
 // keys.
 #include "ops/cpu/attention.hpp"
+
+#include <algorithm>
+
 #include "ops/cpu/attention_blocks.hpp"
 #include "ops/cpu/dropout_factors.hpp"
 #include "ops/cpu/lanes.hpp"

@@ -1,4 +1,5 @@
 // Attention of one new query per sequence against a cache, on the host: each key and value is read once for all query heads of its group.
+#include <algorithm>
 #include <array>
 #include <limits>
 

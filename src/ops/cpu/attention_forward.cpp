@@ -1,4 +1,5 @@
 // Attention, forward pass on the host: a block of queries against blocks of keys, with the softmax carried along (online softmax).
+#include <algorithm>
 #include <limits>
 
 #include "ops/cpu/attention.hpp"

@@ -1,6 +1,7 @@
 // GELU on the host: one vector loop per block; in bf16, whose numbers are few, a look-up of what that loop would compute.
 #include "ops/cpu/gelu.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>

@@ -1,5 +1,6 @@
 #include "kernel.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
