@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "comm/staging.hpp"
+#include "comm/while_waiting.hpp"
 #include "strata/comm/communicator.hpp"
 
 namespace strata {
@@ -16,7 +17,9 @@ struct GpuRanks {
   explicit GpuRanks(Gpu& of) : gpu(of), pool(std::make_shared<StagingPool>(of)) {}
   Gpu& gpu;
   std::shared_ptr<StagingPool> pool;
-  std::vector<LinkedCommunicator*> linked;  // alive: whoever waits moves all of them on
+  std::vector<LinkedCommunicator*> linked;  // alive: whoever waits, in these or others, moves all of them on
+  WhileWaiting waiting{[this] { move_on(); }};
+  void move_on();
 };
 
 /// GPUs of the ranks of a communicator: which they are, as text.

@@ -32,7 +32,7 @@ class LinkedCommunicator::Posted final : public Transfer {
  public:
   Posted(LinkedCommunicator& comm, Open open) : comm_(comm), open_(std::move(open)) {}
   bool done() override {
-    if (*open_ > 0) comm_.move_all_on();
+    if (*open_ > 0) comm_.shared_->move_on();
     return *open_ == 0;
   }
   void wait() override { comm_.wait_for(open_); }
@@ -56,7 +56,7 @@ LinkedCommunicator::LinkedCommunicator(std::shared_ptr<GpuRanks> shared, std::un
   link_.reset(cuda::collectives().open(shared_->gpu, id, rank(), size()));
   hook_.emplace([link = link_] { link->abort(); });
   const Phase::Wait wait;
-  while (!link_->ready()) move_all_on(), std::this_thread::yield();
+  while (!link_->ready()) shared_->move_on(), std::this_thread::yield();
   shared_->linked.push_back(this);
 }
 
@@ -69,9 +69,10 @@ LinkedCommunicator::~LinkedCommunicator() {
   }
   constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
   bool broken = false;
+  const WhileWaiting::Paused alone;
   const auto all_move = [&] {
     try {
-      if (!broken) move_on(), move_all_on();
+      if (!broken) move_on(), shared_->move_on();
     } catch (const Error&) {
       broken = true;
     }
@@ -102,34 +103,8 @@ void LinkedCommunicator::leave_behind() {
   if (round_) left->push_back(std::move(*round_));
 }
 
-// Before a call in which this rank waits for the others outside: a rank that has not come yet may be waiting for a transfer from here.
-void LinkedCommunicator::meet() {
-  const Uncounted quiet(*this);
-  inner_->all_max_while(0, [this] { move_all_on(); });
-}
-
-void LinkedCommunicator::barrier() {
-  count_barrier();
-  meet();
-}
-
-std::int64_t LinkedCommunicator::all_sum(std::int64_t value) {
-  meet();
-  return inner_->all_sum(value);
-}
-std::int64_t LinkedCommunicator::all_max(std::int64_t value) {
-  return all_max_while(value, [] {});
-}
-std::int64_t LinkedCommunicator::all_min(std::int64_t value) {
-  meet();
-  return inner_->all_min(value);
-}
-std::int64_t LinkedCommunicator::all_max_while(std::int64_t value, const std::function<void()>& meanwhile) {
-  return inner_->all_max_while(value, [&] { move_all_on(), meanwhile(); });
-}
-
 void LinkedCommunicator::broadcast(void* data, std::size_t bytes, int root) {
-  if (!gpu_of(data)) return meet(), inner_->broadcast(data, bytes, root);
+  if (!gpu_of(data)) return inner_->broadcast(data, bytes, root);
   count_broadcast(bytes, root);
   std::vector<Message> sends, receives;
   if (rank() != root) receives.push_back({root, data, bytes});
@@ -143,7 +118,7 @@ void LinkedCommunicator::all_gather(const void* mine, std::size_t bytes, void* a
 }
 
 void LinkedCommunicator::all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) {
-  if (!gpu_of(all)) return meet(), inner_->all_gather_v(mine, counts, all);
+  if (!gpu_of(all)) return inner_->all_gather_v(mine, counts, all);
   count_gather(counts);
   const std::size_t bytes = counts[static_cast<std::size_t>(rank())];
   std::vector<Message> sends, receives;
@@ -191,11 +166,9 @@ std::unique_ptr<Communicator> LinkedCommunicator::subgroup(const std::vector<int
 }
 
 void LinkedCommunicator::reduce(void* data, std::size_t count, DType type) {
-  if (!gpu_of(data)) {
-    meet();
+  if (!gpu_of(data))
     return type == DType::f32 ? inner_->all_reduce_sum_fast(static_cast<float*>(data), count)
                               : inner_->all_reduce_sum_fast(static_cast<double*>(data), count);
-  }
   count_reduce(Call::fast_reduce, count * size_of(type));
   wait_for(post_sum({{cuda::LinkOp::all_reduce, data, data, count, type, 0}}));
 }
@@ -244,11 +217,11 @@ std::unique_ptr<Transfer> LinkedCommunicator::transfer_of(Open open) {
 
 void LinkedCommunicator::wait_for(const Open& open) {
   const Phase::Wait wait;
-  for (move_all_on(); *open > 0; move_all_on()) std::this_thread::yield();
+  for (shared_->move_on(); *open > 0; shared_->move_on()) std::this_thread::yield();
 }
 
-void LinkedCommunicator::move_all_on() {
-  for (LinkedCommunicator* comm : shared_->linked) comm->move_on();
+void GpuRanks::move_on() {
+  for (LinkedCommunicator* comm : linked) comm->move_on();
 }
 
 void LinkedCommunicator::move_on() {

@@ -18,22 +18,19 @@ namespace strata {
 ///
 /// They agree in rounds. In a round every rank tells every other one what it has posted for it, host memory (MPI) carrying the notices; a
 /// message of which both ends are posted goes, as does a sum that all have posted. A rank with something new begins the next round and
-/// wakes the others. Rounds go on while ranks are in any call of any of these communicators, or ask whether a transfer is done.
+/// wakes the others. Rounds go on while ranks are in any call of any communicator (WhileWaiting), or ask whether a transfer is done.
 /// A message with an end in host memory goes through MPI, when its round has come.
 class LinkedCommunicator final : public ForwardingCommunicator {
  public:
   LinkedCommunicator(std::shared_ptr<GpuRanks> shared, std::unique_ptr<Communicator> host, std::unique_ptr<Communicator> notices,
                      std::unique_ptr<Communicator> apart, GpuNames names);
   ~LinkedCommunicator() override;
+  /// Rounds and transfers. Local.
+  void move_on();
 
-  void barrier() override;
   void broadcast(void* data, std::size_t bytes, int root) override;
   void all_gather(const void* mine, std::size_t bytes, void* all) override;
   void all_gather_v(const void* mine, std::span<const std::size_t> counts, void* all) override;
-  std::int64_t all_sum(std::int64_t value) override;
-  std::int64_t all_max(std::int64_t value) override;
-  std::int64_t all_min(std::int64_t value) override;
-  std::int64_t all_max_while(std::int64_t value, const std::function<void()>& meanwhile) override;
   void exchange(std::span<const Message> sends, std::span<const Message> receives) override;
   std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override;
   std::unique_ptr<Communicator> subgroup(const std::vector<int>& ranks) override;
@@ -79,8 +76,6 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   };
   class Posted;
 
-  void move_all_on();
-  void move_on();
   void hear();
   void begin_round();
   void leave_behind();
@@ -88,7 +83,6 @@ class LinkedCommunicator final : public ForwardingCommunicator {
   void match_messages(const Round& round);
   void match_sums(const Round& round);
   void wait_for(const Open& open);
-  void meet();
   Open post(std::span<const Message> sends, std::span<const Message> receives, std::size_t channel);
   Open post_sum(std::vector<cuda::LinkOp> ops);
   std::unique_ptr<Transfer> transfer_of(Open open);

@@ -10,8 +10,10 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "comm/mpi_progress.hpp"
+#include "comm/while_waiting.hpp"
 #include "strata/base/error.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/comm/communicator.hpp"
@@ -40,6 +42,20 @@ void in_pieces(const Message& m, F transfer) {
 
 using InMpi = std::lock_guard<std::recursive_mutex>;
 
+// Returns when all are over. For who holds the lock.
+void wait_for(std::span<MPI_Request> requests) {
+  const auto count = static_cast<int>(requests.size());
+  const Phase::Wait wait;
+  if (!WhileWaiting::any()) return check(MPI_Waitall(count, requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+  for (;;) {
+    int over = 0;
+    check(MPI_Testall(count, requests.data(), &over, MPI_STATUSES_IGNORE), "MPI_Testall");
+    if (over) return;
+    WhileWaiting::move();
+    std::this_thread::yield();
+  }
+}
+
 class MpiTransfer final : public Transfer {
  public:
   /// `progress`: a thread moves the messages on.
@@ -64,8 +80,7 @@ class MpiTransfer final : public Transfer {
   }
   void wait() override {
     const InMpi lock(mpi_mutex());
-    const Phase::Wait wait;
-    check(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+    wait_for(requests_);
     progress_.reset();
   }
 
@@ -93,8 +108,7 @@ class MpiCollective final : public Transfer {
   }
   void wait() override {
     const InMpi lock(mpi_mutex());
-    const Phase::Wait wait;
-    check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait");
+    wait_for({&request_, 1});
     progress_.reset();
   }
 
@@ -147,6 +161,7 @@ class MpiCommunicator final : public Communicator {
   void barrier() override {
     const InMpi lock(mpi_mutex());
     count_barrier();
+    if (meet()) return;
     const Phase::Wait wait;
     check(MPI_Barrier(comm_), "MPI_Barrier");
   }
@@ -154,6 +169,7 @@ class MpiCommunicator final : public Communicator {
   void broadcast(void* data, std::size_t bytes, int root) override {
     const InMpi lock(mpi_mutex());
     count_broadcast(bytes, root);
+    meet();
     spread(data, bytes, root);
   }
 
@@ -171,6 +187,7 @@ class MpiCommunicator final : public Communicator {
     char* own = base + begin[static_cast<std::size_t>(rank_)];
     if (own != mine && counts[static_cast<std::size_t>(rank_)]) std::memmove(own, mine, counts[static_cast<std::size_t>(rank_)]);
     if (size_ == 1) return;
+    meet();
     const Phase::Wait wait;
     if (begin.back() <= piece_bytes) {
       std::vector<int> n(counts.begin(), counts.end()), at(begin.begin(), begin.end() - 1);
@@ -209,8 +226,7 @@ class MpiCommunicator final : public Communicator {
       if (own[next_own]->data != m.data && m.bytes) std::memmove(own[next_own]->data, m.data, m.bytes);
       ++next_own;
     }
-    const Phase::Wait wait;
-    check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+    wait_for(requests);
   }
 
   std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override {
@@ -271,6 +287,7 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
       if (done) break;
       try {
+        WhileWaiting::move();
         meanwhile();
       } catch (...) {  // MPI goes on with it
         numbers.release();
@@ -299,6 +316,20 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
+  // Before a call in which this rank does nothing but wait: until all have come, it moves on what they may need. False: nothing needs that.
+  bool meet() {
+    if (!WhileWaiting::any() || size_ == 1) return false;
+    MPI_Request here = MPI_REQUEST_NULL;
+    check(MPI_Ibarrier(comm_, &here), "MPI_Ibarrier");
+    try {
+      wait_for({&here, 1});
+    } catch (...) {  // MPI goes on with it
+      given_up_ = true;
+      throw;
+    }
+    return true;
+  }
+
   void spread(void* data, std::size_t bytes, int root) {
     const Phase::Wait wait;
     for (std::size_t at = 0; at < bytes; at += piece_bytes)
@@ -308,6 +339,7 @@ class MpiCommunicator final : public Communicator {
   std::int64_t reduce(std::int64_t value, MPI_Op op) {
     const InMpi lock(mpi_mutex());
     count_reduce(Call::reduce, sizeof value);
+    meet();
     std::int64_t result = 0;
     const Phase::Wait wait;
     check(MPI_Allreduce(&value, &result, 1, MPI_INT64_T, op, comm_), "MPI_Allreduce");
@@ -317,6 +349,7 @@ class MpiCommunicator final : public Communicator {
   void reduce_fast(T* data, std::size_t count, MPI_Datatype type) {
     const InMpi lock(mpi_mutex());
     count_reduce(Call::fast_reduce, count * sizeof(T));
+    meet();
     const std::size_t piece = piece_bytes / sizeof(T);
     const Phase::Wait wait;
     for (std::size_t at = 0; at < count; at += piece)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <numeric>
 #include <thread>
 
@@ -62,19 +63,52 @@ TEST(GpuLink, TheEndOfAProcessGivesUpWhatHangs) {
   EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
 }
 
-// A rank waits in a sum of numbers while another still waits for what the first has sent.
+// A rank has sent, and waits in a call of any communicator, GPU memory's or the host's, while another still waits for what it has sent.
 TEST(GpuLink, RanksThatWaitElsewhereMoveTransfersOn) {
   const Ranks ranks;
-  const auto comm = ranks.communicator();
-  const int n = comm->size(), rank = comm->rank(), next = (rank + 1) % n, last = (rank + n - 1) % n;
-  Placed out(ranks.gpu.get(), Bytes(1000, static_cast<unsigned char>(rank))), in(ranks.gpu.get(), Bytes(1000));
-  const Message send{next, out.data(), 1000}, receive{last, in.data(), 1000};
-  const auto sent = comm->begin_exchange({&send, 1}, {}, Channel::sums);
-  const auto received = comm->begin_exchange({}, {&receive, 1}, Channel::sums);
-  if (rank == 0) received->wait();
-  EXPECT_EQ(comm->all_sum(1), n);
-  received->wait(), sent->wait();
-  EXPECT_EQ(in.read(), Bytes(1000, static_cast<unsigned char>(last)));
+  const auto gpu = ranks.communicator();
+  const int n = gpu->size(), rank = gpu->rank(), next = (rank + 1) % n, last = (rank + n - 1) % n;
+  std::vector<double> numbers(static_cast<std::size_t>(n));
+  double number = 1;
+  const Message to{next, &number, sizeof number}, from{last, numbers.data(), sizeof number};
+  const std::vector<std::size_t> counts(static_cast<std::size_t>(n), sizeof number);
+  const std::pair<const char*, std::function<void(Communicator&)>> calls[] = {
+      {"barrier", [](Communicator& comm) { comm.barrier(); }},
+      {"all_sum", [&](Communicator& comm) { EXPECT_EQ(comm.all_sum(1), n); }},
+      {"all_max", [&](Communicator& comm) { EXPECT_EQ(comm.all_max(comm.rank()), n - 1); }},
+      {"all_max_while", [&](Communicator& comm) { EXPECT_EQ(comm.all_max_while(comm.rank(), [] {}), n - 1); }},
+      {"broadcast", [&](Communicator& comm) { comm.broadcast(&number, sizeof number, 0); }},
+      {"all_gather", [&](Communicator& comm) { comm.all_gather(&number, sizeof number, numbers.data()); }},
+      {"all_gather_v", [&](Communicator& comm) { comm.all_gather_v(&number, counts, numbers.data()); }},
+      {"exchange",
+       [&](Communicator& comm) {
+         comm.exchange({&to, 1}, {&from, 1});
+       }},
+      {"a transfer",
+       [&](Communicator& comm) {
+         comm.begin_exchange({&to, 1}, {&from, 1}, Channel::returns)->wait();
+       }},
+      {"all_reduce_sum_fast", [](Communicator& comm) { comm.all_reduce_sum_fast(std::vector{1.0}.data(), 1); }},
+      {"begin_reduce_scatter_fast",
+       [&](Communicator& comm) {
+         std::vector<double> all(static_cast<std::size_t>(n), 1), sum(1);
+         const std::vector<std::size_t> ones(all.size(), 1);
+         comm.begin_reduce_scatter_fast(all.data(), ones, sum.data())->wait();
+         EXPECT_EQ(sum[0], n);
+       }},
+  };
+  for (Communicator* const elsewhere : {gpu.get(), ranks.host.get()})
+    for (const auto& [name, call] : calls) {
+      SCOPED_TRACE(name);
+      Placed out(ranks.gpu.get(), Bytes(1000, static_cast<unsigned char>(rank))), in(ranks.gpu.get(), Bytes(1000));
+      const Message send{next, out.data(), 1000}, receive{last, in.data(), 1000};
+      const auto sent = gpu->begin_exchange({&send, 1}, {}, Channel::sums);
+      const auto received = gpu->begin_exchange({}, {&receive, 1}, Channel::sums);
+      if (rank == 0) received->wait();
+      call(*elsewhere);
+      received->wait(), sent->wait();
+      EXPECT_EQ(in.read(), Bytes(1000, static_cast<unsigned char>(last)));
+    }
 }
 
 // More messages than one notice names, on groups and channels that every rank serves in an order of its own.
