@@ -297,13 +297,14 @@ TEST(Cuda, SameBitsUnderEveryStrategyAndOffload) {
                             {4, "--parallel.strategy=ddp"},
                             {4, "--parallel.strategy=zero2"},
                             {4, "--parallel.strategy=hybrid --parallel.group=2"}};
+  const bool nccl = std::getenv("STRATA_EMULATION_DEVICES") != nullptr;
   int number = 0;
   for (const auto& [ranks, options] : runs) {
+    if (ranks > 2 && !nccl && !on_real_gpu()) continue;  // four ranks: where data goes by NCCL
     const std::string run = "ranks" + std::to_string(number++);
     train(run, ranks, std::string("--train.max_steps=2 ") + options);
     if (!on_real_gpu()) {
-      const std::string way =
-          std::getenv("STRATA_EMULATION_DEVICES") ? "Data between GPUs goes by" : std::to_string(ranks) + " ranks share GPU";
+      const std::string way = nccl ? "Data between GPUs goes by" : std::to_string(ranks) + " ranks share GPU";
       EXPECT_NE(read_file(folder / run / "log.txt").find(way), std::string::npos) << way << " is not in the log of " << options;
     }
     const CommandResult diff = run_command("h5diff --exclude-path /run '" + folder.checkpoint("single", 2).string() + "' '" +

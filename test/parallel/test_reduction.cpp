@@ -55,10 +55,11 @@ void give_leaf(GradientReduction& reduction, const ParameterSet& set, std::int64
   for (auto u = static_cast<int>(set.units().size()); u-- > 0;) {
     const Write write = u > 0 ? reduction.open(u) : Write::set;
     const View values = gradient.unit(u);
+    auto* const to = values.as<float>();
+    const std::int64_t offset = set.units()[static_cast<std::size_t>(u)].offset;
     for (std::int64_t e = 0; leaf >= 0 && e < values.elements(); ++e) {
-      const float value = leaf_value(leaf, set.units()[static_cast<std::size_t>(u)].offset + e);
-      float& to = values.as<float>()[e];
-      to = write == Write::add ? to + value : value;
+      const float value = leaf_value(leaf, offset + e);
+      to[e] = write == Write::add ? to[e] + value : value;
     }
     reduction.close(u);
   }
