@@ -1,6 +1,6 @@
 # Shared by the scripts in jobs/ and test/: package installation, the build, and mpirun's settings. Sourced, not run.
 
-# What Strata builds from and runs with, all of it packages of Debian 12 and Ubuntu 24.04.
+# What Strata builds from and runs with, all of it packages of Debian 12 and 13 and of Ubuntu 24.04.
 strata_packages=(
   g++ cmake ninja-build pkg-config
   libopenmpi-dev openmpi-bin libhdf5-openmpi-dev hdf5-tools
