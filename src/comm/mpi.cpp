@@ -141,13 +141,14 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Allgather(&first, 1, MPI_INT, firsts.data(), 1, MPI_INT, comm_), "MPI_Allgather");
     name_hosts(names.data(), sizeof name, firsts);
     for (const std::string& other : hosts_) same_host_.push_back(other == hosts_[static_cast<std::size_t>(rank_)]);
+    check(MPI_Comm_dup(comm_, &sums_), "MPI_Comm_dup");
   }
   ~MpiCommunicator() override {
     int finalized = 0;
     MPI_Finalized(&finalized);
     if (finalized || given_up_) return;
     for (auto& note : notes_) MPI_Wait(&note.second, MPI_STATUS_IGNORE);
-    MPI_Comm_free(&comm_);
+    MPI_Comm_free(&sums_), MPI_Comm_free(&comm_);
   }
 
   int rank() const override { return rank_; }
@@ -364,13 +365,16 @@ class MpiCommunicator final : public Communicator {
     const std::vector<int>& kept = *reduce_counts_.insert(std::vector<int>(counts.begin(), counts.end())).first;
     return std::make_unique<MpiCollective>(
         [&](MPI_Request* request) {
-          check(MPI_Ireduce_scatter(data, mine, kept.data(), type, MPI_SUM, comm_, request), "MPI_Ireduce_scatter");
+          check(MPI_Ireduce_scatter(data, mine, kept.data(), type, MPI_SUM, sums_, request), "MPI_Ireduce_scatter");
         },
         local_size_ < size_);
   }
 
   std::set<std::vector<int>> reduce_counts_;
   MPI_Comm comm_ = MPI_COMM_NULL;
+  // For the sums that are begun: ranks begin them before or after other collectives, as it comes, and MPI tells those of one communicator
+  // apart by their order alone (MPI 3.1, 5.12).
+  MPI_Comm sums_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::vector<std::string> hosts_;
   std::vector<bool> same_host_;  // as this rank

@@ -1,6 +1,7 @@
 // Collectives and the guard, on several ranks.
 #include <gtest/gtest.h>
 
+#include "comm/while_waiting.hpp"
 #include "strata/base/error.hpp"
 #include "strata/comm/communicator.hpp"
 
@@ -43,6 +44,30 @@ TEST(Communicator, ReducesWholeNumbers) {
   EXPECT_EQ(comm->all_sum(comm->rank() + 1), n * (n + 1) / 2);
   EXPECT_EQ(comm->all_max(comm->rank()), n - 1);
   EXPECT_EQ(comm->all_min(-comm->rank()), 1 - n);
+}
+
+// Ranks begin the same sums in the same order, but one begins the second before a call that the others come to first. In that call ranks
+// move something on, as they do where GPUs' transfers are under way.
+TEST(Communicator, ReduceScattersBeginBeforeOrAfterOtherCalls) {
+  const auto comm = make_mpi_communicator();
+  const int n = comm->size(), rank = comm->rank();
+  const WhileWaiting something([] {});
+  const auto sum = [&](std::vector<double>& all, std::vector<double>& mine) {
+    return comm->begin_reduce_scatter_fast(all.data(), std::vector<std::size_t>(static_cast<std::size_t>(n), mine.size()), mine.data());
+  };
+  for (int round = 0; round < 20; ++round) {
+    const double one = round + rank, other = 100 * rank;
+    std::vector<double> large(static_cast<std::size_t>(9000 * n), one), small(static_cast<std::size_t>(3000 * n), other);
+    std::vector<double> of_large(9000, -1), of_small(3000, -1);
+    const auto first = sum(large, of_large);
+    std::unique_ptr<Transfer> second;
+    if ((rank + round) % 2 == 0) second = sum(small, of_small);
+    EXPECT_EQ(comm->all_max(rank + round), n - 1 + round);
+    if (!second) second = sum(small, of_small);
+    first->wait(), second->wait();
+    EXPECT_EQ(of_large, std::vector<double>(9000, n * round + n * (n - 1) / 2.0));
+    EXPECT_EQ(of_small, std::vector<double>(3000, 100 * n * (n - 1) / 2.0));
+  }
 }
 
 TEST(Guarded, OneFailureIsEveryonesWithTheRankNamed) {

@@ -77,7 +77,8 @@ class Communicator {
   virtual void all_reduce_sum_fast(float* data, std::size_t count) = 0;
   virtual void all_reduce_sum_fast(double* data, std::size_t count) = 0;
   /// Begins the same sum of every rank's `data`, of which this rank gets its counts[rank()] elements, laid end to end by rank, in `mine`;
-  /// `data` may be overwritten. Every rank of the group begins the same sums in the same order.
+  /// `data` may be overwritten. Every rank of the group begins the same sums in the same order; other calls may come between them,
+  /// at other places on other ranks.
   virtual std::unique_ptr<Transfer> begin_reduce_scatter_fast(float* data, std::span<const std::size_t> counts, float* mine) = 0;
   virtual std::unique_ptr<Transfer> begin_reduce_scatter_fast(double* data, std::span<const std::size_t> counts, double* mine) = 0;
   /// Sends a number to another rank without waiting, which hears it in heard(). For what may come at any time. Local.
