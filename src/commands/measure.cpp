@@ -9,6 +9,7 @@
 #include "commands/measure_gpu.hpp"
 #include "commands/measure_ops.hpp"
 #include "commands/measure_report.hpp"
+#include "commands/measured_products.hpp"
 #include "commands/preflight.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
@@ -24,24 +25,7 @@
 namespace strata {
 namespace {
 
-// The first of each type is its peak. The others are products of Qwen3-0.6B at 512 tokens: q,k,v and the MLP forward, and their gradients.
-const std::vector<ProductShape>& host_products() {
-  static const std::vector<ProductShape> all = [] {
-    std::vector<ProductShape> list{
-        {DType::f32, "nt", 1024, 1024, 2048}, {DType::bf16, "nt", 1024, 1024, 2048}, {DType::f64, "nt", 512, 512, 1024}};
-    for (const DType type : {DType::f32, DType::bf16}) {
-      list.push_back({type, "nt", 512, 4096, 1024});   // q, k, v
-      list.push_back({type, "nt", 512, 6144, 1024});   // gate, up
-      list.push_back({type, "nt", 512, 1024, 3072});   // down
-      list.push_back({type, "nn", 512, 1024, 4096});   // gradient of the input
-      list.push_back({type, "tn", 6144, 1024, 512});   // gradient of a weight
-      list.push_back({type, "nt", 512, 16384, 1024});  // a part of the head
-      list.push_back({type, "nt", 1, 4096, 1024});     // a token of generation
-    }
-    return list;
-  }();
-  return all;
-}
+// Among measured_products().
 constexpr std::size_t peak_of_f32 = 0, peak_of_bf16 = 1, peak_of_f64 = 2;
 
 std::int64_t physical_memory() {
@@ -65,7 +49,7 @@ class MeasureCommand {
   explicit MeasureCommand(Session& session)
       : session_(session), c_(session.settings().measure), comm_(session.comm), ops_(ops_of_deck(session)) {
     guarded(comm_, [&] { device_.emplace(device_of(session), threads_of(session), comm_.local_rank(), comm_.local_size()); });
-    shapes_ = gpu() ? gpu_products(gpu()->facts().emulated) : host_products();
+    shapes_ = measured_products(gpu());
     stream_.emplace(device_->stream());
     gpu_ranks_ = gpu_communicator_over(comm_, gpu());
     STRATA_ASSERT(shapes_.size() <= std::size(RankRates{}.products), shapes_.size(), " products");

@@ -59,24 +59,6 @@ class MadeUpLeaves final : public LeafSource {
 
 }  // namespace
 
-std::vector<ProductShape> gpu_products(bool emulated) {
-  if (emulated)
-    return {
-        {DType::f32, "nt", 32, 32, 64}, {DType::bf16, "nt", 32, 32, 64}, {DType::f64, "nt", 16, 16, 32}, {DType::bf16, "tn", 64, 32, 16}};
-  std::vector<ProductShape> all{
-      {DType::f32, "nt", 8192, 4096, 1024}, {DType::bf16, "nt", 8192, 8192, 8192}, {DType::f64, "nt", 4096, 4096, 2048}};
-  for (const DType type : {DType::f32, DType::bf16}) {
-    all.push_back({type, "nt", 4096, 4096, 1024});   // q, k, v of Qwen3-0.6B at 4,096 tokens
-    all.push_back({type, "nt", 4096, 6144, 1024});   // gate, up
-    all.push_back({type, "nt", 4096, 1024, 3072});   // down
-    all.push_back({type, "nn", 4096, 1024, 4096});   // gradient of the input
-    all.push_back({type, "tn", 6144, 1024, 4096});   // gradient of a weight
-    all.push_back({type, "nt", 4096, 16384, 1024});  // a part of the head
-    all.push_back({type, "nt", 1, 4096, 1024});      // a token of generation
-  }
-  return all;
-}
-
 MemoryRate gpu_memory_rate(Stream& stream, double seconds) {
   Gpu& gpu = *stream.gpu();
   const std::int64_t elements = gpu.facts().emulated ? 1 << 14 : std::int64_t{1} << 28, bytes = 4 * elements;

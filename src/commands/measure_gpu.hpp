@@ -7,8 +7,6 @@
 
 namespace strata {
 
-/// The products of a GPU's machine file: the first three are the peaks of fp32, bf16 and fp64. Small ones on the emulation.
-std::vector<ProductShape> gpu_products(bool emulated);
 /// A GPU's memory by the ops that training streams with: a sum of squares reads, a copy, c += a. [bytes/s]
 MemoryRate gpu_memory_rate(Stream& stream, double seconds);
 

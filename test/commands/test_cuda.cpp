@@ -322,6 +322,7 @@ TEST(Cuda, FastReductionStaysWithinRounding) {
   for (const char* strategy : {"ddp", "fsdp"}) {
     const std::string run = std::string("fast-") + strategy;
     train(run, 2, options + "fast --parallel.strategy=" + strategy);
+    EXPECT_NE(read_file(RunFolder::get() / run / "log.txt").find("Sums of gradients: fast"), std::string::npos) << strategy;
     const std::vector<double> losses = column(run, 3);
     ASSERT_EQ(losses.size(), truth.size());
     for (std::size_t i = 0; i < truth.size(); ++i) EXPECT_NEAR(losses[i], truth[i], 2e-5 * truth[i]) << strategy << ", step " << i + 1;
