@@ -62,20 +62,47 @@ void copy_tokenizer(const fs::path& from, const fs::path& folder) {
   for (const char* name : names) copy_over(source / name, folder / name);
 }
 
+// Files come under a name of their own first, and under the final one when all of them are whole.
+class NewFolder {
+ public:
+  explicit NewFolder(const fs::path& folder)
+      : final_(without_slash(fs::absolute(folder))), into_(fs::exists(final_)), place_(temporary_name(into_ ? final_ / "export" : final_)) {
+    make_folders(place_);
+  }
+  ~NewFolder() {
+    std::error_code gone;
+    fs::remove_all(place_, gone);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+  const fs::path& place() const { return place_; }
+
+  void commit() {
+    if (!into_) return replace_file(place_, final_);
+    for (const fs::directory_entry& file : fs::directory_iterator(place_)) replace_file(file.path(), final_ / file.path().filename());
+  }
+
+ private:
+  static fs::path without_slash(const fs::path& path) { return path.has_filename() ? path : path.parent_path(); }
+  fs::path final_;
+  bool into_;  // a folder that is there already
+  fs::path place_;
+};
+
 }  // namespace
 
 void export_weights(const fs::path& folder, const std::string& json, const WeightRules& rules, const ParameterSet& set,
                     const WeightSource& source, DType type, const fs::path& tokenizer) {
   if (type != DType::f32 && type != DType::bf16)
     throw DeckError(text("convert.dtype = ", name_of(type), ": a Hugging Face folder is written in fp32 or bf16"));
-  make_folders(folder);
+  NewFolder files(folder);
   std::vector<SafetensorsItem> items;
   for (const Parameter& p : set.parameters()) {
     SafetensorsItem item{p.name, type, {}};
     for (int d = 0; d < p.shape.rank(); ++d) item.shape.push_back(p.shape[d]);
     items.push_back(std::move(item));
   }
-  SafetensorsWriter writer(folder / "model.safetensors", items);
+  SafetensorsWriter writer(files.place() / "model.safetensors", items);
   constexpr std::int64_t piece = std::int64_t{1} << 20;
   std::vector<float> values;
   std::vector<BFloat16> rounded;
@@ -89,8 +116,9 @@ void export_weights(const fs::path& folder, const std::string& json, const Weigh
       writer.fill(set.parameters()[p].name, first, static_cast<std::int64_t>(values.size()), data);
     }
   writer.commit();
-  write_text_atomically(folder / "config.json", config_text(json, rules, type));
-  if (!tokenizer.empty()) copy_tokenizer(tokenizer, folder);
+  write_text_atomically(files.place() / "config.json", config_text(json, rules, type));
+  if (!tokenizer.empty()) copy_tokenizer(tokenizer, files.place());
+  files.commit();
 }
 
 void export_weights(const fs::path& folder, const CausalConfig& config, const ParameterSet& set, const WeightSource& source, DType type,

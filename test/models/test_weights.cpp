@@ -1,13 +1,12 @@
-// Weights: random ones, how they are kept, what a file must hold to fit, and the way out to a Hugging Face folder and back.
+// Weights: random ones, how they are kept, what a file must hold to fit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 
-#include "support/model_fixture.hpp"
+#include "support/kept_weights.hpp"
 #include "support/support.hpp"
 
 namespace strata::test {
@@ -17,49 +16,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-// A model's parameters and one store for them.
-struct Kept {
-  explicit Kept(const CausalConfig& config, DType compute = DType::f32, int threads = 2, bool with_master = true)
-      : model(config),
-        pool(threads),
-        stream(Stream::cpu(pool)),
-        arena(planned(model, compute, with_master)),
-        store(WeightStore::take(arena, compute, set(), with_master)) {}
-  const ParameterSet& set() const { return model.parameters(); }
-  std::vector<float> values(int p) const {
-    std::vector<float> out(static_cast<std::size_t>(set()[p].elements()));
-    store.load(p, 0, out);
-    return out;
-  }
-  std::vector<float> values(const std::string& name) const { return values(set().find(name)); }
-  std::vector<std::uint32_t> bits() const {
-    std::vector<std::uint32_t> all;
-    for (std::size_t p = 0; p < set().parameters().size(); ++p)
-      for (float v : values(static_cast<int>(p))) all.push_back(std::bit_cast<std::uint32_t>(v));
-    return all;
-  }
-  static std::int64_t planned(const CausalLm& model, DType compute, bool with_master) {
-    Arena plan;
-    WeightStore::take(plan, compute, model.parameters(), with_master);
-    return plan.used();
-  }
-  CausalLm model;
-  ThreadPool pool;
-  Stream stream;
-  Arena arena;
-  WeightStore store;
-};
-
-CausalConfig small() {
-  return read_model_config(data_file("models") / "qwen3-long");
-}
-// Its embedding has 2^20 elements, which are drawn in several pieces.
-CausalConfig wide() {
-  nlohmann::json json = read_json(data_file("models") / "qwen3-long" / "config.json");
-  json["vocab_size"] = 32768;
-  return parse_model_config(json.dump(), "wide");
-}
 
 TEST(RandomWeights, AreTheSameWithAnyNumberOfThreads) {
   const CausalConfig config = wide();
@@ -318,82 +274,6 @@ TEST_F(WeightFile, OtherTypesAreConverted) {
   const std::uint16_t exact_bits[] = {0x3f80, 0xc020, 0x7f7f, 0x0080, 0x0001, 0x3f00, 0x4049, 0x8000};
   for (std::size_t i = 0; i < 8; ++i) expected[i] = exact[i], bf16[i] = exact_bits[i];
   EXPECT_TRUE(same(loaded(made(DType::bf16, {32}, bf16)), expected));
-}
-
-WeightSource source_of(const Kept& kept) {
-  return [&kept](int p, std::int64_t first, std::span<float> values) { kept.store.load(p, first, values); };
-}
-
-TEST(Export, ComesBackWithTheSameBits) {
-  const CausalConfig config = wide();  // an embedding of several pieces
-  for (DType compute : {DType::f32, DType::bf16}) {
-    Kept kept(config, compute), again(config, compute);
-    random_weights(kept.stream, kept.set(), 0.02, 42, kept.store);
-    const TemporaryFolder folder;
-    export_weights(folder / "new" / "model", config, kept.set(), source_of(kept), DType::f32, "");
-    const CausalConfig back = read_model_config(folder / "new" / "model");
-    EXPECT_EQ(back.V, config.V);
-    EXPECT_EQ(back.rope.theta, config.rope.theta);
-    EXPECT_EQ(back.tied, config.tied);
-    load_weights(again.stream, SafetensorsReader(folder / "new" / "model"), back, again.set(), again.store);
-    EXPECT_TRUE(again.bits() == kept.bits()) << name_of(compute);
-  }
-}
-
-TEST(Export, InBf16IsRounded) {
-  Kept kept(small()), again(small());
-  random_weights(kept.stream, kept.set(), 0.02, 42, kept.store);
-  const TemporaryFolder folder;
-  export_weights(folder.path(), small(), kept.set(), source_of(kept), DType::bf16, "");
-  EXPECT_EQ(read_json(folder / "config.json").at("dtype"), "bfloat16");
-  const SafetensorsReader file(folder.path());
-  EXPECT_EQ(file.tensors().at("model.norm.weight").type, DType::bf16);
-  EXPECT_EQ(file.tensors().count("lm_head.weight"), 0u);  // tied: written once
-  load_weights(again.stream, file, small(), again.set(), again.store);
-  const auto exact = kept.values(0), rounded = again.values(0);
-  for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_EQ(rounded[i], static_cast<float>(BFloat16(exact[i])));
-}
-
-TEST(Export, ConfigurationNamesTypeAndArchitecture) {
-  nlohmann::json json = nlohmann::json::parse(small().json);
-  json.erase("architectures");
-  json["torch_dtype"] = "bfloat16";
-  json["a_key_of_tomorrow"] = 7;
-  const CausalConfig config = parse_model_config(json.dump(), "made");
-  Kept kept(config);
-  const TemporaryFolder folder;
-  export_weights(folder.path(), config, kept.set(), source_of(kept), DType::f32, "");
-  const nlohmann::json written = read_json(folder / "config.json");
-  EXPECT_EQ(written.at("dtype"), "float32");
-  EXPECT_FALSE(written.contains("torch_dtype"));
-  EXPECT_EQ(written.at("architectures"), nlohmann::json::array({"Qwen3ForCausalLM"}));
-  EXPECT_EQ(written.at("a_key_of_tomorrow"), 7);
-}
-
-TEST(Export, TokenizerFilesComeAlong) {
-  Kept kept(small());
-  const TemporaryFolder folder, tokenizer;
-  write_file(tokenizer / "tokenizer.json", "{}");
-  write_file(tokenizer / "notes.txt", "private");
-  export_weights(folder.path(), small(), kept.set(), source_of(kept), DType::f32, tokenizer.path());
-  EXPECT_EQ(read_file(folder / "tokenizer.json"), "{}");
-  EXPECT_FALSE(std::filesystem::exists(folder / "notes.txt"));
-  write_file(tokenizer / "m.model", "pieces");
-  export_weights(folder.path(), small(), kept.set(), source_of(kept), DType::f32, tokenizer / "m.model");
-  EXPECT_EQ(read_file(folder / "tokenizer.model"), "pieces");
-}
-
-TEST(Export, NothingIsLeftOfOneThatFailsOrIsRefused) {
-  Kept kept(small());
-  const TemporaryFolder folder;
-  const WeightSource failing = [&](int p, std::int64_t first, std::span<float> values) {
-    if (p == 3) throw DataError("the source is gone");
-    kept.store.load(p, first, values);
-  };
-  EXPECT_THROW(export_weights(folder / "out", small(), kept.set(), failing, DType::f32, ""), DataError);
-  EXPECT_TRUE(std::filesystem::is_empty(folder / "out"));
-  EXPECT_THROW(export_weights(folder / "f16", small(), kept.set(), source_of(kept), DType::f16, ""), DeckError);
-  EXPECT_FALSE(std::filesystem::exists(folder / "f16" / "config.json"));
 }
 
 }  // namespace

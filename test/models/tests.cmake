@@ -6,6 +6,7 @@ strata_add_test(FILE models/test_bert.cpp LABELS reference TIMEOUT 120 CUDA LIBR
 strata_add_test(FILE models/test_bert_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_recompute.cpp LABELS unit TIMEOUT 60 CUDA LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_config.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
+strata_add_test(FILE models/test_export.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 strata_add_test(FILE models/test_weights.cpp LABELS unit TIMEOUT 60 LIBRARIES strata_test_models)
 # Benchmark, not in ctest: ninja bench_recompute && ./bench_recompute ../input/models/qwen3-0.6b.json 512 1
 add_executable(bench_recompute EXCLUDE_FROM_ALL bench/bench_recompute.cpp)

@@ -56,8 +56,8 @@ void load_weights(Stream& stream, const SafetensorsReader& file, const CausalCon
 /// Source of a parameter's fp32 values for export.
 using WeightSource = std::function<void(int parameter, std::int64_t first, std::span<float> values)>;
 /// Writes config.json (from `json`, with the architecture of the rules) and model.safetensors (in `type`: f32, bf16) into `folder` (made if
-/// need be), as transformers' from_pretrained reads them; tokenizer files are copied from `tokenizer` when given. Nothing is left
-/// half-written. Local.
+/// need be), as transformers' from_pretrained reads them; tokenizer files are copied from `tokenizer` when given. Files
+/// come under a temporary name first: where anything fails, `folder` is as it was, or not there. Local.
 void export_weights(const std::filesystem::path& folder, const std::string& json, const WeightRules& rules, const ParameterSet& set,
                     const WeightSource& source, DType type, const std::filesystem::path& tokenizer);
 /// The same for a causal model.
