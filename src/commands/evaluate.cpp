@@ -127,12 +127,13 @@ class Evaluation {
       const fs::path output = s_.evaluate.output.empty() ? fs::path(s_.run.folder) / "evaluation.json" : fs::path(s_.evaluate.output);
       const fs::path folder = fs::absolute(output).parent_path();
       make_folders(folder);
-      if (scoring_) {
-        write_answers(folder, scoring_->questions(), scoring_->answers(), answer_rules(s_.evaluate, file_->features()));
-        log_info(text("Answers written to ", (output.parent_path() / "predictions.json").string(), " and nbest_predictions.json"));
-      }
+      std::vector<TextFile> files;
+      if (scoring_) files = answer_files(folder, scoring_->questions(), scoring_->answers(), answer_rules(s_.evaluate, file_->features()));
       const std::string json = result_json().dump(1) + "\n";
-      write_text_atomically(output, json);
+      files.push_back({output, json});
+      write_texts_atomically(files);
+      if (scoring_)
+        log_info(text("Answers written to ", (output.parent_path() / "predictions.json").string(), " and nbest_predictions.json"));
       if (session_.line.json)
         std::fputs(json.c_str(), stdout);
       else

@@ -245,16 +245,17 @@ class MeasureCommand {
   void say(const Measurement& found, const std::optional<Tuning>& tuning) const {
     const std::filesystem::path path =
         c_.output.empty() ? std::filesystem::path("input") / "machines" / (comm_.host() + ".in") : std::filesystem::path(c_.output);
-    if (path.has_parent_path()) make_folders(path.parent_path());
-    write_text_atomically(path, machine_text(found.machine));
+    std::vector<TextFile> files{{path, machine_text(found.machine)}};
+    if (tuning) {
+      const auto beside = std::filesystem::path(path).replace_extension(".tuning");
+      files.push_back({c_.tuning.empty() ? beside : std::filesystem::path(c_.tuning), tuning_text(*tuning)});
+    }
+    for (const TextFile& file : files)
+      if (file.path.has_parent_path()) make_folders(file.path.parent_path());
+    write_texts_atomically(files);
     std::printf("%s", session_.line.json ? measurement_json(found).c_str() : measurement_text(found).c_str());
     log_info("Machine file " + path.string() + " written");
-    if (!tuning) return;
-    const std::filesystem::path tuned =
-        c_.tuning.empty() ? std::filesystem::path(path).replace_extension(".tuning") : std::filesystem::path(c_.tuning);
-    if (tuned.has_parent_path()) make_folders(tuned.parent_path());
-    write_text_atomically(tuned, tuning_text(*tuning));
-    log_info(text("Tuning file ", tuned.string(), " written: ", tuning_summary(*tuning)));
+    if (tuning) log_info(text("Tuning file ", files.back().path.string(), " written: ", tuning_summary(*tuning)));
   }
 
   Session& session_;

@@ -144,8 +144,8 @@ std::vector<FoundAnswer> search_answers(const FeatureFile& file, const std::func
   return answers;
 }
 
-void write_answers(const std::filesystem::path& folder, const std::vector<SquadQuestion>& questions,
-                   const std::vector<FoundAnswer>& answers, const AnswerRules& rules) {
+std::vector<TextFile> answer_files(const std::filesystem::path& folder, const std::vector<SquadQuestion>& questions,
+                                   const std::vector<FoundAnswer>& answers, const AnswerRules& rules) {
   STRATA_ASSERT(questions.size() == answers.size(), questions.size(), " questions, ", answers.size(), " answers");
   using nlohmann::ordered_json;
   ordered_json predictions = ordered_json::object(), lists = ordered_json::object(), odds = ordered_json::object();
@@ -158,11 +158,12 @@ void write_answers(const std::filesystem::path& folder, const std::vector<SquadQ
     lists.emplace(id, std::move(list));
     if (rules.v2) odds.emplace(id, answers[q].null_difference);
   }
-  make_folders(folder);
-  const auto write = [&](const char* name, const ordered_json& content) { write_text_atomically(folder / name, content.dump(4) + "\n"); };
-  write("predictions.json", predictions);
-  write("nbest_predictions.json", lists);
-  if (rules.v2) write("null_odds.json", odds);
+  std::vector<TextFile> files;
+  const auto add = [&](const char* name, const ordered_json& content) { files.push_back({folder / name, content.dump(4) + "\n"}); };
+  add("predictions.json", predictions);
+  add("nbest_predictions.json", lists);
+  if (rules.v2) add("null_odds.json", odds);
+  return files;
 }
 
 }  // namespace strata

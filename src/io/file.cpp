@@ -189,17 +189,22 @@ void make_folders(const std::filesystem::path& folder) {
 }
 
 void write_text_atomically(const fs::path& path, const std::string& content) {
-  const fs::path temporary = temporary_name(path);
+  const TextFile file{path, content};
+  write_texts_atomically({&file, 1});
+}
+
+void write_texts_atomically(std::span<const TextFile> files) {
+  std::vector<fs::path> temporaries;
   try {
-    {
-      const FileHandle file(temporary, FileHandle::Mode::create);
-      file.write_at(content.data(), content.size(), 0);
+    for (const TextFile& text : files) {
+      const FileHandle file(temporaries.emplace_back(temporary_name(text.path)), FileHandle::Mode::create);
+      file.write_at(text.content.data(), text.content.size(), 0);
       file.sync();
     }
-    replace_file(temporary, path);
+    for (std::size_t i = 0; i < files.size(); ++i) replace_file(temporaries[i], files[i].path);
   } catch (...) {
     std::error_code ignored;
-    fs::remove(temporary, ignored);
+    for (const fs::path& temporary : temporaries) fs::remove(temporary, ignored);
     throw;
   }
 }

@@ -150,7 +150,8 @@ TEST_F(AnswerReference, FilesAreInTheOfficialForm) {
       },
       rules);
 
-  write_answers(folder_ / "written", file.questions(), answers, rules);
+  std::filesystem::create_directory(folder_ / "written");
+  write_texts_atomically(answer_files(folder_ / "written", file.questions(), answers, rules));
 
   const auto predictions = read_predictions(folder_ / "written/predictions.json");
   EXPECT_EQ(predictions.at(row["id"].get<std::string>()), answers[0].text);

@@ -83,6 +83,20 @@ TEST(File, TextIsReplacedWholeAndNothingIsLeftBeside) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(File, TextsThatBelongTogetherAreReplacedWhenAllAreThere) {
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "old");
+  const TextFile broken[] = {{folder / "a", "new"}, {folder / "none/b", "new"}}, whole[] = {{folder / "a", "new"}, {folder / "b", "new"}};
+
+  EXPECT_THROW(write_texts_atomically(broken), DataError);
+  EXPECT_EQ(read_text(folder / "a"), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+
+  write_texts_atomically(whole);
+  EXPECT_EQ(read_text(folder / "a") + read_text(folder / "b"), "newnew");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 2);
+}
+
 TEST(File, ReadTextHasALimit) {
   const TemporaryFolder folder;
   test::write_file(folder / "big", std::string(100, 'x'));

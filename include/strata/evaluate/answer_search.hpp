@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "strata/data/feature_file.hpp"
+#include "strata/io/file.hpp"
 
 namespace strata {
 
@@ -57,9 +58,8 @@ FoundAnswer search_answer(const FeatureFile& file, std::int64_t number, const st
 std::vector<FoundAnswer> search_answers(const FeatureFile& file, const std::function<FeatureLogits(std::int64_t)>& logits,
                                         const AnswerRules& rules);
 
-/// Writes predictions.json, nbest_predictions.json and, for v2, null_odds.json into `folder`, in the form of the official scripts. Each
-/// appears whole or not at all. Local: one rank.
-void write_answers(const std::filesystem::path& folder, const std::vector<SquadQuestion>& questions,
-                   const std::vector<FoundAnswer>& answers, const AnswerRules& rules);
+/// predictions.json, nbest_predictions.json and, for v2, null_odds.json in `folder`, in the form of the official scripts; not yet written.
+std::vector<TextFile> answer_files(const std::filesystem::path& folder, const std::vector<SquadQuestion>& questions,
+                                   const std::vector<FoundAnswer>& answers, const AnswerRules& rules);
 
 }  // namespace strata

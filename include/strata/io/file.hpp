@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 namespace strata {
@@ -50,6 +51,12 @@ void replace_file(const std::filesystem::path& from, const std::filesystem::path
 void make_folders(const std::filesystem::path& folder);
 /// Writes a small text under a temporary name beside `path`, syncs it and replaces `path` with it.
 void write_text_atomically(const std::filesystem::path& path, const std::string& content);
+struct TextFile {
+  std::filesystem::path path;
+  std::string content;
+};
+/// The same for texts that belong together: none is replaced before all are on disk.
+void write_texts_atomically(std::span<const TextFile> files);
 /// Whole content; more than `limit` bytes is a DataError.
 std::string read_text(const std::filesystem::path& path, std::int64_t limit = std::int64_t{1} << 30);
 /// Free bytes for this user on the file system of `path`, or of its nearest folder that exists.
