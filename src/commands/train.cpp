@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands/plan_report.hpp"
+#include "commands/train_report.hpp"
 #include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/end_hook.hpp"
@@ -27,18 +28,6 @@ struct RestoreFailed {
   fs::path checkpoint;
   std::string problem;
 };
-
-// A question and what its row is labelled with.
-std::string sample_text(const FeatureFile& file, std::int64_t k) {
-  const Feature feature = file.feature(k);
-  const SquadQuestion& question = file.question(feature.question);
-  std::string answer = "none in this stretch of the context";
-  if (file.in_context(k, feature.label.start) && file.in_context(k, feature.label.end)) {
-    const std::int64_t first = file.range(k, feature.label.start).first, end = file.range(k, feature.label.end).end;
-    answer = Characters(file.context(question.context)).between(first, end);
-  }
-  return text(question.question, " -> ", answer, " (tokens ", feature.label.start, " to ", feature.label.end, " of ", feature.used, ")");
-}
 
 /// The run as it is put together, in the order of its members.
 class TrainCommand {
@@ -75,7 +64,7 @@ class TrainCommand {
     STRATA_FAULT("allocated", 0);
     fill_state();
     set_aside_later_checkpoints();
-    log_data();
+    log_training_data(run_, schedule());
     LoopParts parts = loop_parts();
     const LoopResult result = run_training(parts);
     finish(result);
@@ -227,36 +216,6 @@ class TrainCommand {
     }
   }
 
-  void log_data() {
-    const std::int64_t first = run_.order->sample_at(0);
-    if (run_.train_data->holds_features()) {
-      const FeatureFile& file = run_.train_data->features();
-      log_info(text("Training data ", s_.data.train, "\n", describe_feature_file(file)));
-      log_info("First sample: " + sample_text(file, first));
-    } else {
-      log_tokens(first);
-    }
-    if (run_.validation_data)
-      log_info(text("Validation: ", run_.validation_data->samples(s_.data.sequence), " sequences of ", s_.data.validation));
-    if (run_.validation_data && run_.validation_data->holds_features())
-      log_info(has_references(run_.validation_data->features())
-                   ? "Answers are searched and scored in each validation; the best checkpoint is the one with the highest F1"
-                   : "Some question of the validation has no answer to compare with: the loss alone says which checkpoint is best");
-    const std::int64_t total = run_.steps->total_steps();
-    log_info(text("Steps: ", total, " in all, ", run_.steps->steps_per_epoch(), " per epoch, ", run_.steps->sequences_at(0),
-                  " sequences each in micro-batches of ", s_.batch.micro, "; learning rate: ", schedule().describe()));
-    log_info(text("Writes: ", s_.run.folder, "/{log.txt,metrics.csv,effective.deck,plan.txt}, checkpoints of ",
-                  bytes_text(static_cast<double>(run_.checkpoint_bytes)), " each, every ", s_.checkpoint.every, " steps, the newest ",
-                  s_.checkpoint.keep, " and the best ", s_.checkpoint.keep_best, " kept, in ", s_.run.folder, "/checkpoints"));
-  }
-
-  void log_tokens(std::int64_t first) const {
-    const TokenSamples samples(run_.train_data->tokens(), s_.data.sequence, s_.data.mask_documents);
-    log_info(text("Training data ", s_.data.train, "\n", facts_text(dataset_facts(samples, run_.steps->sequences_at(0)))));
-    log_info("First sample: " + (run_.tokenizer ? decoded_sample(samples, first, *run_.tokenizer, 64)
-                                                : "not shown, neither tokenizer.path nor model.config's folder names a tokenizer"));
-  }
-
   const ParameterSet& parameters() const { return run_.model->parameters(); }
   Schedule schedule() const { return Schedule(s_.schedule, s_.optimizer.lr, run_.steps->total_steps()); }
 
@@ -290,8 +249,11 @@ class TrainCommand {
       record = run_.checkpoint->run();
     else
       record.validation_loss = record.best_metric = std::nan("");
-    record.seed = s_.run.seed, record.compute = s_.precision.compute, record.version = version();
-    record.deck = session_.deck.record(), record.model_config = run_.model->json();
+    record.seed = s_.run.seed;
+    record.compute = s_.precision.compute;
+    record.version = version();
+    record.deck = session_.deck.record();
+    record.model_config = run_.model->json();
     record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
