@@ -38,7 +38,7 @@ class DeckScanner {
   /// Binary files and UTF-16 give one message instead of one per line.
   bool is_text(std::string_view content) {
     if (content.find('\0') == std::string_view::npos) return is_utf8(content);
-    problems_.add(source_.name, "not a deck: expected text in UTF-8, found zero bytes (a binary file, or text saved as UTF-16)");
+    problems_.add(source_.name, "not text: expected UTF-8, found zero bytes (a binary file, or text saved as UTF-16)");
     return false;
   }
 
@@ -48,8 +48,8 @@ class DeckScanner {
     if (at == std::string_view::npos) return true;
     const auto line = 1 + std::count(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(at), '\n');
     problems_.add(text(source_.name, ":", line),
-                  text("not UTF-8: byte ", at, " of the deck, 0x", std::hex, static_cast<int>(static_cast<unsigned char>(content[at])),
-                       ", begins no valid character; save the deck as UTF-8"));
+                  text("not UTF-8: byte ", at, ", 0x", std::hex, static_cast<int>(static_cast<unsigned char>(content[at])),
+                       ", begins no valid character; save the file as UTF-8"));
     return false;
   }
 

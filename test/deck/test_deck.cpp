@@ -132,7 +132,7 @@ TEST(Deck, AMistakeCountsEvenWhereALaterValueWins) {
 
 TEST(Deck, ABinaryFileGivesOneMessage) {
   EXPECT_EQ(parse_error(std::string("\x89HDF\r\n\x1a\n\0\0\n\n", 12)),
-            "x.in: not a deck: expected text in UTF-8, found zero bytes (a binary file, or text saved as UTF-16)\n1 mistake in the deck or "
+            "x.in: not text: expected UTF-8, found zero bytes (a binary file, or text saved as UTF-16)\n1 mistake in the deck or "
             "on the command line");
 }
 
