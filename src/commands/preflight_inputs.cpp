@@ -146,11 +146,10 @@ void check_training_file(Preflight& p, const char* key, const std::string& path,
                      text(key, " = ", path, " was made with another tokenizer (", file->tokenizer_name(), ", ", file->tokenizer_hash(),
                           ") than tokenizer.path = ", p.s.tokenizer.path, " (", p.tokenizer->hash(), ")"),
                      "prepare the text again with this tokenizer, or name the other one");
-  if (file->holds_features()) {  // opening it has read and checked all of it
-    p.findings.attempt("data.sequence", key, "", [&] { file->require(p.s.data); });
-    return;
-  }
-  p.findings.attempt("data.too_short", key, "give it more text, or lower data.sequence", [&] { file->require(p.s.data); });
+  const bool any_length = !file->holds_features() && file->tokens().info().pack == "stream";
+  p.findings.attempt(any_length ? "data.too_short" : "data.sequence", key, any_length ? "give it more text, or lower data.sequence" : "",
+                     [&] { file->require(p.s.data); });
+  if (file->holds_features()) return;  // opening it has read and checked all of it
   check_pieces(p, key, file->tokens());
 }
 

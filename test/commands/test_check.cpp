@@ -149,6 +149,16 @@ TEST(Check, DamagedAndForeignData) {
   expect_error(check("--data.train=other.h5"), "data.tokenizer", 3, "made with another tokenizer");
 }
 
+TEST(Check, TokensPackedForAnotherLength) {
+  const RunFolder& folder = RunFolder::get();
+  const CommandResult packed =
+      folder.strata(0, "prepare", "--prepare.output=p.h5 --prepare.validation_output=pv.h5 --prepare.pack=concat --prepare.sequence=16");
+  ASSERT_EQ(packed.status, 0) << packed.err;
+  const Report report = check("--data.train=p.h5");
+  expect_error(report, "data.sequence", 3, "set data.sequence = 16 or prepare it again");
+  EXPECT_EQ(report.first("data.too_short"), nullptr);  // more text would not help
+}
+
 TEST(Check, AmountsOfData) {
   const Report report = check("--batch.global=2000 --batch.micro=2 --train.validation_sequences=100000");
   EXPECT_EQ(report.status, 0) << report.all.dump(2);
