@@ -227,7 +227,7 @@ class MpiCommunicator final : public Communicator {
       if (own[next_own]->data != m.data && m.bytes) std::memmove(own[next_own]->data, m.data, m.bytes);
       ++next_own;
     }
-    wait_for(requests);
+    wait_or_give_up(requests);
   }
 
   std::unique_ptr<Transfer> begin_exchange(std::span<const Message> sends, std::span<const Message> receives, Channel channel) override {
@@ -322,13 +322,17 @@ class MpiCommunicator final : public Communicator {
     if (!WhileWaiting::any() || size_ == 1) return false;
     MPI_Request here = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(comm_, &here), "MPI_Ibarrier");
+    wait_or_give_up({&here, 1});
+    return true;
+  }
+
+  void wait_or_give_up(std::span<MPI_Request> requests) {
     try {
-      wait_for({&here, 1});
-    } catch (...) {  // MPI goes on with it
+      wait_for(requests);
+    } catch (...) {  // MPI goes on with them
       given_up_ = true;
       throw;
     }
-    return true;
   }
 
   void spread(void* data, std::size_t bytes, int root) {

@@ -98,10 +98,10 @@ INSTANTIATE_TEST_SUITE_P(Faults, HangingRun,
 
 TEST(Watchdog, ASlowRankIsWaitedFor) {
   if (!fault_injection) GTEST_SKIP() << "this build has no fault injection";
-  // Two micro-batches of four seconds each on one rank: the others wait longer than the limit, but the slow one gets on.
+  // Two micro-batches of six seconds each on one rank: the others wait longer than the limit, but the slow one gets on.
   const CommandResult result = RunFolder::get().strata(3, "train",
-                                                       "--run.folder=slow --parallel.timeout=6 --train.max_steps=2 "
-                                                       "--train.validate_every=0 --run.fault=slow:rank=1:at=leaf:step=2:seconds=4");
+                                                       "--run.folder=slow --parallel.timeout=10 --train.max_steps=2 "
+                                                       "--train.validate_every=0 --run.fault=slow:rank=1:at=leaf:step=2:seconds=6");
   EXPECT_EQ(result.status, 0) << result.err;
 }
 
