@@ -8,7 +8,7 @@
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/reader.hpp"
 #include "strata/checkpoint/writer.hpp"
-#include "support/support.hpp"
+#include "support/ranks_test.hpp"
 
 namespace {
 using namespace strata;
@@ -16,21 +16,11 @@ using namespace strata::test;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-class AsyncWriter : public ::testing::Test {
+class AsyncWriter : public RanksTest {
  protected:
-  void SetUp() override {
-    if (comm_->rank() == 0) folder_ = std::make_unique<TemporaryFolder>();
-    path_ = broadcast_text(*comm_, comm_->rank() == 0 ? folder_->path().string() : "");
-  }
-  void TearDown() override { comm_->barrier(); }
-  bool first() const { return comm_->rank() == 0; }
   void begin(AsyncCheckpointWriter& writer, const std::string& name, Sample& sample) {
-    writer.begin(*comm_, path_ / name, sample.tensors(), sample_run(), sample_launch(), true);
+    writer.begin(*comm_, root_ / name, sample.tensors(), sample_run(), sample_launch(), true);
   }
-
-  std::unique_ptr<Communicator> comm_ = make_mpi_communicator();
-  std::unique_ptr<TemporaryFolder> folder_;
-  fs::path path_;
 };
 
 TEST_F(AsyncWriter, WritesWhatTheTensorsHeldUntilTheySettled) {
@@ -45,16 +35,16 @@ TEST_F(AsyncWriter, WritesWhatTheTensorsHeldUntilTheySettled) {
     EXPECT_TRUE(writer.active());
     while (!writer.done()) std::this_thread::yield();
     comm_->barrier();
-    EXPECT_FALSE(fs::exists(path_ / text("a", salt, ".h5"))) << "the file has its name before the ranks agreed on it";
+    EXPECT_FALSE(fs::exists(root_ / text("a", salt, ".h5"))) << "the file has its name before the ranks agreed on it";
     comm_->barrier();
     writer.finish(*comm_);
     EXPECT_FALSE(writer.active());
     comm_->barrier();
 
     Sample same(comm_->rank(), comm_->size(), true, salt);
-    write_checkpoint(*comm_, path_ / "waited.h5", same.tensors(), sample_run(), sample_launch(), true);
+    write_checkpoint(*comm_, root_ / "waited.h5", same.tensors(), sample_run(), sample_launch(), true);
     comm_->barrier();
-    EXPECT_TRUE(read_file(path_ / text("a", salt, ".h5")) == read_file(path_ / "waited.h5"));
+    EXPECT_TRUE(read_file(root_ / text("a", salt, ".h5")) == read_file(root_ / "waited.h5"));
     comm_->barrier();
   }
 }
@@ -65,7 +55,7 @@ TEST_F(AsyncWriter, AFailureInTheThreadOfOneRankIsThrownByFinishOnAll) {
   begin(writer, "a.h5", sample);
   while (!writer.done()) std::this_thread::yield();
   comm_->barrier();
-  if (first()) fs::remove(path_ / "a.h5.tmp");  // as good as a failed disk: the rename finds nothing
+  if (first()) fs::remove(root_ / "a.h5.tmp");  // as good as a failed disk: the rename finds nothing
   comm_->barrier();
 
   EXPECT_THAT(message_of<DataError>([&] { writer.finish(*comm_); }), HasSubstr("cannot rename"));
@@ -74,7 +64,7 @@ TEST_F(AsyncWriter, AFailureInTheThreadOfOneRankIsThrownByFinishOnAll) {
   begin(writer, "b.h5", again);  // and the writer can be used again
   writer.finish(*comm_);
   comm_->barrier();
-  EXPECT_TRUE(CheckpointReader(path_ / "b.h5").verify().empty());
+  EXPECT_TRUE(CheckpointReader(root_ / "b.h5").verify().empty());
 }
 
 TEST_F(AsyncWriter, ErrorsOfBeginLeaveItInactive) {
@@ -97,7 +87,7 @@ TEST_F(AsyncWriter, AnAbandonedSaveLeavesNothing) {
     comm_->barrier();
   }
   comm_->barrier();
-  EXPECT_TRUE(fs::is_empty(path_));
+  EXPECT_TRUE(fs::is_empty(root_));
 }
 
 TEST_F(AsyncWriter, SnapshotMemoryIsForeseen) {

@@ -1,5 +1,4 @@
 // prepare: right tokens, and the same bytes for any number of ranks and threads.
-#include "strata/data/prepare.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,41 +6,23 @@
 #include <nlohmann/json.hpp>
 #include <memory>
 
-#include "data/fake_tokenizer.hpp"
+#include "data/prepare_test.hpp"
 #include "strata/base/error.hpp"
 #include "strata/data/loader.hpp"
 #include "strata/data/split.hpp"
 #include "strata/data/token_file.hpp"
 #include "strata/io/file.hpp"
 #include "strata/tensor/random.hpp"
-#include "support/support.hpp"
 
 namespace strata {
 namespace {
-using test::FakeTokenizer;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-/// A folder that rank 0 makes and all ranks use.
-class Prepare : public ::testing::Test {
+class Prepare : public test::PrepareTest {
  protected:
-  void SetUp() override {
-    if (comm_->rank() == 0) folder_ = std::make_unique<test::TemporaryFolder>();
-    root_ = broadcast_text(*comm_, folder_ ? folder_->path().string() : "");
-    config_.input = {(root_ / "in.txt").string()};
-    config_.output = (root_ / "out" / "tokens.h5").string();
-    config_.documents = "line";
-    tools_.tokenizer = &tokenizer_, tools_.tokenizer_name = "fake";
-  }
-  void TearDown() override { comm_->barrier(); }
-
-  void write(const std::string& name, const std::string& content) {
-    comm_->barrier();  // another rank may still read the file that is replaced
-    if (comm_->rank() == 0) test::write_file(root_ / name, content);
-    comm_->barrier();
-  }
-  PrepareSummary run() { return prepare(*comm_, config_, data_, tools_); }
+  Prepare() : PrepareTest("out/tokens.h5") {}
   /// All tokens of the file.
   std::vector<std::int32_t> tokens(const fs::path& path) const {
     const TokenFileReader file(path);
@@ -50,14 +31,6 @@ class Prepare : public ::testing::Test {
     return ids;
   }
   std::vector<std::int32_t> tokens() const { return tokens(config_.output); }
-
-  std::unique_ptr<Communicator> comm_ = make_mpi_communicator();
-  std::unique_ptr<test::TemporaryFolder> folder_;
-  fs::path root_;
-  FakeTokenizer tokenizer_;
-  PrepareConfig config_;
-  DataConfig data_;
-  PrepareTools tools_;
 };
 
 /// Several MB of lines of very different lengths: many blocks, several rounds.

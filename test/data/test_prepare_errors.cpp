@@ -6,38 +6,21 @@
 #include <csignal>
 #include <memory>
 
-#include "data/fake_tokenizer.hpp"
+#include "data/prepare_test.hpp"
 #include "strata/base/error.hpp"
-#include "strata/data/prepare.hpp"
 #include "strata/data/token_file.hpp"
-#include "support/support.hpp"
 
 namespace strata {
 namespace {
-using test::FakeTokenizer;
 using test::message_of;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-class PrepareErrors : public ::testing::Test {
+class PrepareErrors : public test::PrepareTest {
  protected:
-  void SetUp() override {
-    if (comm_->rank() == 0) folder_ = std::make_unique<test::TemporaryFolder>();
-    root_ = broadcast_text(*comm_, folder_ ? folder_->path().string() : "");
-    config_.input = {(root_ / "in.txt").string()};
-    config_.output = (root_ / "tokens.h5").string();
-    config_.documents = "line";
-    tools_.tokenizer = &tokenizer_, tools_.tokenizer_name = "fake";
-  }
-  void TearDown() override { comm_->barrier(); }
-  void write(const std::string& name, const std::string& content) {
-    comm_->barrier();  // another rank may still read the file that is replaced
-    if (comm_->rank() == 0) test::write_file(root_ / name, content);
-    comm_->barrier();
-  }
-  PrepareSummary run() { return prepare(*comm_, config_, data_, tools_); }
+  PrepareErrors() : PrepareTest("tokens.h5") {}
   /// The message, which must be the same everywhere (other ranks may name the failing rank before it), and nothing may be left behind.
   std::string failure() {
     const std::string message = message_of([&] { run(); });
@@ -49,14 +32,6 @@ class PrepareErrors : public ::testing::Test {
     comm_->barrier();
     return message;
   }
-
-  std::unique_ptr<Communicator> comm_ = make_mpi_communicator();
-  std::unique_ptr<test::TemporaryFolder> folder_;
-  fs::path root_;
-  FakeTokenizer tokenizer_;
-  PrepareConfig config_;
-  DataConfig data_;
-  PrepareTools tools_;
 };
 
 /// 3 MB of lines (24 blocks, dealt to every rank) with two that are not UTF-8.

@@ -14,7 +14,7 @@
 #include "strata/data/feature_loader.hpp"
 #include "strata/data/prepare.hpp"
 #include "strata/io/file.hpp"
-#include "support/support.hpp"
+#include "support/ranks_test.hpp"
 
 namespace strata::test {
 namespace {
@@ -33,32 +33,21 @@ json squad(const json& paragraphs, const char* version = "1.1") {
 }
 
 /// A folder that rank 0 makes and all ranks use.
-class Squad : public ::testing::Test {
+class Squad : public RanksTest {
  protected:
-  void SetUp() override {
-    if (comm_->rank() == 0) folder_ = std::make_unique<TemporaryFolder>();
-    root_ = broadcast_text(*comm_, folder_ ? folder_->path().string() : "");
-    tokenizer_ = load_tokenizer(data_file("tokenizer/small_bert"));
+  Squad() {
     config_.format = "squad", config_.stride = 8, config_.sequence = 32;
     config_.input = {(root_ / "in.json").string()}, config_.output = (root_ / "out" / "features.h5").string();
     tools_.tokenizer = tokenizer_.get(), tools_.tokenizer_name = "small_bert";
   }
-  void TearDown() override { comm_->barrier(); }
-  void write(const std::string& content) {
-    comm_->barrier();
-    if (comm_->rank() == 0) write_file(root_ / "in.json", content);
-    comm_->barrier();
-  }
+  void write(const std::string& content) { RanksTest::write("in.json", content); }
   void write(const json& content) { write(content.dump()); }
   PrepareSummary run() { return prepare(*comm_, config_, DataConfig(), tools_); }
   std::string message() {
     return message_of([&] { run(); });
   }
 
-  std::unique_ptr<Communicator> comm_ = make_mpi_communicator();
-  std::unique_ptr<TemporaryFolder> folder_;
-  fs::path root_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(data_file("tokenizer/small_bert"));
   PrepareConfig config_;
   PrepareTools tools_;
 };
