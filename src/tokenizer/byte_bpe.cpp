@@ -68,39 +68,28 @@ std::string hash_of(const ByteBpeParts& parts) {
 }  // namespace
 
 ByteBpeTokenizer::ByteBpeTokenizer(const ByteBpeParts& parts)
-    : rule_(parts.rule), nfc_(parts.nfc), eos_(parts.eos), bos_(parts.bos), hash_(hash_of(parts)), owner_(WordCache::new_owner()) {
-  bpe_ = std::make_unique<Bpe>(ids_of_bytes(parts), parts.merges, whole_words(parts));
-  TokenId last = parts.vocabulary.rbegin()->first;
-  for (const AddedToken& token : parts.added) last = std::max(last, token.id);
-  spellings_.resize(last + std::size_t{1});
-  special_.resize(spellings_.size());
-  for (const auto& [id, spelling] : parts.vocabulary) spellings_[id] = spelling;
-  add_tokens(parts);
-  for (const std::string& spelling : spellings_) bytes_.push_back(bytes_of_spelling(spelling));
+    : rule_(parts.rule),
+      nfc_(parts.nfc),
+      spellings_(parts),
+      added_(parts,
+             [this](const AddedToken& token) {
+               std::string content;
+               nfc_ ? append_nfc(token.content, content) : void(content = token.content);
+               return content;
+             }),
+      bpe_(std::make_unique<Bpe>(ids_of_bytes(parts), parts.merges, whole_words(parts))),
+      eos_(parts.eos),
+      bos_(parts.bos),
+      hash_(hash_of(parts)),
+      owner_(WordCache::new_owner()) {
+  for (const std::string& spelling : spellings_.texts()) bytes_.push_back(bytes_of_spelling(spelling));
   ids_.reserve(spellings_.size());
   for (std::size_t id = 0; id < spellings_.size(); ++id)
-    if (!spellings_[id].empty()) ids_.emplace(spellings_[id], static_cast<TokenId>(id));
+    if (const std::string& spelling = spellings_.texts()[id]; !spelling.empty()) ids_.emplace(spelling, static_cast<TokenId>(id));
   for (const auto& [name, id] : {std::pair{"end", eos_}, std::pair{"begin", bos_}})
     if (id && token_of(*id).empty())
       throw DataError(
           text(parts.source, ": the files beside it give ", *id, " as the id of the ", name, " of text, but no token has that id"));
-}
-
-void ByteBpeTokenizer::add_tokens(const ByteBpeParts& parts) {
-  for (const AddedToken& token : parts.added) {
-    if (!spellings_[token.id].empty() && spellings_[token.id] != token.content)
-      throw DataError(text(parts.source, ": the added token '", token.content, "' has id ", token.id, ", which '", spellings_[token.id],
-                           "' has already"));
-    spellings_[token.id] = token.content;
-    special_[token.id] = token.special;
-    if (!token.normalized) {
-      verbatim_.add(token.content, token.id);
-      continue;
-    }
-    std::string content;
-    nfc_ ? append_nfc(token.content, content) : void(content = token.content);
-    normalized_.add(content, token.id);
-  }
 }
 
 std::vector<TokenId> ByteBpeTokenizer::encode(std::string_view text) const {
@@ -113,7 +102,7 @@ std::vector<TokenId> ByteBpeTokenizer::encode(std::string_view text) const {
 void ByteBpeTokenizer::encode_to(std::string_view text, std::vector<TokenId>& out) const {
   WordCache& cache = WordCache::of_thread(owner_);
   std::size_t at = 0;
-  while (const auto match = verbatim_.find(text, at)) {
+  while (const auto match = added_.verbatim.find(text, at)) {
     encode_unmarked(text.substr(at, match->begin - at), cache, out);
     out.push_back(match->id);
     at = match->end;
@@ -128,7 +117,7 @@ void ByteBpeTokenizer::encode_unmarked(std::string_view text, WordCache& cache, 
     text = composed;
   }
   std::size_t at = 0;
-  while (const auto match = normalized_.find(text, at)) {
+  while (const auto match = added_.normalized.find(text, at)) {
     encode_words(text.substr(at, match->begin - at), cache, out);
     out.push_back(match->id);
     at = match->end;
@@ -148,7 +137,7 @@ void ByteBpeTokenizer::encode_words(std::string_view text, WordCache& cache, std
 std::string ByteBpeTokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
   std::string bytes, out;
   for (const TokenId id : ids)
-    if (id < bytes_.size() && !(skip_special && special_[id])) bytes += bytes_[id];
+    if (id < bytes_.size() && !(skip_special && is_special(id))) bytes += bytes_[id];
   out.reserve(bytes.size());
   utf8::append_lossy(bytes, true, out);
   return out;
@@ -156,10 +145,6 @@ std::string ByteBpeTokenizer::decode(std::span<const TokenId> ids, bool skip_spe
 
 std::string ByteBpeTokenizer::bytes_of(TokenId id) const {
   return id < bytes_.size() ? bytes_[id] : std::string();
-}
-
-std::string ByteBpeTokenizer::token_of(TokenId id) const {
-  return id < spellings_.size() ? spellings_[id] : std::string();
 }
 
 std::optional<TokenId> ByteBpeTokenizer::id_of(std::string_view token) const {

@@ -9,8 +9,7 @@
 #include "strata/tokenizer/tokenizer.hpp"
 #include "tokenizer/bpe.hpp"
 #include "tokenizer/pre_tokenizer.hpp"
-#include "tokenizer/token_finder.hpp"
-#include "tokenizer/tokenizer_parts.hpp"
+#include "tokenizer/spellings.hpp"
 
 namespace strata {
 
@@ -22,7 +21,6 @@ struct ByteBpeParts : TokenizerParts {
   bool ignore_merges = false;  // a word that is a token is taken whole
 };
 
-/// Tables indexed by id. An id that no token has gives empty texts.
 class ByteBpeTokenizer : public Tokenizer {
  public:
   /// DataError if a byte has no token, or an added token and the vocabulary disagree about an id.
@@ -32,26 +30,25 @@ class ByteBpeTokenizer : public Tokenizer {
   void encode_to(std::string_view text, std::vector<TokenId>& out) const override;
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
   std::string bytes_of(TokenId id) const override;
-  bool is_special(TokenId id) const override { return id < special_.size() && special_[id]; }
+  bool is_special(TokenId id) const override { return spellings_.is_special(id); }
   std::int64_t vocabulary() const override { return static_cast<std::int64_t>(spellings_.size()); }
   std::optional<TokenId> id_of(std::string_view token) const override;
-  std::string token_of(TokenId id) const override;
+  std::string token_of(TokenId id) const override { return spellings_.of(id); }
   std::optional<TokenId> eos() const override { return eos_; }
   std::optional<TokenId> bos() const override { return bos_; }
   const char* kind() const override { return "byte_bpe"; }
   std::string hash() const override { return hash_; }
 
  private:
-  void add_tokens(const ByteBpeParts& parts);
   void encode_unmarked(std::string_view text, WordCache& cache, std::vector<TokenId>& out) const;
   void encode_words(std::string_view text, WordCache& cache, std::vector<TokenId>& out) const;
 
-  std::vector<std::string> spellings_, bytes_;
-  std::vector<bool> special_;
-  std::unordered_map<std::string_view, TokenId> ids_;  // of the texts in spellings_
-  TokenFinder verbatim_, normalized_;                  // added tokens, searched before and after normalisation
   SplitRule rule_;
   bool nfc_;
+  Spellings spellings_;
+  std::vector<std::string> bytes_;                     // by id
+  std::unordered_map<std::string_view, TokenId> ids_;  // of the texts in spellings_
+  AddedTokenFinders added_;
   std::unique_ptr<Bpe> bpe_;
   std::optional<TokenId> eos_, bos_;
   std::string hash_;

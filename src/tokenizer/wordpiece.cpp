@@ -67,6 +67,13 @@ WordPieceTokenizer::WordPieceTokenizer(const WordPieceParts& parts)
       prefix_(parts.prefix),
       longest_word_(static_cast<std::size_t>(parts.longest_word)),
       cleanup_(parts.cleanup),
+      spellings_(parts),
+      added_(parts,
+             [this](const AddedToken& token) {
+               std::vector<BertLetter> letters;
+               bert_normalise(rules_, token.content, 0, letters);
+               return normal_texts_[token.id] = spelled(letters);
+             }),
       eos_(parts.eos),
       bos_(parts.bos),
       pair_(parts.pair),
@@ -76,38 +83,14 @@ WordPieceTokenizer::WordPieceTokenizer(const WordPieceParts& parts)
     throw DataError(text(parts.source, ": the token for unknown words, '", parts.unknown, "', is expected in the vocabulary: is it a ",
                          "WordPiece vocabulary, one token per line?"));
   unknown_ = *unknown;
-  TokenId last = parts.vocabulary.empty() ? 0 : parts.vocabulary.rbegin()->first;
-  for (const AddedToken& token : parts.added) last = std::max(last, token.id);
-  spellings_.resize(last + std::size_t{1});
-  special_.resize(spellings_.size());
-  for (const auto& [id, spelling] : parts.vocabulary) spellings_[id] = spelling;
-  add_tokens(parts);
   fill_pieces();
-}
-
-void WordPieceTokenizer::add_tokens(const WordPieceParts& parts) {
-  for (const AddedToken& token : parts.added) {
-    if (!spellings_[token.id].empty() && spellings_[token.id] != token.content)
-      throw DataError(text(parts.source, ": the added token '", token.content, "' has id ", token.id, ", which '", spellings_[token.id],
-                           "' has already"));
-    spellings_[token.id] = token.content;
-    special_[token.id] = token.special;
-    if (!token.normalized) {
-      verbatim_.add(token.content, token.id);
-      continue;
-    }
-    std::vector<BertLetter> letters;
-    bert_normalise(rules_, token.content, 0, letters);
-    normal_texts_[token.id] = spelled(letters);
-    normalized_.add(normal_texts_[token.id], token.id);
-  }
 }
 
 /// Of a spelling that stands twice the later line counts, as in Hugging Face's readers.
 void WordPieceTokenizer::fill_pieces() {
   whole_.reserve(spellings_.size());
   for (std::size_t id = 0; id < spellings_.size(); ++id) {
-    const std::string_view spelling = spellings_[id];
+    const std::string_view spelling = spellings_.texts()[id];
     if (spelling.empty()) continue;
     whole_.insert_or_assign(spelling, static_cast<TokenId>(id));
     if (spelling.size() > prefix_.size() && spelling.substr(0, prefix_.size()) == prefix_)
@@ -136,7 +119,7 @@ void WordPieceTokenizer::encode_with_ranges(std::string_view text, std::vector<T
 void WordPieceTokenizer::encode_into(std::string_view text, Output& out) const {
   std::size_t at = 0;
   std::uint32_t place = 0;
-  while (const auto match = verbatim_.find(text, at)) {
+  while (const auto match = added_.verbatim.find(text, at)) {
     place += encode_unmarked(text.substr(at, match->begin - at), place, out);
     const auto characters = static_cast<std::uint32_t>(utf8::count(text.substr(match->begin, match->end - match->begin)));
     out.put(match->id, place, place + characters);
@@ -152,7 +135,7 @@ std::uint32_t WordPieceTokenizer::encode_unmarked(std::string_view text, std::ui
   const std::uint32_t begin = place;
   while (!text.empty()) {
     std::size_t stop = text.size();
-    if (normalized_.empty() && stop > stretch) stop = std::min(stop, text.find(' ', stretch));
+    if (added_.normalized.empty() && stop > stretch) stop = std::min(stop, text.find(' ', stretch));
     letters.clear();
     place += bert_normalise(rules_, text.substr(0, stop), place, letters);
     encode_letters(letters, out);
@@ -162,11 +145,11 @@ std::uint32_t WordPieceTokenizer::encode_unmarked(std::string_view text, std::ui
 }
 
 void WordPieceTokenizer::encode_letters(const std::vector<BertLetter>& letters, Output& out) const {
-  if (normalized_.empty()) return encode_words(letters, 0, letters.size(), out);
+  if (added_.normalized.empty()) return encode_words(letters, 0, letters.size(), out);
   const std::string normal = spelled(letters);
   const auto letters_in = [&](std::size_t from, std::size_t to) { return utf8::count(std::string_view(normal).substr(from, to - from)); };
   std::size_t at = 0, letter = 0;
-  while (const auto match = normalized_.find(normal, at)) {
+  while (const auto match = added_.normalized.find(normal, at)) {
     const std::size_t first = letter + letters_in(at, match->begin), end = first + letters_in(match->begin, match->end);
     encode_words(letters, letter, first, out);
     out.put(match->id, letters[first].place, letters[end - 1].place + 1);
@@ -237,17 +220,13 @@ std::string WordPieceTokenizer::decode(std::span<const TokenId> ids, bool skip_s
 }
 
 void WordPieceTokenizer::decode_next(TokenId id, bool skip_special, DecodeState& state, std::string& out) const {
-  if (id >= spellings_.size() || spellings_[id].empty() || (skip_special && special_[id])) return;
+  if (token_of(id).empty() || (skip_special && is_special(id))) return;
   utf8::append_lossy(shown(id, state.at_start), true, out);
   state.at_start = false;
 }
 
 std::string WordPieceTokenizer::bytes_of(TokenId id) const {
   return token_of(id).empty() ? std::string() : shown(id, false);
-}
-
-std::string WordPieceTokenizer::token_of(TokenId id) const {
-  return id < spellings_.size() ? spellings_[id] : std::string();
 }
 
 std::optional<TokenId> WordPieceTokenizer::id_of(std::string_view token) const {

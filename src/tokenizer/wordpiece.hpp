@@ -7,8 +7,7 @@
 
 #include "strata/tokenizer/tokenizer.hpp"
 #include "tokenizer/bert_text.hpp"
-#include "tokenizer/token_finder.hpp"
-#include "tokenizer/tokenizer_parts.hpp"
+#include "tokenizer/spellings.hpp"
 
 namespace strata {
 
@@ -33,10 +32,10 @@ class WordPieceTokenizer : public Tokenizer {
   void encode_with_ranges(std::string_view text, std::vector<TokenId>& ids, std::vector<TextRange>& ranges) const override;
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
   std::string bytes_of(TokenId id) const override;
-  bool is_special(TokenId id) const override { return id < special_.size() && special_[id]; }
+  bool is_special(TokenId id) const override { return spellings_.is_special(id); }
   std::int64_t vocabulary() const override { return static_cast<std::int64_t>(spellings_.size()); }
   std::optional<TokenId> id_of(std::string_view token) const override;
-  std::string token_of(TokenId id) const override;
+  std::string token_of(TokenId id) const override { return spellings_.of(id); }
   std::optional<TokenId> eos() const override { return eos_; }
   std::optional<TokenId> bos() const override { return bos_; }
   std::optional<PairTokens> pair_tokens() const override { return pair_; }
@@ -48,7 +47,6 @@ class WordPieceTokenizer : public Tokenizer {
   struct Output;
   using Pieces = std::unordered_map<std::string_view, TokenId>;
 
-  void add_tokens(const WordPieceParts& parts);
   void fill_pieces();
   void encode_into(std::string_view text, Output& out) const;
   std::uint32_t encode_unmarked(std::string_view text, std::uint32_t place, Output& out) const;
@@ -63,12 +61,11 @@ class WordPieceTokenizer : public Tokenizer {
   std::string prefix_;
   std::size_t longest_word_;
   bool cleanup_;
-  std::vector<std::string> spellings_;  // by id; an id that no token has gives an empty text
-  std::vector<bool> special_;
+  Spellings spellings_;
   Pieces whole_, continuing_;
   std::size_t longest_bytes_ = 0;                          // of a piece
-  TokenFinder verbatim_, normalized_;                      // added tokens, searched before and after normalisation
   std::unordered_map<TokenId, std::string> normal_texts_;  // of added tokens that are found normalised: they decode as that
+  AddedTokenFinders added_;
   TokenId unknown_;
   std::optional<TokenId> eos_, bos_;
   std::optional<PairTokens> pair_;
