@@ -115,6 +115,15 @@ void WeightStore::load(int parameter, std::int64_t first, std::span<float> value
                                      static_cast<std::uint32_t>(static_cast<std::int32_t>(low ? low[i] : 0)));
 }
 
+std::vector<WeightPiece> weight_pieces(const ParameterSet& set, const WeightStore& store, std::int64_t elements) {
+  std::vector<WeightPiece> pieces;
+  for (std::size_t p = 0; p < set.parameters().size(); ++p)
+    for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += elements)
+      if (const std::int64_t count = std::min(elements, n - first); store.holds(static_cast<int>(p), {first, first + count}))
+        pieces.push_back({static_cast<int>(p), first, count});
+  return pieces;
+}
+
 std::vector<float> random_values(const Parameter& parameter, double range, std::uint64_t seed, std::int64_t first, std::int64_t count) {
   std::vector<float> values(static_cast<std::size_t>(count), parameter.init == Init::ones ? 1.0f : 0.0f);
   if (parameter.init != Init::normal) return values;

@@ -8,8 +8,6 @@
 namespace strata {
 namespace {
 
-constexpr std::int64_t piece_elements = std::int64_t{1} << 20;
-
 std::vector<std::int64_t> sizes_of(const Shape& shape) {
   std::vector<std::int64_t> sizes;
   for (int d = 0; d < shape.rank(); ++d) sizes.push_back(shape[d]);
@@ -146,17 +144,9 @@ void read_checkpoint_master(const CheckpointReader& checkpoint, const std::strin
 
 void load_checkpoint_weights(const CheckpointReader& checkpoint, const ParameterSet& set, const WeightStore& store) {
   check_checkpoint_model(checkpoint, set);
-  struct Piece {
-    int parameter;
-    std::int64_t first, count;
-  };
-  std::vector<Piece> pieces;
-  for (std::size_t p = 0; p < set.parameters().size(); ++p)
-    for (std::int64_t first = 0, n = set.parameters()[p].elements(); first < n; first += piece_elements)
-      if (const std::int64_t count = std::min(piece_elements, n - first); store.holds(static_cast<int>(p), {first, first + count}))
-        pieces.push_back({static_cast<int>(p), first, count});
+  const std::vector<WeightPiece> pieces = weight_pieces(set, store, std::int64_t{1} << 20);
   run_in_flight(static_cast<std::int64_t>(pieces.size()), reads_in_flight, [&](std::int64_t i, int) {
-    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    const WeightPiece& piece = pieces[static_cast<std::size_t>(i)];
     std::vector<float> values(static_cast<std::size_t>(piece.count));
     read_checkpoint_master(checkpoint, set[piece.parameter].name, piece.first, values);
     store.store(piece.parameter, piece.first, values);

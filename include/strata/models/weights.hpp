@@ -53,6 +53,14 @@ void require_weights(const SafetensorsReader& file, const CausalConfig& config, 
 void load_weights(Stream& stream, const SafetensorsReader& file, const CausalConfig& config, const ParameterSet& set,
                   const WeightStore& store);
 
+/// Elements [first, first + count) of a parameter.
+struct WeightPiece {
+  int parameter;
+  std::int64_t first, count;
+};
+/// All that the store keeps, in pieces of up to `elements`.
+std::vector<WeightPiece> weight_pieces(const ParameterSet& set, const WeightStore& store, std::int64_t elements);
+
 /// Source of a parameter's fp32 values for export.
 using WeightSource = std::function<void(int parameter, std::int64_t first, std::span<float> values)>;
 /// Writes config.json (from `json`, with the architecture of the rules) and model.safetensors (in `type`: f32, bf16) into `folder` (made if
