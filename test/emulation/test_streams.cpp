@@ -203,6 +203,20 @@ TEST(EmulatedGraphs, WhatACaptureForbids) {
   EXPECT_EQ(graph, nullptr);
 }
 
+// Also of an event that has nothing to do with the capture, and is long done.
+TEST(EmulatedGraphs, ACaptureForbidsToAskAboutEvents) {
+  Device device, other;
+  const Event event;
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaEventRecord(event.event, other.stream), cudaSuccess);
+  EXPECT_EQ(cudaEventSynchronize(event.event), cudaSuccess);
+  EXPECT_EQ(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  std::thread([&] { EXPECT_EQ(cudaEventQuery(event.event), cudaSuccess); }).join();
+  EXPECT_EQ(cudaEventQuery(event.event), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(cudaEventQuery(event.event), cudaSuccess);
+}
+
 // Another thread may go on with its work; the one that captures may not, and it alone can end the capture.
 TEST(EmulatedGraphs, AThreadLocalCaptureBindsItsThreadAlone) {
   Device device;

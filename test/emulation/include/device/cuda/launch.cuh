@@ -23,6 +23,7 @@ template <class... P, class... A>
 void launch(void (*kernel)(P...), LaunchShape shape, cudaStream_t stream, A&&... arguments) {
   static_assert((!std::is_reference_v<P> && ...), "a kernel takes its parameters by value");
   static_assert((std::is_trivially_copyable_v<P> && ...), "a kernel's parameters are copied as bytes");
+  static_assert((std::size_t{0} + ... + sizeof(P)) <= 4096 - 16 * sizeof...(P), "a kernel's parameters have 4 KiB");
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
   std::tuple<std::remove_cv_t<P>...> copies{static_cast<P>(std::forward<A>(arguments))...};
   if (shape.shared > 48 * 1024) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared));
