@@ -87,6 +87,16 @@ TEST(EmulatedThreads, SharedMemoryIsPoisonedBeforeEachBlock) {
   }
 }
 
+TEST(EmulatedThreads, SharedMemoryOfTemplatesIsPoisonBeforeEachBlockAndCounted) {
+  Device device;
+  const DeviceArray<float> d_x(device, std::vector<float>(4, 0.0f));
+  for (const bool function : {false, true}) {
+    kernels::uninitialised_in_a_template(d_x, function, device.stream);
+    for (const float x : d_x.read()) EXPECT_TRUE(std::isnan(x)) << function;
+  }
+  EXPECT_EQ(kernels::static_bytes_of_a_template(), 400U);
+}
+
 TEST(EmulatedThreads, SharedMemoryHasLimits) {
   Device device;
   const DeviceArray<int> d_x(device, 1);

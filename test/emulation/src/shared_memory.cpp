@@ -41,7 +41,7 @@ char* end_of_room() {
 }  // namespace
 
 void prepare_shared(const void* kernel, std::size_t bytes) {
-  statics = &shared_sections(kernel);
+  statics = &shared_ranges(kernel);
   dynamic_bytes = bytes;
   dynamic = end_of_room() - (bytes + 127) / 128 * 128;
 }
