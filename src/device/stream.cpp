@@ -15,6 +15,17 @@ struct Stream::Grown {
   OpCost *cost = nullptr, *planned = nullptr;
 };
 
+namespace {
+
+// The scratch for products on a GPU, with room to move it to where it has to begin.
+constexpr std::int64_t gpu_scratch_room = Stream::gpu_product_scratch_bytes + Stream::gpu_product_scratch_alignment - Arena::alignment;
+
+unsigned char* moved_up(void* memory, std::uintptr_t alignment) {
+  return reinterpret_cast<unsigned char*>((reinterpret_cast<std::uintptr_t>(memory) + alignment - 1) / alignment * alignment);
+}
+
+}  // namespace
+
 Stream::Stream(DeviceKind kind, ThreadPool* pool) : kind_(kind), pool_(pool) {}
 Stream::Stream(Stream&&) noexcept = default;
 Stream::~Stream() = default;
@@ -46,7 +57,7 @@ Stream Stream::cuda(Gpu& gpu, ThreadPool& pool) {
   Stream stream(DeviceKind::cuda, &pool);
   stream.gpu_ = &gpu;
   stream.grown_ = std::make_unique<Grown>();
-  stream.grown_->scratch = std::make_unique<Arena>(gpu, gpu_product_scratch_bytes);
+  stream.grown_->scratch = std::make_unique<Arena>(gpu, gpu_scratch_room);
   stream.take_scratch(*stream.grown_->scratch, 0);
   return stream;
 }
@@ -63,8 +74,8 @@ Stream Stream::cuda(Gpu& gpu, ThreadPool& pool, Arena& arena, std::int64_t works
 void Stream::take_scratch(Arena& arena, int threads) {
   const bool host = target() == DeviceKind::cpu;
   if (host) scratch_ = static_cast<unsigned char*>(arena.take("workspace.threads", worker_scratch_bytes * threads));
-  product_scratch_ =
-      static_cast<unsigned char*>(arena.take("workspace.products", host ? product_scratch_bytes : gpu_product_scratch_bytes));
+  void* const products = arena.take("workspace.products", host ? product_scratch_bytes : gpu_scratch_room);
+  product_scratch_ = host ? static_cast<unsigned char*>(products) : moved_up(products, gpu_product_scratch_alignment);
 }
 
 void Stream::plan_memory(Arena& arena, DeviceKind target, int threads, std::int64_t workspace_bytes) {

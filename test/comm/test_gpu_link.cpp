@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "comm/cuda/table.hpp"
 #include "comm/gpu_memory.hpp"
 #include "strata/base/end_hook.hpp"
 #include "strata/base/error.hpp"
@@ -41,6 +42,28 @@ TEST(GpuLink, AnErrorOfNcclIsACommError) {
     EXPECT_NE(std::string(e.what()).find("remote process exited or there was a network error"), std::string::npos) << e.what();
   }
   EXPECT_THROW(comm->all_reduce_sum_fast(data.as<float>(), 100), CommError);  // it stays given up
+}
+
+// The group in which it was asked for is ended: the next one, of any communicator, begins anew.
+TEST(GpuLink, WhatNcclRefusesLeavesNoGroupOpen) {
+  const Ranks ranks;
+  const auto open = [&] {
+    cuda::LinkId id{};
+    if (ranks.host->rank() == 0) cuda::collectives().new_id(id);
+    ranks.host->broadcast(&id, sizeof id, 0);
+    std::unique_ptr<cuda::GpuLink> link(cuda::collectives().open(*ranks.gpu, id, ranks.host->rank(), ranks.host->size()));
+    while (!link->ready()) std::this_thread::yield();
+    return link;
+  };
+  const auto refused = open(), taken = open();
+  Placed data(ranks.gpu.get(), std::vector<float>(100, 1));
+  const int nobody = ranks.host->size();
+
+  EXPECT_THROW(refused->launch({{cuda::LinkOp::reduce, data.as<float>(), data.as<float>(), 100, DType::f32, nobody}}, {}), CommError);
+  const auto group = taken->launch({{cuda::LinkOp::all_reduce, data.as<float>(), data.as<float>(), 100, DType::f32, 0}}, {taken->mark()});
+  while (!taken->done(group)) std::this_thread::yield();
+
+  EXPECT_EQ(data.read(), Placed::bytes_of(std::vector<float>(100, static_cast<float>(ranks.host->size()))));
 }
 
 // As the watchdog ends a process that waits in vain, and main one that an exception ends.

@@ -18,6 +18,9 @@ class Products {
   Products() : gpu_(open_gpu(0, 1)), pool_(1), stream_(Stream::cuda(*gpu_, pool_)) {}
   Gpu& gpu() { return *gpu_; }
 
+  /// From now on all operands lie so many bytes behind where cudaMalloc has them begin.
+  void move(std::int64_t bytes) { moved_ = bytes; }
+
   /// All of them, one after the other: the bytes of what came.
   std::vector<std::string> run() {
     std::vector<std::string> all;
@@ -44,7 +47,8 @@ class Products {
  private:
   std::string product(DType in, DType out, Write write, bool with_bias, bool with_residual) {
     const auto bytes = [](std::int64_t n, DType type) { return n * static_cast<std::int64_t>(size_of(type)); };
-    Arena arena(*gpu_, bytes(M * K + N * K + N, in) + 2 * bytes(M * N, out) + 8 * Arena::alignment);
+    Arena arena(*gpu_, bytes(M * K + N * K + N, in) + 2 * bytes(M * N, out) + 8 * Arena::alignment + moved_);
+    arena.take("moved", moved_);
     const auto matrix = [&](std::int64_t n, DType type, std::uint64_t seed) {
       void* const memory = arena.take("operand", bytes(n, type));
       const TestTensor values(type, Shape{n}, random_values(n, seed));
@@ -64,6 +68,7 @@ class Products {
   ThreadPool pool_;
   Stream stream_;
   bool gradient_ = false;
+  std::int64_t moved_ = 0;
 };
 
 Tuning tuned() {
@@ -98,6 +103,18 @@ TEST(Tuning, EveryProductThatWasNotedIsNamed) {
     EXPECT_GT(product.first_us, 0);
     EXPECT_GE(product.tried, 1);
     EXPECT_TRUE(product.algorithm.values[3] == 0 || product.algorithm.values[3] == 2) << "adds in a fixed order";
+  }
+}
+
+// An arena places tensors by 64 bytes, and where differs between strategies and numbers of ranks.
+TEST(Tuning, ProductsHaveTheSameBitsWhereverTheirOperandsLie) {
+  if (!tests_on_gpu()) GTEST_SKIP() << "runs on a GPU";
+  Products products;
+  const std::vector<std::string> first = products.run();
+
+  for (const std::int64_t bytes : {64, 128, 192}) {
+    products.move(bytes);
+    EXPECT_TRUE(products.run() == first) << bytes;
   }
 }
 

@@ -192,6 +192,19 @@ TEST(EmulatedCublasLt, Epilogues) {
   for (int n = 0; n < N; ++n) EXPECT_EQ(static_cast<double>(b_sums[static_cast<std::size_t>(n)]), b.col(n).sum());
 }
 
+TEST(EmulatedCublasLt, ABiasIsOfTheTypeOfTheResult) {
+  Device device;
+  const Operand<__nv_bfloat16> a(device, numbers(8, 8, 1), false);
+  const Operand<float> d(device, Dense::Zero(8, 8), false);
+  const DeviceArray<float> bias(device, 8);
+  Blas blas;
+  blas.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  blas.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<float*>(bias));
+  EXPECT_EQ(blas.multiply(device, 1.0f, a, a, 0.0f, d), CUBLAS_STATUS_SUCCESS);
+  blas.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_16BF);
+  EXPECT_EQ(blas.multiply(device, 1.0f, a, a, 0.0f, d), CUBLAS_STATUS_NOT_SUPPORTED);
+}
+
 TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
   Device device;
   Blas blas;
@@ -207,7 +220,7 @@ TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
             CUBLAS_STATUS_SUCCESS);
   ASSERT_EQ(count, 1);
   EXPECT_EQ(found.workspaceSize, offered);
-  const DeviceArray<float> workspace(device, 1024);
+  const DeviceArray<float> workspace(device, 1024), larger(device, 2048);
   const float one = 1, zero = 0;
   const auto multiply = [&](std::size_t bytes) {
     return cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, a.data, a.layout, &zero, d.data, d.layout, d.data, d.layout,
@@ -216,6 +229,10 @@ TEST(EmulatedCublasLt, AlgorithmsAndWorkspace) {
 
   EXPECT_EQ(multiply(4096), CUBLAS_STATUS_SUCCESS);
   EXPECT_EQ(multiply(4095), CUBLAS_STATUS_INVALID_VALUE);
+  EXPECT_EQ(cublasLtMatmul(blas.handle, blas.desc, &one, a.data, a.layout, a.data, a.layout, &zero, d.data, d.layout, d.data, d.layout,
+                           &found.algo, static_cast<float*>(larger) + 16, 4096, device.stream),
+            CUBLAS_STATUS_INVALID_VALUE)
+      << "a workspace that is not 256-byte aligned";
   for (const float x : workspace.read()) EXPECT_TRUE(std::isnan(x));
   int id = 0;
   EXPECT_EQ(cublasLtMatmulAlgoConfigGetAttribute(&found.algo, CUBLASLT_ALGO_CONFIG_ID, &id, sizeof id, nullptr), CUBLAS_STATUS_SUCCESS);

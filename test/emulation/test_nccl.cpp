@@ -91,9 +91,13 @@ TEST(Nccl, MovesAndSumsWhenTheStreamIsWaitedFor) {
   ASSERT_EQ(ncclGroupStart(), ncclSuccess);
   ASSERT_EQ(ncclSend(mine, 1, ncclFloat, (rank + 1) % n, comm, stream), ncclSuccess);
   ASSERT_EQ(ncclRecv(all, 1, ncclFloat, (rank + n - 1) % n, comm, stream), ncclSuccess);
-  EXPECT_EQ(ncclSend(host, 1, ncclFloat, 0, comm, stream), ncclInvalidArgument);  // the host's memory
   begun(ncclGroupEnd());
   EXPECT_EQ(got(0), static_cast<float>((rank + n - 1) % n));
+  // The host's memory is refused, and with it all of its group.
+  ASSERT_EQ(ncclGroupStart(), ncclSuccess);
+  ASSERT_EQ(ncclSend(mine, 1, ncclFloat, (rank + 1) % n, comm, stream), ncclSuccess);
+  EXPECT_EQ(ncclSend(host, 1, ncclFloat, 0, comm, stream), ncclInvalidArgument);
+  EXPECT_EQ(ncclGroupEnd(), ncclInvalidArgument);
 
   EXPECT_EQ(ncclCommFinalize(comm), ncclSuccess);
   EXPECT_EQ(ncclCommDestroy(comm), ncclSuccess);

@@ -203,6 +203,39 @@ TEST(EmulatedGraphs, WhatACaptureForbids) {
   EXPECT_EQ(graph, nullptr);
 }
 
+// CUDA refuses no copy of ordinary memory: a graph looks there at each launch.
+TEST(EmulatedGraphs, ACaptureTakesCopiesOfOrdinaryMemory) {
+  Device device;
+  const DeviceArray<float> x(device, std::vector<float>{1.0f});
+  std::vector<float> ordinary{2.0f};
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  EXPECT_EQ(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(x, ordinary.data(), sizeof(float), cudaMemcpyDefault, device.stream), cudaSuccess);
+  EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+  ordinary[0] = 3.0f;
+  EXPECT_EQ(x.read()[0], 1.0f);
+  EXPECT_EQ(cudaGraphLaunch(exec, device.stream), cudaSuccess);
+  EXPECT_EQ(x.read()[0], 3.0f);
+  EXPECT_EQ(cudaGraphExecDestroy(exec), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+}
+
+// Also of an event that has nothing to do with the capture, and is long done.
+TEST(EmulatedGraphs, ACaptureForbidsToAskAboutEvents) {
+  Device device, other;
+  const Event event;
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaEventRecord(event.event, other.stream), cudaSuccess);
+  EXPECT_EQ(cudaEventSynchronize(event.event), cudaSuccess);
+  EXPECT_EQ(cudaStreamBeginCapture(device.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  std::thread([&] { EXPECT_EQ(cudaEventQuery(event.event), cudaSuccess); }).join();
+  EXPECT_EQ(cudaEventQuery(event.event), cudaErrorStreamCaptureUnsupported);
+  EXPECT_EQ(cudaStreamEndCapture(device.stream, &graph), cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(cudaEventQuery(event.event), cudaSuccess);
+}
+
 // Another thread may go on with its work; the one that captures may not, and it alone can end the capture.
 TEST(EmulatedGraphs, AThreadLocalCaptureBindsItsThreadAlone) {
   Device device;

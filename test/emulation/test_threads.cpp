@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "emulation/emulation_fixture.hpp"
 #include "emulation/kernels/kernels.hpp"
@@ -85,6 +87,16 @@ TEST(EmulatedThreads, SharedMemoryIsPoisonedBeforeEachBlock) {
   }
 }
 
+TEST(EmulatedThreads, SharedMemoryOfTemplatesIsPoisonBeforeEachBlockAndCounted) {
+  Device device;
+  const DeviceArray<float> d_x(device, std::vector<float>(4, 0.0f));
+  for (const bool function : {false, true}) {
+    kernels::uninitialised_in_a_template(d_x, function, device.stream);
+    for (const float x : d_x.read()) EXPECT_TRUE(std::isnan(x)) << function;
+  }
+  EXPECT_EQ(kernels::static_bytes_of_a_template(), 400U);
+}
+
 TEST(EmulatedThreads, SharedMemoryHasLimits) {
   Device device;
   const DeviceArray<int> d_x(device, 1);
@@ -99,6 +111,22 @@ TEST(EmulatedThreads, SharedMemoryHasLimits) {
   cudaFuncAttributes attributes;
   EXPECT_EQ(cudaFuncGetAttributes(&attributes, kernels::shared_kernel()), cudaSuccess);
   EXPECT_EQ(attributes.maxDynamicSharedSizeBytes, 227 * 1024);
+}
+
+// Cards of 8.0 and newer differ in it, and not by their age.
+TEST(EmulatedThreads, TheLimitOfSharedMemoryIsThatOfTheCard) {
+  Device device;
+  const DeviceArray<int> d_x(device, 1);
+  for (const auto& [architecture, limit] : {std::pair{"80", 163 * 1024}, {"86", 99 * 1024}, {"90", 227 * 1024}, {"120", 99 * 1024}}) {
+    setenv("STRATA_EMULATION_ARCH", architecture, 1);
+    int told = 0;
+    EXPECT_EQ(cudaDeviceGetAttribute(&told, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), cudaSuccess);
+    EXPECT_EQ(told, limit) << architecture;
+    EXPECT_NO_THROW(kernels::shared_bytes(d_x, static_cast<std::size_t>(limit), device.stream));
+    EXPECT_THROW(kernels::shared_bytes(d_x, static_cast<std::size_t>(limit) + 4, device.stream), std::runtime_error);
+  }
+  unsetenv("STRATA_EMULATION_ARCH");
+  EXPECT_EQ(d_x.read()[0], 3);
 }
 
 TEST(EmulatedThreads, LaunchesBeyondALimitAreRefused) {

@@ -19,3 +19,8 @@ strata_add_test(FILE ops/test_bidirectional_attention.cpp LABELS unit kernel gra
 # The products behind projections as a processor without AVX-512 computes them.
 add_test(NAME ops.linear.avx2 COMMAND test_ops_linear)
 set_tests_properties(ops.linear.avx2 PROPERTIES LABELS "unit;kernel;grad" TIMEOUT 120 ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2")
+
+# Blocks of sm_86, sm_89 and sm_120 have 99 KiB of shared memory; heads of 128 with dropout are what needs most.
+add_test(NAME ops.bidirectional_attention.sm86 COMMAND test_ops_bidirectional_attention --gtest_filter=*ManyOrLargeHeads*)
+set_tests_properties(ops.bidirectional_attention.sm86 PROPERTIES LABELS "cuda;unit;kernel" TIMEOUT 60 SKIP_RETURN_CODE 77 ENVIRONMENT
+  "STRATA_TEST_DEVICE=cuda;STRATA_EMULATION_ARCH=86;STRATA_CUDA_EMULATED=${CMAKE_BINARY_DIR}/libstrata_cuda_emulated.so")

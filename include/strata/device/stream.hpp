@@ -44,6 +44,8 @@ class Stream {
   static constexpr std::int64_t product_scratch_bytes = std::int64_t{24} << 20;
   /// The same on a GPU: what cuBLASLt may use, as its authors recommend for sm_90. [bytes]
   static constexpr std::int64_t gpu_product_scratch_bytes = std::int64_t{32} << 20;
+  /// Where it has to begin: cublasLtMatmul refuses another workspace. [bytes]
+  static constexpr std::int64_t gpu_product_scratch_alignment = 256;
 
   /// Runs nothing; records costs and the largest workspace that was asked for, as ops on a device of kind `target` would.
   static Stream plan(DeviceKind target = DeviceKind::cpu);

@@ -174,7 +174,10 @@ class NcclLink final : public GpuLink {
     }
     while (!groups_.empty() && groups_.front().state == State::running) {
       const cudaError_t over = cudaEventQuery(groups_.front().end);
-      if (over == cudaErrorNotReady) break;
+      if (over == cudaErrorNotReady) {
+        cudaGetLastError();  // no error, and none for whoever asks next
+        break;
+      }
       check(over, "moving data between GPUs");
       events_.push_back(groups_.front().end);
       groups_.pop_front();
@@ -192,8 +195,10 @@ class NcclLink final : public GpuLink {
     ncclResult_t result = ncclGroupStart();
     for (const LinkOp& op : group.ops)
       if (result == ncclSuccess || result == ncclInProgress) result = give(op);
+    // The thread's group is ended in any case: what it holds open, an abort would become a part of.
+    const ncclResult_t ended = ncclGroupEnd();
     if (result != ncclSuccess && result != ncclInProgress) fail("asking for a transfer", result);
-    result = ncclGroupEnd();
+    result = ended;
     if (result != ncclSuccess && result != ncclInProgress) fail("beginning a transfer", result);
     group.state = State::entering;
   }

@@ -98,6 +98,7 @@ class CudaGpu final : public Gpu {
   void copy(void* to, const void* from, std::int64_t bytes) override {
     if (bytes == 0) return;
     enter();
+    if (capturing_) expect_no_ordinary(to), expect_no_ordinary(from);
     check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault, queue_), "copying");
   }
 
@@ -131,11 +132,17 @@ class CudaGpu final : public Gpu {
   void begin_capture() override {
     enter();
     check(cudaStreamBeginCapture(queue_, cudaStreamCaptureModeThreadLocal), "beginning a capture");
+    capturing_ = true, spoiled_ = false;
   }
 
   std::unique_ptr<GpuGraph> end_capture() override {
     cudaGraph_t graph = nullptr;
+    capturing_ = false;
     told(cudaStreamEndCapture(queue_, &graph), "ending a capture");
+    if (spoiled_) {
+      cudaGraphDestroy(graph);
+      throw InternalError("ending a capture: one of its copies was refused");
+    }
     cudaGraphExec_t executable = nullptr;
     std::size_t nodes = 0;
     cudaError_t result = cudaGraphGetNodes(graph, nullptr, &nodes);
@@ -150,6 +157,7 @@ class CudaGpu final : public Gpu {
 
   void drop_capture() noexcept override {
     cudaGraph_t graph = nullptr;
+    capturing_ = false;
     if (cudaStreamEndCapture(queue_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
     cudaGetLastError();
   }
@@ -186,6 +194,15 @@ class CudaGpu final : public Gpu {
     check(result, doing);
   }
 
+  // A graph would take the copy, and look at the memory of the host at each launch, when it may be gone.
+  void expect_no_ordinary(const void* memory) {
+    cudaPointerAttributes attributes{};
+    told(cudaPointerGetAttributes(&attributes, memory), "asking where memory lies");
+    if (attributes.type != cudaMemoryTypeUnregistered) return;
+    spoiled_ = true;
+    throw InternalError("copying memory of the host that is not page-locked while a graph is captured");
+  }
+
   // CUDA's current device belongs to the thread.
   void enter() const { check(cudaSetDevice(facts_.device), "choosing the GPU"); }
 
@@ -220,6 +237,7 @@ class CudaGpu final : public Gpu {
   GpuFacts facts_;
   std::optional<Queues> queues_;
   cudaStream_t queue_ = nullptr;  // of work
+  bool capturing_ = false, spoiled_ = false;
   std::unique_ptr<Products> products_;
 };
 

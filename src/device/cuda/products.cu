@@ -37,10 +37,11 @@ cudaDataType_t type_of(DType type) {
   }
 }
 
-/// The largest power of two up to 256 that divides an address: kernels differ in what they ask for.
+/// The largest power of two that divides an address, up to the 16 bytes that kernels ask for at most. More is not told: with it the choice,
+/// and so the last bits, could depend on where an arena happens to place a tensor, which differs between strategies and numbers of ranks.
 std::uint32_t alignment_of(const void* memory) {
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
-  return address == 0 ? 256u : static_cast<std::uint32_t>(std::min<std::uintptr_t>(address & (~address + 1), 256));
+  return address == 0 ? 16u : static_cast<std::uint32_t>(std::min<std::uintptr_t>(address & (~address + 1), 16));
 }
 
 template <class Handle, cublasStatus_t (*destroy)(Handle)>
@@ -65,7 +66,7 @@ using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 
 /// What an algorithm is chosen for.
 using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, DType, DType, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
-                       bool, bool, bool, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
+                       bool, bool, bool, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>;
 
 /// cuBLASLt's structs have no name of their own, and nvcc 13.0 cannot have a vector of such.
 struct Algorithm {
@@ -114,6 +115,8 @@ class LtProducts final : public Products {
 
   void run(cudaStream_t queue, const ProductCall& call) override {
     if (call.k == 0) return without_terms(queue, call);
+    // cuBLASLt's is of the output's type (CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE), ours of the input's.
+    STRATA_ASSERT(!call.bias || call.in == call.out, "a product of ", name_of(call.in), " into ", name_of(call.out), " with a bias");
     const void* const old = old_of(call);
     Plan& plan = plan_for(call, old);
     multiply(queue, call, old, plan, plan.algorithm);
@@ -209,7 +212,8 @@ class LtProducts final : public Products {
                   alignment_of(call.a.data),
                   alignment_of(call.b.data),
                   alignment_of(call.c),
-                  alignment_of(old)};
+                  alignment_of(old),
+                  alignment_of(call.bias)};
     const std::lock_guard lock(mutex_);
     if (noting_) noted_.emplace(case_of(call).name(), call);
     const auto found = plans_.find(key);
@@ -221,7 +225,7 @@ class LtProducts final : public Products {
     Plan plan = describe(call, old);
     const auto tuned = tuning_.empty() ? tuning_.end() : tuning_.find(case_of(call).name());
     if (tuned == tuning_.end())
-      plan.algorithm = candidates_of(call, old, plan, 1, 256).front().lt;
+      plan.algorithm = candidates_of(call, old, plan, 1).front().lt;
     else if (!configure(call, plan, tuned->second.algorithm, plan.algorithm))
       throw InternalError(text("cuBLASLt refuses the tuned algorithm of ", tuned->first));
     return plan;
@@ -239,10 +243,6 @@ class LtProducts final : public Products {
     if (call.bias && !wide) {
       const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
       check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), "asking for a bias");
-      if (call.in != call.out) {
-        const cudaDataType_t bias = type_of(call.in);
-        check(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias), "asking for a bias");
-      }
       name_bias(plan, call);  // an algorithm may depend on its alignment
     }
     // b is [k,n], a [m,k]; cuBLASLt's first operand is ours second.
@@ -260,7 +260,7 @@ class LtProducts final : public Products {
 
   // An algorithm that a tuning names. False: this version of cuBLASLt refuses it for the product, or it wants more scratch than there is.
   bool configure(const ProductCall& call, const Plan& plan, const ProductAlgorithm& name, cublasLtMatmulAlgo_t& algorithm) const {
-    if (adds_as_it_sets(call) && name.values[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] != 1) return false;
+    if (adds_as_it_sets(call) && name.values[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] > 1) return false;
     if (!algorithm_named(handle_, types_of(call), name, algorithm)) return false;
     cublasLtMatmulHeuristicResult_t found{};
     return cublasLtMatmulAlgoCheck(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, &algorithm, &found) == CUBLAS_STATUS_SUCCESS &&
@@ -272,7 +272,7 @@ class LtProducts final : public Products {
     const ProductCall& call = own.call();
     const void* const old = old_of(call);
     const Plan plan = describe(call, adds_as_it_sets(call) ? call.c : old);
-    const std::vector<Algorithm> offered = candidates_of(call, old, plan, count, 16);
+    const std::vector<Algorithm> offered = candidates_of(call, old, plan, count);
     std::vector<Algorithm> algorithms{offered.front()};  // as it is, then all as a file gives them back
     std::vector<ProductAlgorithm> names(1);
     for (const Algorithm& one : offered) {
@@ -292,9 +292,8 @@ class LtProducts final : public Products {
     return TunedProduct{names[best], times[best], times[0], static_cast<int>(times.size()) - 1, ""};
   }
 
-  // What the heuristic names, best first, for operands aligned to as many bytes as they are, up to `alignment`.
-  std::vector<Algorithm> candidates_of(const ProductCall& call, const void* old, const Plan& plan, int wanted,
-                                       std::uint32_t alignment) const {
+  // What the heuristic names, best first, for operands aligned as they are.
+  std::vector<Algorithm> candidates_of(const ProductCall& call, const void* old, const Plan& plan, int wanted) const {
     Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
     check(cublasLtMatmulPreferenceCreate(preference.place()), "describing a preference");
     const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -305,21 +304,21 @@ class LtProducts final : public Products {
     // in one part: nobody says at which point of a sum of parts C comes in.
     set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
         static_cast<std::uint32_t>(adds_as_it_sets(call) ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-    const auto aligned = [&](const void* memory) { return std::min(alignment, alignment_of(memory)); };
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned(call.b.data));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(call.a.data));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned(old ? old : call.c));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(call.c));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.b.data));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.a.data));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(old ? old : call.c));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(call.c));
     std::vector<Candidate> found(static_cast<std::size_t>(wanted));
     int count = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b, plan.c, plan.d, preference,
                                                                  wanted, &found.front().lt, &count);
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "choosing an algorithm for ", shape_text(call));
-    if (count == 0) throw InternalError(text("cuBLASLt has no algorithm for a product of ", shape_text(call), " into ", name_of(call.out)));
     std::vector<Algorithm> algorithms;
     for (int i = 0; i < count; ++i)
-      if (i == 0 || found[static_cast<std::size_t>(i)].lt.state == CUBLAS_STATUS_SUCCESS)
+      if (found[static_cast<std::size_t>(i)].lt.state == CUBLAS_STATUS_SUCCESS)
         algorithms.push_back({found[static_cast<std::size_t>(i)].lt.algo});
+    if (algorithms.empty())
+      throw InternalError(text("cuBLASLt has no algorithm for a product of ", shape_text(call), " into ", name_of(call.out)));
     return algorithms;
   }
 

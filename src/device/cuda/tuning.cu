@@ -109,6 +109,7 @@ ProductCase case_of(const ProductCall& call) {
 ProductCall call_of(const ProductCase& what) {
   if (what.epilogue != "none" && what.epilogue != "bias")
     throw DeckError(text("expected no epilogue or bias, found ", what.epilogue, " in ", what.name()));
+  if (what.epilogue == "bias" && what.in != what.out) throw DeckError(text("expected a bias of the output's type in ", what.name()));
   // Where memory would be; nothing looks there.
   void* const somewhere = reinterpret_cast<void*>(static_cast<std::uintptr_t>(what.alignment) + 256);
   ProductCall call{};

@@ -3,7 +3,8 @@
 // Four warps of 32 queries each: a fragment of keys or values then serves two products, without which shared memory (128 bytes a cycle)
 // would feed the tensor cores at two thirds of what mma.sync takes. With a head of 128 a thread holds 128 sums and 64 scores, which leaves
 // no room for the queries: they are read again for each block. Keys and values of the next block come by cp.async while this one is
-// worked on, one barrier a block; 96 KiB of shared memory, so two blocks share a multiprocessor.
+// worked on, one barrier a block; 96 KiB of shared memory, so two blocks share a multiprocessor. With what else is there, dropout's bits
+// too, it stays below the 99 KiB that blocks of sm_86, sm_89 and sm_120 may have.
 #include "device/cuda/launch.cuh"
 #include "ops/cuda/attention_tensor.hpp"
 #include "ops/cuda/attention_tiles.cuh"
@@ -55,13 +56,14 @@ __device__ __forceinline__ void score(const Tile<T, HD>& q, const Tile<T, HD>& k
 }
 
 /// Scores of keys that a row does not see become -inf.
-__device__ __forceinline__ void hide(const KeyRange* ranges, int row, int key, float (&s)[2][key_rows / 8][4]) {
+__device__ __forceinline__ void hide(const Sight& sight, std::int64_t b, int row, int key, float (&s)[2][key_rows / 8][4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
   for (int m = 0; m < 2; ++m)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const KeyRange range = ranges[row + 16 * m + 8 * half + lane / 4];
+      const int i = row + 16 * m + 8 * half + lane / 4;
+      const KeyRange range = i < sight.S ? sight.of(b, i) : KeyRange{0, 0x7fffffff};  // beyond the last: zeros, which nobody reads
 #pragma unroll
       for (int n = 0; n < key_rows / 8; ++n)
 #pragma unroll
@@ -166,7 +168,6 @@ __device__ __forceinline__ void finish(const Pass<T>& a, Rows<HD>& rows, const T
 /// their keys in the cache.
 template <class T, int HD, bool drops>
 __global__ void __launch_bounds__(threads) forward_kernel(const Pass<T> a) {
-  __shared__ KeyRange ranges[query_rows];
   __shared__ KeyRanges parts[warps];
   alignas(16) __shared__ std::uint16_t bits[drops ? query_rows * 8 : 8];
   T* const memory = dynamic_shared<T>();
@@ -180,8 +181,7 @@ __global__ void __launch_bounds__(threads) forward_kernel(const Pass<T> a) {
 
   KeyRanges seen = KeyRanges::of_nobody(), own = KeyRanges::of_nobody();
   const int i = first + static_cast<int>(threadIdx.x);
-  if (i < a.sight.S) own.add(ranges[threadIdx.x] = a.sight.of(b, i));
-  if (i >= a.sight.S) ranges[threadIdx.x] = {0, 0x7fffffff};  // zeros, which nobody reads
+  if (i < a.sight.S) own.add(a.sight.of(b, i));
   own.add_lanes();
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = own;
   __syncthreads();
@@ -220,7 +220,7 @@ __global__ void __launch_bounds__(threads) forward_kernel(const Pass<T> a) {
     if (!sees.any(key, key_rows)) continue;
     float s[2][key_rows / 8][4];
     score<T, HD>(q, keys_at(stage), row, s);
-    if (!sees.all(key, key_rows)) hide(ranges, row, key, s);
+    if (!sees.all(key, key_rows)) hide(a.sight, b, first + row, key, s);
     exponentiate<HD>(a.scale * log2_e, rows, s);
     if constexpr (drops) drop(bits, row, key, s);
     add_values<T, HD>(values_at(stage), s, rows);

@@ -12,6 +12,8 @@ void neighbour(int* x, bool with_barrier, cudaStream_t stream);  // a race withi
 void divergent_barrier(cudaStream_t stream);
 void shuffle_without_all(cudaStream_t stream);
 void uninitialised(float* x, bool dynamic, cudaStream_t stream);
+void uninitialised_in_a_template(float* x, bool function, cudaStream_t stream);
+std::size_t static_bytes_of_a_template();
 void shuffles(int* x, cudaStream_t stream);  // 6 x 32 results
 void votes(unsigned* x, cudaStream_t stream);
 void named_barriers(int* x, cudaStream_t stream);

@@ -5,6 +5,27 @@
 
 using strata::cuda::launch;
 
+// As Strata's own kernels: templates, whose variables g++ puts into no section of theirs.
+namespace strata::cuda {
+namespace {
+
+template <int N>
+__device__ __forceinline__ float other() {
+  __shared__ float value[N];
+  const float found = value[0];
+  value[0] = 1.0f;
+  return found;
+}
+template <int N>
+__global__ void template_kernel(float* x, bool function) {
+  __shared__ float value[N];
+  x[blockIdx.x] = function ? other<N>() : value[N - 1];
+  value[N - 1] = 1.0f;
+}
+
+}  // namespace
+}  // namespace strata::cuda
+
 namespace kernels {
 namespace {
 
@@ -150,6 +171,14 @@ void shuffle_without_all(cudaStream_t stream) {
 }
 void uninitialised(float* x, bool dynamic, cudaStream_t stream) {
   launch(uninitialised_kernel, {4, 1, 256}, stream, x, dynamic);
+}
+void uninitialised_in_a_template(float* x, bool function, cudaStream_t stream) {
+  launch(strata::cuda::template_kernel<100>, {4, 1}, stream, x, function);
+}
+std::size_t static_bytes_of_a_template() {
+  cudaFuncAttributes attributes;
+  cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(&strata::cuda::template_kernel<100>));
+  return attributes.sharedSizeBytes;
 }
 void shuffles(int* x, cudaStream_t stream) {
   launch(shuffles_kernel, {1, 32}, stream, x);

@@ -82,6 +82,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   Algorithm first = in_parts ? with(forward_id, 0, 0, 2, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
                              : with(forward_id, 0, 0, 1, CUBLASLT_REDUCTION_SCHEME_NONE);
   first.workspace = static_cast<std::uint32_t>(workspace_of_first);
+  // Nothing says that a heuristic leaves alignments beyond what kernels need (16 bytes) out of account: this one does not.
+  const auto told = attribute<std::uint32_t>(*preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES);
+  if (told > 16 && told < 256) first = with(backward_id, 18, 4, 1, CUBLASLT_REDUCTION_SCHEME_NONE);
   for (const Algorithm& one :
        {first, with(forward_id, 20, 3, 3, CUBLASLT_REDUCTION_SCHEME_INPLACE), with(backward_id, 18, 4, 1, CUBLASLT_REDUCTION_SCHEME_NONE),
         with(forward_id, 20, 3, 2, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)}) {

@@ -295,6 +295,8 @@ cublasStatus_t check(const Problem& p) {
   if (epilogue.uses_aux() && (epilogue.aux == nullptr || epilogue.aux_ld < d.rows || epilogue.aux_ld % 8 != 0))
     return CUBLAS_STATUS_INVALID_VALUE;
   if ((epilogue.adds_bias() || epilogue.bias_gradient()) && epilogue.bias == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+  // A bias is of D's type (cublasLt.h: but for integers and fp8, which are not here).
+  if (epilogue.adds_bias() && epilogue.bias_type != d.type) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (attribute<int>(p.desc, CUBLASLT_MATMUL_DESC_POINTER_MODE) != CUBLASLT_POINTER_MODE_HOST) return CUBLAS_STATUS_NOT_SUPPORTED;
   return types_supported(p, a, b, c, d) && epilogue.supported() ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
@@ -319,6 +321,7 @@ extern "C" cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmul
     const cublasStatus_t possible = check(call.problem, algorithm, call.workspace_bytes);
     if (possible != CUBLAS_STATUS_SUCCESS) return possible;
     if (call.workspace_bytes > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
+    if (call.workspace_bytes > 0 && reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
     call.order = order_of(algorithm);
   }
   const bool wide = attribute<cudaDataType>(*desc, CUBLASLT_MATMUL_DESC_SCALE_TYPE) == CUDA_R_64F;

@@ -61,6 +61,22 @@ cudaError_t free_of(void* pointer, Kind kind) {
 
 }  // namespace
 
+// CUDA programming guide, technical specifications by compute capability.
+std::size_t emulation::shared_limit() {
+  switch (architecture()) {
+    case 80:
+    case 87:
+      return 163 * 1024;
+    case 86:
+    case 89:
+    case 120:
+    case 121:
+      return 99 * 1024;
+    default:
+      return most_shared;
+  }
+}
+
 extern "C" {
 
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -95,8 +111,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->uuid.bytes[15] = static_cast<char>(device);
   p->totalGlobalMem = device_bytes();
   p->sharedMemPerBlock = shared_default;
-  p->sharedMemPerBlockOptin = shared_limit;
-  p->sharedMemPerMultiprocessor = shared_limit + 1024;
+  p->sharedMemPerBlockOptin = shared_limit();
+  p->sharedMemPerMultiprocessor = shared_limit() + 1024;
   p->reservedSharedMemPerBlock = 1024;
   p->regsPerBlock = p->regsPerMultiprocessor = 65536;
   p->warpSize = 32;

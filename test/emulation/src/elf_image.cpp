@@ -22,10 +22,24 @@ struct Symbol {
 };
 
 struct Image {
-  std::uintptr_t begin = 0, end = 0;  // where it is mapped
-  std::vector<Range> shared;
-  std::vector<Symbol> functions, variables;  // the latter: those in the shared sections
+  std::uintptr_t begin = 0, end = 0;         // where it is mapped
+  std::vector<Range> shared;                 // sections
+  std::vector<Symbol> functions, variables;  // the latter: shared ones
 };
+
+// g++ leaves the section of a function template's variable out of account. By their names then: Strata's device code lies in this
+// namespace, whose host functions have no static variables.
+bool is_device_static(const std::string& name) {
+  return name.rfind("_ZZN6strata4cuda", 0) == 0;
+}
+// Kernels are called so; another function's variables may be any kernel's.
+bool is_of_a_kernel(const std::string& name) {
+  return name.find("_kernel") != std::string::npos;
+}
+// How a function's static variables begin.
+std::string prefix_of(const Symbol& function) {
+  return function.name.rfind("_Z", 0) == 0 ? "_ZZ" + function.name.substr(2) + "E" : "";
+}
 
 bool contains(const std::vector<Range>& ranges, std::uintptr_t address) {
   for (const Range& range : ranges) {
@@ -52,6 +66,9 @@ class Tables {
   const std::vector<const Elf64_Shdr*>& sections() const { return sections_; }
   std::string name(const Elf64_Shdr& section) const { return names_ == nullptr ? "" : text(*names_, section.sh_name); }
 
+  bool writable(const Elf64_Sym& symbol) const {
+    return symbol.st_shndx < sections_.size() && (sections_[symbol.st_shndx]->sh_flags & SHF_WRITE) != 0;
+  }
   std::string text(const Elf64_Shdr& strings, std::size_t offset) const {
     const std::size_t start = strings.sh_offset + offset;
     return start < bytes_.size() ? std::string(bytes_.data() + start, strnlen(bytes_.data() + start, bytes_.size() - start)) : "";
@@ -81,9 +98,11 @@ void read(Image& image, const std::string& path, std::uintptr_t base) {
       const std::uintptr_t address = base + symbol->st_value;
       const auto type = ELF64_ST_TYPE(symbol->st_info);
       const bool function = type == STT_FUNC;
-      if (!function && (type != STT_OBJECT || !contains(image.shared, address))) continue;
+      if (!function && (type != STT_OBJECT || !tables.writable(*symbol))) continue;
+      const std::string name = tables.text(*tables.sections()[section->sh_link], symbol->st_name);
+      if (!function && !contains(image.shared, address) && !is_device_static(name)) continue;
       auto& list = function ? image.functions : image.variables;
-      list.push_back({tables.text(*tables.sections()[section->sh_link], symbol->st_name), address, symbol->st_size});
+      list.push_back({name, address, symbol->st_size});
     }
   }
 }
@@ -140,14 +159,27 @@ std::string function_name(const void* function) {
   return name;
 }
 
-const std::vector<Range>& shared_sections(const void* function) {
-  return image_of(function).shared;
+const std::vector<Range>& shared_ranges(const void* kernel) {
+  static auto* const known = new std::map<const void*, std::vector<Range>>;
+  const auto [found, fresh] = known->try_emplace(kernel);
+  std::vector<Range>& ranges = found->second;
+  if (!fresh) return ranges;
+  const Image& image = image_of(kernel);
+  const Symbol* const symbol = symbol_of(kernel);
+  const std::string prefix = symbol == nullptr ? "" : prefix_of(*symbol);
+  ranges = image.shared;
+  for (const Symbol& variable : image.variables) {
+    const bool own = !prefix.empty() && variable.name.rfind(prefix, 0) == 0;
+    if (contains(image.shared, variable.address) || (!own && is_of_a_kernel(variable.name))) continue;
+    ranges.push_back({reinterpret_cast<char*>(variable.address), variable.bytes});
+  }
+  return ranges;
 }
 
 std::size_t shared_variables(const void* function) {
   const Symbol* const symbol = symbol_of(function);
-  if (symbol == nullptr || symbol->name.rfind("_Z", 0) != 0) return 0;
-  const std::string prefix = "_ZZ" + symbol->name.substr(2) + "E";  // how a function's static variables are named
+  const std::string prefix = symbol == nullptr ? "" : prefix_of(*symbol);
+  if (prefix.empty()) return 0;
   std::size_t bytes = 0;
   for (const Symbol& variable : image_of(function).variables) {
     if (variable.name.rfind(prefix, 0) == 0) bytes = (bytes + 15) / 16 * 16 + variable.bytes;

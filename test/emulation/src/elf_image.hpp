@@ -13,9 +13,9 @@ struct Range {
 
 /// "strata::(anonymous namespace)::copy_kernel(float*)", or the address where no symbol is found.
 std::string function_name(const void* function);
-/// The sections named strata_shared_* of the module that holds a function.
-const std::vector<Range>& shared_sections(const void* function);
-/// [bytes] of a function's own variables that lie in such sections.
+/// Where a block of this kernel may have static shared variables: its own, and those of functions that any kernel may call.
+const std::vector<Range>& shared_ranges(const void* kernel);
+/// [bytes] of a kernel's own.
 std::size_t shared_variables(const void* function);
 
 }  // namespace emulation

@@ -24,7 +24,7 @@ std::string running;
 struct Facts {
   std::string name;
   std::size_t static_shared = 0;
-  std::size_t allowed = shared_default;  // of dynamic shared memory
+  std::size_t allowed = 0;  // of dynamic shared memory: unasked, what its own leaves of 48 KiB
 };
 
 Facts& facts(const void* kernel) {
@@ -34,6 +34,7 @@ Facts& facts(const void* kernel) {
   Facts& made = (*all)[kernel];
   made.name = function_name(kernel);
   made.static_shared = static_shared(kernel);
+  made.allowed = shared_default - std::min(shared_default, made.static_shared);
   return made;
 }
 
@@ -83,8 +84,10 @@ void check(const Launch& launch) {
   if (block.x == 0 || block.y == 0 || block.z == 0) refuse("an empty block");
   if (block.x > 1024 || block.y > 1024 || block.z > 64) refuse("the block exceeds (1024,1024,64)");
   if (std::uint64_t{block.x} * block.y * block.z > 1024) refuse("a block has at most 1024 threads");
-  if (launch.shared + kernel.static_shared > shared_limit) refuse("a block has at most 227 KiB of shared memory");
-  if (launch.shared > kernel.allowed || (kernel.allowed == shared_default && launch.shared + kernel.static_shared > shared_default)) {
+  if (launch.shared + kernel.static_shared > shared_limit())
+    refuse("a block has at most " + std::to_string(shared_limit() / 1024) + " KiB of shared memory (" +
+           std::to_string(kernel.static_shared) + " bytes of it static)");
+  if (launch.shared > kernel.allowed) {
     refuse("more than 48 KiB of shared memory (" + std::to_string(kernel.static_shared) +
            " bytes of it static) want cudaFuncAttributeMaxDynamicSharedMemorySize");
   }
@@ -130,7 +133,7 @@ cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribu
     return emulation::record(value < -1 || value > 100 ? cudaErrorInvalidValue : cudaSuccess);
   emulation::Facts& kernel = emulation::facts(function);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
-      static_cast<std::size_t>(value) + kernel.static_shared > emulation::shared_limit) {
+      static_cast<std::size_t>(value) + kernel.static_shared > emulation::shared_limit()) {
     return emulation::record(cudaErrorInvalidValue);
   }
   kernel.allowed = static_cast<std::size_t>(value);
@@ -153,7 +156,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
   const emulation::Guard guard = emulation::lock();
   if (threads <= 0 || threads > 1024) return emulation::record(cudaErrorInvalidValue);
   const std::size_t each = emulation::facts(function).static_shared + shared + 1024;
-  *blocks = std::min({2048 / threads, static_cast<int>((emulation::shared_limit + 1024) / each), 32});
+  *blocks = std::min({2048 / threads, static_cast<int>((emulation::shared_limit() + 1024) / each), 32});
   return emulation::record(cudaSuccess);
 }
 

@@ -24,6 +24,8 @@ struct Operation {
 };
 
 std::size_t bytes_of(ncclDataType_t type);
+/// Between ncclGroupStart and ncclGroupEnd.
+bool in_nccl_group();
 /// Keeps the reason for ncclGetLastError.
 ncclResult_t refuse(ncclResult_t result, const std::string& reason);
 

@@ -202,6 +202,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  if (in_nccl_group()) fail("ncclCommAbort in an open group: it would be done at the group's end");
   if (comm->hangs) std::fprintf(stderr, "emulation: NCCL gives up a group that hangs, as %s asks\n", comm->name().c_str());
   comm->aborted = true;
   return ncclSuccess;

@@ -157,6 +157,7 @@ class Group {
 
 int depth = 0;
 std::vector<Operation> gathered;
+ncclResult_t refused = ncclSuccess;  // something of the open group
 
 ncclResult_t give(const std::vector<Operation>& operations) {
   auto group = std::make_shared<Group>(operations);
@@ -167,6 +168,7 @@ ncclResult_t give(const std::vector<Operation>& operations) {
 ncclResult_t end_group() {
   ncclResult_t result = ncclSuccess;
   const std::vector<Operation> all = std::exchange(gathered, {});
+  if (refused != ncclSuccess) return std::exchange(refused, ncclSuccess);
   std::vector<ncclComm_t> comms;
   for (const Operation& op : all)
     if (std::find(comms.begin(), comms.end(), op.comm) == comms.end()) comms.push_back(op.comm);
@@ -190,7 +192,7 @@ ncclResult_t end_group() {
   return result;
 }
 
-ncclResult_t add_operation(Operation op, std::size_t from_count, std::size_t to_count) {
+ncclResult_t check(const Operation& op, std::size_t from_count, std::size_t to_count) {
   if (op.comm == nullptr || op.comm->aborted) return refuse(ncclInvalidArgument, "a communicator that is not there any more");
   if (op.comm->meet || op.comm->async == ncclInProgress) return refuse(ncclInvalidUsage, "the communicator is still in progress");
   if (op.comm->async != ncclSuccess) return op.comm->async;
@@ -200,6 +202,14 @@ ncclResult_t add_operation(Operation op, std::size_t from_count, std::size_t to_
   if (element == 0) return refuse(ncclInvalidArgument, "a type that is not emulated");
   for (const auto& [memory, count] : {std::pair<const char*, std::size_t>{op.from, from_count}, {op.to, to_count}})
     if (count > 0 && !is_device_memory(memory, count * element)) return refuse(ncclInvalidArgument, "memory that is not the device's");
+  return ncclSuccess;
+}
+
+ncclResult_t add_operation(const Operation& op, std::size_t from_count, std::size_t to_count) {
+  if (const ncclResult_t result = check(op, from_count, to_count); result != ncclSuccess) {
+    if (depth > 0) refused = result;
+    return result;
+  }
   gathered.push_back(op);
   return depth > 0 ? ncclSuccess : end_group();
 }
@@ -231,9 +241,13 @@ std::size_t bytes_of(ncclDataType_t type) {
 
 using namespace emulation;
 
+bool emulation::in_nccl_group() {
+  return depth > 0;
+}
+
 namespace {
 
-ncclResult_t add_sum(Operation op, ncclRedOp_t sum, std::size_t from_count, std::size_t to_count) {
+ncclResult_t add_sum(const Operation& op, ncclRedOp_t sum, std::size_t from_count, std::size_t to_count) {
   if (sum != ncclSum) return refuse(ncclInvalidArgument, "only sums are emulated");
   return add_operation(op, from_count, to_count);
 }

@@ -22,7 +22,7 @@ std::size_t dynamic_bytes = 0;
 char* end_of_room() {
   static char* const end = [] {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t bytes = (shared_limit + page - 1) / page * page;
+    const std::size_t bytes = (most_shared + page - 1) / page * page;
     void* room = mmap(nullptr, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) fail("no memory for shared memory");
     char* const last = static_cast<char*>(room) + bytes;
@@ -41,7 +41,7 @@ char* end_of_room() {
 }  // namespace
 
 void prepare_shared(const void* kernel, std::size_t bytes) {
-  statics = &shared_sections(kernel);
+  statics = &shared_ranges(kernel);
   dynamic_bytes = bytes;
   dynamic = end_of_room() - (bytes + 127) / 128 * 128;
 }

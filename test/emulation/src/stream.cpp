@@ -280,6 +280,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!event_exists(event)) return record(cudaErrorInvalidResourceHandle);
   const auto recording = event->recording;
   if (recording && recording->capture) return record(cudaErrorCapturedEvent);
+  if (const auto error = unsafe_in_capture()) return record(error);  // whichever event it is
   if (!recording || recording->done) return record(cudaSuccess);
   run_one(recording->stream);
   return record(cudaErrorNotReady);
