@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands/plan_report.hpp"
+#include "commands/attention_source.hpp"
 #include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/end_hook.hpp"
@@ -159,7 +160,7 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", foreseen(plan));
       device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
-      use_tuning(session_, *device_);
+      use_tuning(session_, *device_), use_attention(session_, *run_.model, *device_, PassKind::train);
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
     if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs(session_);
@@ -168,6 +169,7 @@ class TrainCommand {
                   static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
+    stream_->use_attention(attention_kernels(s_, device_of(session_)));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
   }
@@ -295,7 +297,7 @@ class TrainCommand {
     record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
-    record_tuning(session_, record.extra);
+    record_tuning(session_, record.extra), record_attention(session_, record.extra);
     LaunchRecord launch;
     launch.ranks = comm_.size(), launch.threads = threads_;
     launch.strategy = s_.parallel.strategy, launch.deck = session_.deck.echo();

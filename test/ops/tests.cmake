@@ -15,6 +15,7 @@ strata_add_test(FILE ops/test_elementwise.cpp LABELS unit kernel TIMEOUT 120 CUD
 strata_add_test(FILE ops/test_adamw.cpp LABELS unit kernel TIMEOUT 240 CUDA)
 strata_add_test(FILE ops/test_attention.cpp LABELS unit kernel grad TIMEOUT 480 CUDA)
 strata_add_test(FILE ops/test_bidirectional_attention.cpp LABELS unit kernel grad TIMEOUT 480 CUDA)
+strata_add_test(FILE ops/test_fused_attention.cpp LABELS unit kernel TIMEOUT 240 CUDA)
 
 # The products behind projections as a processor without AVX-512 computes them.
 add_test(NAME ops.linear.avx2 COMMAND test_ops_linear)
