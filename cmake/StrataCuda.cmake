@@ -19,7 +19,7 @@ if(STRATA_HAS_CUDA)
   target_link_libraries(strata_cuda PRIVATE CUDA::cudart_static CUDA::cublasLt)
   target_compile_options(strata_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra --expt-relaxed-constexpr --extended-lambda -lineinfo>
-    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra $<$<BOOL:${STRATA_WERROR}>:-Werror>>
     $<$<BOOL:${STRATA_WERROR}>:$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>>)
   # No kernels, so g++ compiles it, in a tenth of nvcc's time. cuDNN is opened when a deck asks for it: nothing of it is linked.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/src/ops/cuda/attention_cudnn.cu PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")

@@ -20,3 +20,18 @@ strata_add_test(FILE ops/test_fused_attention.cpp LABELS unit kernel TIMEOUT 240
 # The products behind projections as a processor without AVX-512 computes them.
 add_test(NAME ops.linear.avx2 COMMAND test_ops_linear)
 set_tests_properties(ops.linear.avx2 PROPERTIES LABELS "unit;kernel;grad" TIMEOUT 120 ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2")
+
+# With the real cuDNN, where the build has its headers; skipped where the library is not.
+if(STRATA_HAS_CUDNN)
+  add_library(strata_fake_driver MODULE ops/fake_driver.c)
+  target_link_options(strata_fake_driver PRIVATE -Wl,-soname,libcuda.so.1)
+  strata_add_test(FILE ops/test_cudnn_plans.cpp LABELS unit kernel TIMEOUT 300 LIBRARIES CUDA::cudart_static)
+  add_dependencies(test_ops_cudnn_plans strata_fake_driver)
+  target_include_directories(test_ops_cudnn_plans SYSTEM PRIVATE ${CUDNN_FRONTEND_INCLUDE_DIR} ${CUDNN_INCLUDE_DIR})
+  target_compile_definitions(test_ops_cudnn_plans PRIVATE STRATA_WITH_CUDNN NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
+                             STRATA_FAKE_DRIVER="$<TARGET_FILE:strata_fake_driver>")
+  if(CUDNN_LIBRARY)
+    get_filename_component(folder ${CUDNN_LIBRARY} DIRECTORY)
+    set_property(TARGET test_ops_cudnn_plans APPEND PROPERTY BUILD_RPATH ${folder})
+  endif()
+endif()
