@@ -51,6 +51,18 @@ void use_attention(const Session& session, const Model& model, const ComputeDevi
   log_info(text("Attention by cuDNN ", cuda::ops().fused_attention_version(), ", whose bits are others than those of our own kernels"));
 }
 
+void require_one_attention(const Session& session, const std::string& words) {
+  const std::vector<std::string> all = all_gather_text(session.comm, words);
+  for (int r = 1; r < session.comm.size(); ++r) {
+    const std::string& other = all[static_cast<std::size_t>(r)];
+    if (other == all[0]) continue;
+    DeckError error(text(asked, ": rank 0 on ", session.comm.host_of(0), " has ", all[0], ", rank ", r, " on ", session.comm.host_of(r),
+                         " has ", other, ", expected one version on all; use device.attention = own"));
+    error.set_on_all_ranks();
+    throw error;
+  }
+}
+
 void record_attention(const Session& session, std::map<std::string, std::string>& extra) {
   extra.erase(attention_record_name);
   if (asks(session)) extra[attention_record_name] = attention_words();

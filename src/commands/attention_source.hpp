@@ -19,6 +19,8 @@ AttentionKernels attention_kernels(const Settings& settings, DeviceKind device);
 std::string attention_refusal(const Session& session, const Model& model, Gpu* gpu, PassKind pass);
 /// Throws DeckError with that, and says in the log which kernels are used where they are not our own. Local.
 void use_attention(const Session& session, const Model& model, const ComputeDevice& device, PassKind pass);
+/// Throws DeckError on all ranks where they have cuDNNs of several versions, whose bits differ. Collective.
+void require_one_attention(const Session& session, const std::string& words);
 /// Writes them, or that they are our own, into a run's record. Local; after use_attention().
 void record_attention(const Session& session, std::map<std::string, std::string>& extra);
 /// "cudnn 9.28.0", for where nothing was refused.

@@ -126,6 +126,7 @@ class TrainCommand {
     check_batch(run_);
     check_disk(run_);
     require_start(comm_, run_.findings);
+    require_one_attention(session_, run_.attention);
     log_info(text("Model: ", run_.model->family(), ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
                   " tensors, ", name_of(compute_), " on ", s_.device.kind));
     if (run_.checkpoint)

@@ -14,7 +14,7 @@
 #include <cmath>
 #include <compare>
 #include <cstdlib>
-#include <functional>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -187,14 +187,17 @@ class FusedGraph {
 template <class Build>
 std::string make_plan(Graph& graph, int sm, std::int64_t most, const Build& build) {
   graph.set_sm_version(sm);
-  for (const auto& stage :
-       {std::function<fe::error_t()>([&] { return graph.validate(); }), std::function<fe::error_t()>(build),
-        std::function<fe::error_t()>([&] { return graph.create_execution_plans({fe::HeurMode_t::A}); }), std::function<fe::error_t()>([&] {
-          graph.deselect_numeric_notes({fe::NumericalNote_t::NONDETERMINISTIC}).deselect_workspace_greater_than(most);
-          return graph.check_support();
-        }),
-        std::function<fe::error_t()>([&] { return graph.build_plans(); })})
-    if (const fe::error_t result = stage(); result.is_bad()) return result.err_msg.empty() ? "cuDNN gives no reason" : result.err_msg;
+  try {
+    fe::error_t result = graph.validate();
+    if (result.is_good()) result = build();
+    if (result.is_good()) result = graph.create_execution_plans({fe::HeurMode_t::A});
+    graph.deselect_numeric_notes({fe::NumericalNote_t::NONDETERMINISTIC}).deselect_workspace_greater_than(most);
+    if (result.is_good()) result = graph.check_support();
+    if (result.is_good()) result = graph.build_plans();
+    if (result.is_bad()) return result.err_msg.empty() ? "cuDNN gives no reason" : result.err_msg;
+  } catch (const std::exception& e) {  // the library lacks a function
+    return e.what();
+  }
   if (const std::int64_t wanted = graph.get_workspace_size(); wanted > most)
     return text("it wants ", wanted, " bytes of workspace, planned were ", most);
   return "";
