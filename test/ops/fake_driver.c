@@ -55,3 +55,27 @@ int cuModuleUnload(void* module) {
 int cuModuleGetFunction(void** function) {
   return give(function);
 }
+/* Looked up with the others, and called when something is to run. */
+#define REFUSED(name) \
+  int name(void) {    \
+    return no_device; \
+  }
+REFUSED(cuCtxGetCurrent)
+REFUSED(cuCtxGetLimit)
+REFUSED(cuCtxPopCurrent)
+REFUSED(cuCtxPushCurrent)
+REFUSED(cuDeviceGet)
+REFUSED(cuKernelGetAttribute)
+REFUSED(cuKernelSetAttribute)
+REFUSED(cuLaunchCooperativeKernel)
+REFUSED(cuLaunchKernel)
+REFUSED(cuLaunchKernelEx)
+REFUSED(cuLibraryLoadFromFile)
+REFUSED(cuLinkAddData)
+REFUSED(cuLinkComplete)
+REFUSED(cuLinkCreate)
+REFUSED(cuLinkDestroy)
+REFUSED(cuOccupancyMaxPotentialClusterSize)
+REFUSED(cuStreamGetCtx)
+REFUSED(cuTensorMapEncodeIm2col)
+REFUSED(cuTensorMapEncodeTiled)

@@ -118,10 +118,11 @@ Tensor_attributes described(const char* name, Uid uid, fe::DataType_t type, std:
   return Tensor_attributes().set_name(name).set_uid(uid).set_data_type(type).set_dim(std::move(sizes)).set_stride(std::move(strides));
 }
 
-/// The graph of a case: one node, whose tensors lie where ours do.
+/// The graph of a case, for GPUs of compute capability `sm` (90): one node, whose tensors lie where ours do.
 class FusedGraph {
  public:
-  explicit FusedGraph(const FusedCase& what) : c_(what), graph_(std::make_shared<Graph>()) {
+  FusedGraph(const FusedCase& what, int sm) : c_(what), graph_(std::make_shared<Graph>()) {
+    graph_->set_sm_version(sm);  // before there are nodes: the frontend would load a run-time of CUDA to ask
     type_ = c_.type == DType::f16 ? fe::DataType_t::HALF : fe::DataType_t::BFLOAT16;
     graph_->set_io_data_type(type_).set_intermediate_data_type(fe::DataType_t::FLOAT).set_compute_data_type(fe::DataType_t::FLOAT);
     c_.backward ? add_backward() : add_forward();
@@ -185,8 +186,7 @@ class FusedGraph {
 /// From the graph to a plan: the first that cuDNN's heuristic names among those that repeat their bits and take at most `most` bytes.
 /// Returns cuDNN's reason where there is none. `build` gives the graph to cuDNN.
 template <class Build>
-std::string make_plan(Graph& graph, int sm, std::int64_t most, const Build& build) {
-  graph.set_sm_version(sm);
+std::string make_plan(Graph& graph, std::int64_t most, const Build& build) {
   try {
     fe::error_t result = graph.validate();
     if (result.is_good()) result = build();
@@ -264,9 +264,9 @@ class Cudnn {
   Graph* plan(const GpuFacts& gpu, const FusedCase& what, std::int64_t most, std::string& why) {
     const auto key = std::make_pair(gpu.device, what);
     if (const auto known = plans_.find(key); known != plans_.end()) return known->second.get();
-    std::shared_ptr<Graph> graph = FusedGraph(what).get();
+    std::shared_ptr<Graph> graph = FusedGraph(what, 10 * gpu.major + gpu.minor).get();
     cudnnHandle_t handle = handle_of(gpu.device);
-    why = make_plan(*graph, 10 * gpu.major + gpu.minor, most, [&] { return graph->build_operation_graph(handle); });
+    why = make_plan(*graph, most, [&] { return graph->build_operation_graph(handle); });
     if (!why.empty()) why = text("cuDNN ", version(), " has no plan that repeats its bits for ", what.str(), " on ", gpu.name, ": ", why);
     return why.empty() ? (plans_[key] = std::move(graph)).get() : nullptr;
   }

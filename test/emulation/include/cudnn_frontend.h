@@ -115,7 +115,7 @@ class Graph {
   Graph& set_io_data_type(DataType_t type) { return io_ = type, *this; }
   Graph& set_intermediate_data_type(DataType_t type) { return between_ = type, *this; }
   Graph& set_compute_data_type(DataType_t type) { return compute_ = type, *this; }
-  Graph& set_sm_version(std::int32_t) { return *this; }
+  Graph& set_sm_version(std::int32_t version) { return sm_ = nodes_ == 0 ? version : 0, *this; }  // nodes keep what was there before
   Tensor tensor(const Tensor_attributes& attributes) { return std::make_shared<Tensor_attributes>(attributes); }
   std::array<Tensor, 2> sdpa(const Tensor& q, const Tensor& k, const Tensor& v, const SDPA_attributes& options);
   std::array<Tensor, 3> sdpa_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& o, const Tensor& dout,
@@ -139,7 +139,7 @@ class Graph {
 
   DataType_t io_ = DataType_t::NOT_SET, between_ = DataType_t::NOT_SET, compute_ = DataType_t::NOT_SET;
   Attention what_;
-  int nodes_ = 0, stage_ = 0;  // stages done
+  int nodes_ = 0, stage_ = 0, sm_ = 0;  // stages done
   std::int64_t workspace_ = 0, most_workspace_ = INT64_MAX;
   bool repeats_only_ = false;
 };

@@ -100,6 +100,7 @@ std::vector<Tensor> Graph::tensors() const {
 // What cuDNN says of a graph before it looks for an engine.
 error_t Graph::refusal() const {
   if (nodes_ != 1) return bad(error_code_t::GRAPH_NOT_SUPPORTED, "the emulation knows graphs of one attention");
+  if (sm_ == 0) return bad(error_code_t::CUDNN_BACKEND_API_FAILED, "the compute capability was not set before the graph's nodes");
   if (io_ == DataType_t::NOT_SET || between_ != DataType_t::FLOAT || compute_ != DataType_t::FLOAT)
     return bad(error_code_t::ATTRIBUTE_NOT_SET, "data types of the graph, expected those of 16 bits and FLOAT between");
   std::vector<std::int64_t> uids;
