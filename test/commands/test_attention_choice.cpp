@@ -117,6 +117,26 @@ TEST_F(AttentionChoice, WhatCannotBeHadIsRefusedBeforeTheRun) {
   expect_words(on_host.out, {"device.attention = cudnn is for device.kind = cuda: not used"});
 }
 
+// By what the deck and the model say, also where there is no GPU to ask.
+TEST_F(AttentionChoice, ModelsThatItDoesNotTakeAreNamed) {
+  std::string heads = read_file(folder() / "config.json");
+  heads.replace(heads.find("\"head_dim\": 16"), 14, "\"head_dim\": 12");
+  write_file(folder() / "heads.json", heads);
+  write_file(folder() / "bert.json",
+             R"({"architectures": ["BertForQuestionAnswering"], "model_type": "bert", "vocab_size": 320, "hidden_size": 32,
+ "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+ "attention_probs_dropout_prob": 0.25, "max_position_embeddings": 80, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0})");
+  const std::string options = std::string(cudnn) + "--run.folder=none --model.config=";
+  for (const char* environment : {"", "STRATA_CUDA_LIBRARY=/nowhere.so"}) {
+    const CommandResult by_heads = on_cuda(0, "check", options + "heads.json", environment),
+                        by_dropout = on_cuda(0, "check", options + "bert.json", environment);
+    EXPECT_NE(by_heads.status, 0);
+    expect_words(by_heads.out, {"attention heads have 12 elements, cuDNN's kernels take multiples of 8 up to 128"});
+    EXPECT_NE(by_dropout.status, 0);
+    expect_words(by_dropout.out, {"this model drops probabilities of attention in training (0.25), which our own kernels do"});
+  }
+}
+
 TEST_F(AttentionChoice, EvaluationTakesItAndGenerationSaysThatItDoesNot) {
   train("judged", 0, "--train.max_steps=1");
   const auto evaluated = [](const std::string& options) {
