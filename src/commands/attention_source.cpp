@@ -1,8 +1,8 @@
 #include "commands/attention_source.hpp"
 
 #include "commands/model_source.hpp"
-#include "ops/cuda/table.hpp"
 #include "strata/base/log.hpp"
+#include "strata/ops/cudnn_attention.hpp"
 
 namespace strata {
 namespace {
@@ -37,9 +37,9 @@ std::string attention_refusal(const Session& session, const Model& model, Gpu* g
   const Settings& s = session.settings();
   const AttentionSizes sizes = model.attention();
   std::string why = deck_refusal(s, sizes, pass);
-  const cuda::FusedRun run{compute_type(session), s.batch.micro,          s.data.sequence, sizes.nh, sizes.nkv, sizes.hd,
-                           sizes.causal,          pass == PassKind::train};
-  if (why.empty() && gpu) why = cuda::ops().fused_attention_refusal(gpu, &run);
+  const AttentionRun run{compute_type(session), s.batch.micro,          s.data.sequence, sizes.nh, sizes.nkv, sizes.hd,
+                         sizes.causal,          pass == PassKind::train};
+  if (why.empty() && gpu) why = cudnn_attention_refusal(gpu, &run);
   return why.empty() ? "" : text(asked, ": ", why);
 }
 
@@ -48,7 +48,7 @@ void use_attention(const Session& session, const Model& model, const ComputeDevi
   if (!asks(session) || !device.gpu()) return;
   if (const std::string why = attention_refusal(session, model, device.gpu(), pass); !why.empty())
     throw DeckError(why + "; use device.attention = own");
-  log_info(text("Attention by cuDNN ", cuda::ops().fused_attention_version(), ", whose bits are others than those of our own kernels"));
+  log_info(text("Attention by cuDNN ", cudnn_attention_version(), ", whose bits are others than those of our own kernels"));
 }
 
 void require_one_attention(const Session& session, const std::string& words) {
@@ -69,7 +69,7 @@ void record_attention(const Session& session, std::map<std::string, std::string>
 }
 
 std::string attention_words() {
-  return text("cudnn ", cuda::ops().fused_attention_version());
+  return text("cudnn ", cudnn_attention_version());
 }
 
 }  // namespace strata

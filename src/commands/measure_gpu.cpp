@@ -7,12 +7,12 @@
 #include <optional>
 
 #include "commands/attention_source.hpp"
-#include "ops/cuda/table.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/deck/tuning_file.hpp"
 #include "strata/device/op_times.hpp"
+#include "strata/ops/cudnn_attention.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/tensor/values.hpp"
 
@@ -89,9 +89,8 @@ namespace {
 
 // Bits and time of what drops are those of our own kernels.
 bool both_compute(const MeasuredOp& op) {
-  const View q(nullptr, op.sizes.type, Shape{1, op.sizes.sizes[1], 1, op.sizes.sizes[2]});
   return op.op.find("attention_") != std::string::npos && op.op.find("dropout") == std::string::npos &&
-         cuda::fused_attention_takes(q, {op.op.rfind("attention_", 0) == 0, {}, {}});
+         cudnn_takes_attention(op.sizes.type, op.sizes.sizes[1], op.sizes.sizes[2]);
 }
 
 }  // namespace
@@ -101,7 +100,7 @@ std::vector<AttentionTimes> attention_times(Stream& stream, const std::vector<Me
   for (const MeasuredOp& op : ops)
     if (both_compute(op)) both.push_back(op);
   if (both.empty()) return {};
-  if (const std::string why = cuda::ops().fused_attention_refusal(nullptr, nullptr); !why.empty()) {
+  if (const std::string why = cudnn_attention_refusal(); !why.empty()) {
     log_info("Attention by our own kernels alone: " + why);
     return {};
   }

@@ -135,4 +135,12 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
     cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
 }
 
+std::string cudnn_attention_refusal(Gpu* gpu, const AttentionRun* run) {
+  return cuda::ops().fused_attention_refusal(gpu, run);
+}
+
+std::string cudnn_attention_version() {
+  return cuda::ops().fused_attention_version();
+}
+
 }  // namespace strata

@@ -42,7 +42,7 @@ class CudnnPlans : public ::testing::Test {
     if (!Cudnn::get().refusal().empty()) GTEST_SKIP() << Cudnn::get().refusal();
   }
 
-  static void expect_plan(const Described& gpu, const FusedRun& run, bool backward) {
+  static void expect_plan(const Described& gpu, const AttentionRun& run, bool backward) {
     const FusedCase what = case_of(run, backward);
     const View q(nullptr, run.type, Shape{run.B, run.S, run.nh, run.hd}), k(nullptr, run.type, Shape{run.B, run.S, run.nkv, run.hd});
     const std::int64_t most = (backward ? fused_backward_workspace(q, k) : fused_forward_workspace(q)) - fused_lengths_bytes(q);
@@ -63,7 +63,7 @@ class CudnnPlans : public ::testing::Test {
       EXPECT_GE(wanted, most - fused_allowance) << "more is foreseen than is wanted: " << what.str() << " on " << gpu.name;
     }
   }
-  static void expect_plans(const FusedRun& run) {
+  static void expect_plans(const AttentionRun& run) {
     for (const Described& gpu : {h200, a100})
       for (const bool backward : {false, true}) expect_plan(gpu, run, backward);
   }

@@ -3,9 +3,9 @@
 #include <cstdlib>
 
 #include "ops/attention_tensors.hpp"
-#include "ops/cuda/table.hpp"
 #include "strata/device/gpu.hpp"
 #include "strata/ops/attention.hpp"
+#include "strata/ops/cudnn_attention.hpp"
 
 namespace strata::test {
 namespace {
@@ -70,7 +70,7 @@ class FusedAttention : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!test_gpu()) GTEST_SKIP() << "cuDNN is for GPUs";
-    if (const std::string why = cuda::ops().fused_attention_refusal(nullptr, nullptr); !why.empty()) GTEST_SKIP() << why;
+    if (const std::string why = cudnn_attention_refusal(); !why.empty()) GTEST_SKIP() << why;
   }
 };
 
@@ -174,10 +174,10 @@ TEST_F(FusedAttention, APlanThatWantsMoreThanIsForeseenIsRefused) {
           "No execution plans support the graph", "; use device.attention = own"})
       EXPECT_NE(what.find(words), std::string::npos) << what;
   }
-  const cuda::FusedRun run{DType::bf16, 1, 38, 2, 1, 16, true, true};
-  EXPECT_NE(cuda::ops().fused_attention_refusal(test_gpu(), &run), "");
+  const AttentionRun run{DType::bf16, 1, 38, 2, 1, 16, true, true};
+  EXPECT_NE(cudnn_attention_refusal(test_gpu(), &run), "");
   unsetenv("STRATA_EMULATION_CUDNN_WORKSPACE");
-  EXPECT_EQ(cuda::ops().fused_attention_refusal(test_gpu(), &run), "");
+  EXPECT_EQ(cudnn_attention_refusal(test_gpu(), &run), "");
 }
 
 // The same on a login node: what cuDNN 9.28 was seen to want on sm_90 (doc/cuda.md), and room beside it.

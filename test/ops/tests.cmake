@@ -28,6 +28,7 @@ if(STRATA_HAS_CUDNN)
   strata_add_test(FILE ops/test_cudnn_plans.cpp LABELS unit kernel TIMEOUT 300 LIBRARIES CUDA::cudart_static)
   add_dependencies(test_ops_cudnn_plans strata_fake_driver)
   target_include_directories(test_ops_cudnn_plans SYSTEM PRIVATE ${CUDNN_FRONTEND_INCLUDE_DIR} ${CUDNN_INCLUDE_DIR})
+  target_compile_options(test_ops_cudnn_plans PRIVATE -O1)
   target_compile_definitions(test_ops_cudnn_plans PRIVATE STRATA_WITH_CUDNN NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
                              STRATA_FAKE_DRIVER="$<TARGET_FILE:strata_fake_driver>")
   if(CUDNN_LIBRARY)

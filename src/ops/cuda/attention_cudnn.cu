@@ -99,7 +99,7 @@ FusedCase case_of(const Pass& p) {
 }
 
 // As the layers call it: queries, keys and values side by side in one product.
-FusedCase case_of(const FusedRun& run, bool backward) {
+FusedCase case_of(const AttentionRun& run, bool backward) {
   FusedCase c;
   c.type = run.type, c.B = run.B, c.S = run.S, c.nh = run.nh, c.nkv = run.nkv, c.hd = run.hd;
   c.causal = run.causal, c.padded = !run.causal, c.backward = backward;
@@ -310,7 +310,7 @@ void run(Stream& stream, const Pass& p, const FusedWorkspace& workspace, std::un
 
 }  // namespace
 
-std::string fused_attention_refusal(Gpu* gpu, const FusedRun* asked) {
+std::string fused_attention_refusal(Gpu* gpu, const AttentionRun* asked) {
   Cudnn& cudnn = Cudnn::get();
   if (!cudnn.refusal().empty() || !gpu || !asked) return cudnn.refusal();
   const View q(nullptr, asked->type, Shape{asked->B, asked->S, asked->nh, asked->hd}), k(nullptr, asked->type, Shape{1, 1, asked->nkv, 1});
@@ -337,7 +337,7 @@ void fused_attention_backward(Stream& stream, const AttentionBackward& p, void* 
 
 #else
 
-std::string fused_attention_refusal(Gpu*, const FusedRun*) {
+std::string fused_attention_refusal(Gpu*, const AttentionRun*) {
   return "this program was built without cuDNN (cmake -DSTRATA_CUDNN=ON says what it lacks)";
 }
 

@@ -6,14 +6,13 @@
 
 #include "ops/attention_pass.hpp"
 #include "strata/device/stream.hpp"
+#include "strata/ops/cudnn_attention.hpp"
 
 namespace strata::cuda {
 
 /// Whether cuDNN computes this call, by what a plan knows of it: type, shape and mask. All else stays with our own kernels.
 inline bool fused_attention_takes(const ConstView& q, const AttentionMask& mask) {
-  const std::int64_t S = q.size(1), hd = q.size(3);
-  return (q.type() == DType::bf16 || q.type() == DType::f16) && hd % 8 == 0 && hd <= 128 && S > 1 && !mask.what.drops() &&
-         !(mask.causal && mask.keys.given());
+  return cudnn_takes_attention(q.type(), q.size(1), q.size(3)) && !mask.what.drops() && !(mask.causal && mask.keys.given());
 }
 inline bool fused_attention_takes(const Stream& stream, const ConstView& q, const AttentionMask& mask) {
   return stream.attention() == AttentionKernels::cudnn && stream.target() == DeviceKind::cuda && fused_attention_takes(q, mask);
@@ -36,16 +35,8 @@ inline std::int64_t fused_backward_workspace(const ConstView& q, const ConstView
   return fused_lengths_bytes(q) + scores + 4 * heads * S + (k.size(2) < nh ? 4 * heads * S * hd : 0) + fused_allowance;
 }
 
-/// The attention of a run, for asking beforehand.
-struct FusedRun {
-  DType type;
-  std::int64_t B, S, nh, nkv, hd;
-  bool causal, backward;
-};
-/// Why cuDNN's kernels cannot be used, in words; empty: they can. Without a GPU and a run, what can be said of program and library alone;
-/// with them, cuDNN is asked for its plans. Local.
-std::string fused_attention_refusal(Gpu* gpu, const FusedRun* run);
-/// "9.28.0"; for where nothing was refused.
+/// As cudnn_attention_refusal() and cudnn_attention_version().
+std::string fused_attention_refusal(Gpu* gpu, const AttentionRun* run);
 std::string fused_attention_version();
 
 /// Whether the tensors of a call lie as cuDNN's kernels read them: rows at multiples of 16 bytes.
