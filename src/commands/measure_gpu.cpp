@@ -113,8 +113,8 @@ std::vector<AttentionTimes> attention_times(Stream& stream, const std::vector<Me
       stream.use_attention(kernels);
       try {
         of[static_cast<int>(kernels)] = rates.rate(op, seconds / (2 * static_cast<double>(both.size())));
-      } catch (const DeckError& e) {
-        log_info(e.what());
+      } catch (const Error& e) {  // no plan, or no memory for its workspace
+        log_info(text(op_name(op.op, op.sizes), " is not compared: ", e.what()));
       }
     }
     const double amount = OpRates::amount(op);
