@@ -19,8 +19,20 @@ if(STRATA_HAS_CUDA)
   target_link_libraries(strata_cuda PRIVATE CUDA::cudart_static CUDA::cublasLt)
   target_compile_options(strata_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra --expt-relaxed-constexpr --extended-lambda -lineinfo>
-    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra $<$<BOOL:${STRATA_WERROR}>:-Werror>>
     $<$<BOOL:${STRATA_WERROR}>:$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings -Xcompiler=-Werror>>)
+  # No kernels, so g++ compiles it, and quickly: the frontend takes minutes at -O3. cuDNN is opened when a deck asks for it: nothing of it is linked.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/ops/cuda/attention_cudnn.cu PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-O1")
+  if(STRATA_HAS_CUDNN)
+    target_include_directories(strata_cuda SYSTEM PRIVATE ${CUDNN_FRONTEND_INCLUDE_DIR} ${CUDNN_INCLUDE_DIR})
+    target_compile_definitions(strata_cuda PRIVATE STRATA_WITH_CUDNN NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING)
+    find_library(CUDNN_LIBRARY NAMES libcudnn.so.9 HINTS ${CUDNN_ROOT} $ENV{CUDNN_ROOT} $ENV{CUDNN_PATH} ${CUDNN_INCLUDE_DIR}/..
+                 PATHS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES lib lib64)
+    if(CUDNN_LIBRARY)
+      get_filename_component(folder ${CUDNN_LIBRARY} DIRECTORY)
+      set_property(TARGET strata_cuda APPEND PROPERTY BUILD_RPATH ${folder})  # where dlopen() looks first
+    endif()
+  endif()
   # Without NCCL the data of several ranks goes through the host's memory.
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS $ENV{NCCL_HOME}/include ${CUDAToolkit_INCLUDE_DIRS})
   find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS $ENV{NCCL_HOME}/lib ${CUDAToolkit_LIBRARY_DIR})

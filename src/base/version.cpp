@@ -13,7 +13,10 @@ const char* version() {
 
 std::string build_text() {
   return text("strata ", STRATA_VERSION, " (", STRATA_COMPILER, ", ", STRATA_BUILD_TYPE, ", -march=", STRATA_ARCH, ", ",
-              STRATA_HAS_CUDA ? "CUDA" : "no CUDA", ")");
+              STRATA_HAS_CUDNN  ? "CUDA with cuDNN"
+              : STRATA_HAS_CUDA ? "CUDA"
+                                : "no CUDA",
+              ")");
 }
 
 std::string processor_text() {

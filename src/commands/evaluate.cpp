@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "commands/attention_source.hpp"
 #include "commands/model_source.hpp"
 #include "commands/tuning_source.hpp"
 #include "commands/score_predictions.hpp"
@@ -30,9 +31,10 @@ struct Buffers {
 
 // Bytes of the arena, and of the largest workspace, without allocating either.
 std::pair<std::int64_t, std::int64_t> plan_evaluation(const Model& model, PassShape pass, DType compute, bool mask, DeviceKind device,
-                                                      int threads) {
+                                                      AttentionKernels attention, int threads) {
   Arena arena;
   Stream stream = Stream::plan(device);
+  stream.use_attention(attention);
   Buffers buffers(arena, model, pass, compute, mask);
   Context context{stream, buffers.store.weight};
   model.forward(context, buffers.activations);
@@ -80,18 +82,21 @@ class Evaluation {
     const Model& model = *source_->model;
     const PassShape pass{s_.batch.micro, s_.data.sequence};
     const DType type = compute_type(session_);
+    const AttentionKernels attention = attention_kernels(s_, device_of(session_));
     std::int64_t workspace = 0;
     std::optional<ComputeDevice> device;
     std::optional<Arena> arena;
     guarded(comm_, [&] {
-      const auto [bytes, largest] = plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), threads_of(session_));
+      const auto [bytes, largest] =
+          plan_evaluation(model, pass, type, s_.data.mask_documents, device_of(session_), attention, threads_of(session_));
       workspace = largest;
       device.emplace(device_of(session_), threads_of(session_), comm_.local_rank(), comm_.local_size());
-      use_tuning(session_, *device);
+      use_tuning(session_, *device), use_attention(session_, model, *device, PassKind::evaluate);
       arena.emplace(device->arena(bytes, 0));
     });
     Buffers buffers(*arena, model, pass, type, s_.data.mask_documents);
     Stream stream = device->stream(*arena, workspace);
+    stream.use_attention(attention);
     model.prepare(buffers.activations);
     guarded(comm_, [&] { load_into(stream, *source_, model.parameters(), buffers.store, s_.run.seed); });
     const std::int64_t samples = leaves_->samples();

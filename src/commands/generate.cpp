@@ -73,6 +73,7 @@ int run_generate(Session& session) {
   require_fit(source, model.parameters());
   ComputeDevice device(device_of(session), threads_of(session), 0, 1);
   use_tuning(session, device);
+  if (s.device.attention == "cudnn") log_info("device.attention = cudnn: generation computes with our own kernels");
   GenerateConfig config = s.generate;
   config.batch = std::min<std::int64_t>(config.batch, static_cast<std::int64_t>(prompts.size()));
   Generator generator(device, model, compute_type(session), config, static_cast<std::int64_t>(longest));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "commands/attention_source.hpp"
 #include "commands/measure_gpu.hpp"
 #include "commands/measure_ops.hpp"
 #include "commands/measure_report.hpp"
@@ -51,6 +52,7 @@ class MeasureCommand {
     guarded(comm_, [&] { device_.emplace(device_of(session), threads_of(session), comm_.local_rank(), comm_.local_size()); });
     shapes_ = measured_products(gpu());
     stream_.emplace(device_->stream());
+    stream_->use_attention(attention_kernels(session.settings(), device_of(session)));
     gpu_ranks_ = gpu_communicator_over(comm_, gpu());
     STRATA_ASSERT(shapes_.size() <= std::size(RankRates{}.products), shapes_.size(), " products");
     STRATA_ASSERT(ops_.size() <= std::size(RankRates{}.ops), ops_.size(), " ops");
@@ -64,9 +66,14 @@ class MeasureCommand {
     count_gpus(mine);
     measure_compute(mine);
     measure_ops(mine);
+    std::vector<AttentionTimes> attention;
+    guarded(comm_, [&] {
+      if (gpu()) attention = attention_times(*stream_, ops_, 0.1 * c_.seconds);
+    });
     measure_memory(mine);
     measure_disk(mine);
     Measurement found = put_together(mine);
+    found.attention = std::move(attention);
     measure_links(found);
     found.machine.measured = text(wall_clock_text(), ", Strata ", version());
     const std::optional<Tuning> tuning = tune(found.machine.measured);

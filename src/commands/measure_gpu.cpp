@@ -6,10 +6,13 @@
 #include <numeric>
 #include <optional>
 
+#include "commands/attention_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/log.hpp"
 #include "strata/base/phase.hpp"
 #include "strata/deck/tuning_file.hpp"
+#include "strata/device/op_times.hpp"
+#include "strata/ops/cudnn_attention.hpp"
 #include "strata/ops/elementwise.hpp"
 #include "strata/tensor/values.hpp"
 
@@ -82,6 +85,45 @@ CopyRates gpu_copy_rates(Gpu& gpu, double seconds) {
           amount / best_time(gpu, seconds / 2, [&] { gpu.copy(host.get(), device.get(), bytes); })};
 }
 
+namespace {
+
+// Bits and time of what drops are those of our own kernels.
+bool both_compute(const MeasuredOp& op) {
+  return op.op.find("attention_") != std::string::npos && op.op.find("dropout") == std::string::npos &&
+         cudnn_takes_attention(op.sizes.type, op.sizes.sizes[1], op.sizes.sizes[2]);
+}
+
+}  // namespace
+
+std::vector<AttentionTimes> attention_times(Stream& stream, const std::vector<MeasuredOp>& ops, double seconds) {
+  std::vector<MeasuredOp> both;
+  for (const MeasuredOp& op : ops)
+    if (both_compute(op)) both.push_back(op);
+  if (both.empty()) return {};
+  if (const std::string why = cudnn_attention_refusal(); !why.empty()) {
+    log_info("Attention by our own kernels alone: " + why);
+    return {};
+  }
+  const AttentionKernels before = stream.attention();
+  OpRates rates(stream, OpRates::memory_for(both));
+  std::vector<AttentionTimes> times;
+  for (const MeasuredOp& op : both) {
+    double of[2] = {};
+    for (const AttentionKernels kernels : {AttentionKernels::own, AttentionKernels::cudnn}) {
+      stream.use_attention(kernels);
+      try {
+        of[static_cast<int>(kernels)] = rates.rate(op, seconds / (2 * static_cast<double>(both.size())));
+      } catch (const Error& e) {  // no plan, or no memory for its workspace
+        log_info(text(op_name(op.op, op.sizes), " is not compared: ", e.what()));
+      }
+    }
+    const double amount = OpRates::amount(op);
+    if (of[0] > 0 && of[1] > 0) times.push_back({op_name(op.op, op.sizes), amount / of[0], amount / of[1]});
+  }
+  stream.use_attention(before);
+  return times;
+}
+
 bool names_a_run(const Settings& s) {
   return !s.model.config.empty() && (s.batch.global > 0 || !s.batch.accumulation.empty());
 }
@@ -94,6 +136,7 @@ Tuning tune_run(Session& session, ComputeDevice& device, Communicator& ranks, do
   guarded(session.comm, [&] {
     model = make_model(s.model.config);
     require_device_fit(session, *model);
+    use_attention(session, *model, device, PassKind::train);
     const auto planned = make_plan_communicator(ranks.size(), ranks.local_size());
     plan.emplace(plan_training(*planned, *model, train_shape(s, ranks.size()), threads_of(session)));
     arena.emplace(device.arena(plan->bytes, plan->host_bytes));
@@ -102,6 +145,7 @@ Tuning tune_run(Session& session, ComputeDevice& device, Communicator& ranks, do
     const Mesh mesh(ranks, strategy_of(s.parallel.strategy), static_cast<int>(s.parallel.group), static_cast<int>(s.parallel.node));
     TrainSetup setup(*arena, mesh, *model, train_shape(s, ranks.size()));
     Stream stream = device.stream(*arena, plan->workspace_bytes);
+    stream.use_attention(attention_kernels(s, device.gpu() ? DeviceKind::cuda : DeviceKind::cpu));
     model->prepare(setup.activations());
     device.gpu()->note_products();
     StepParts parts = setup.parts(stream);

@@ -1,5 +1,7 @@
 #pragma once
 // What `strata measure` does on GPUs that it does not do on hosts: their memory, copies, and the tuning file.
+#include "commands/measure_ops.hpp"
+#include "commands/measure_report.hpp"
 #include "commands/preflight.hpp"
 #include "strata/device/compute_device.hpp"
 #include "strata/device/peaks.hpp"
@@ -15,6 +17,10 @@ struct CopyRates {
   double to_gpu = 0, from_gpu = 0;
 };
 CopyRates gpu_copy_rates(Gpu& gpu, double seconds);
+
+/// The attention among `ops` by our own kernels and by cuDNN's, in about `seconds` for all; those that cuDNN does not take are left out.
+/// Says in the log where there is no cuDNN.
+std::vector<AttentionTimes> attention_times(Stream& stream, const std::vector<MeasuredOp>& ops, double seconds);
 
 /// Whether the deck says enough of a run for its products to be tuned: a model and a batch.
 bool names_a_run(const Settings& s);

@@ -132,6 +132,10 @@ std::vector<MeasuredOp> ops_of(const TrainPlan& plan) {
   return all;
 }
 
+double OpRates::amount(const MeasuredOp& op) {
+  return planned(op).amount;
+}
+
 std::int64_t OpRates::memory_for(const std::vector<MeasuredOp>& ops) {
   std::int64_t most = turn_bytes;
   for (const MeasuredOp& op : ops) most = std::max(most, planned(op).bytes);

@@ -25,6 +25,8 @@ class OpRates {
   /// What the op records (operations or bytes, counts_flops) per second: the mean of calls on operands that take turns, so that they come
   /// from beyond the caches as in training. Three calls at least, about `seconds`. 0: the memory does not hold the operands.
   double rate(const MeasuredOp& op, double seconds);
+  /// What it records in one call, that is.
+  static double amount(const MeasuredOp& op);
   /// Memory that holds the operands of each, and 256 MiB at least.
   static std::int64_t memory_for(const std::vector<MeasuredOp>& ops);
 

@@ -97,6 +97,24 @@ Machine median_machine(const std::vector<HostRates>& hosts) {
   return machine;
 }
 
+namespace {
+
+// Which to write into the deck: a forward and a backward pass of each kind together.
+std::string attention_text(const std::vector<AttentionTimes>& all) {
+  if (all.empty()) return "";
+  std::string out = "attention [us], heads x length x head size\n";
+  double own = 0, cudnn = 0;
+  for (const AttentionTimes& one : all) {
+    own += one.own, cudnn += one.cudnn;
+    out += formatted("  %-52s own %10.1f  cudnn %10.1f\n", one.name.c_str(), one.own * 1e6, one.cudnn * 1e6);
+  }
+  const bool ours = own <= cudnn;
+  const double faster = ours ? cudnn / own : own / cudnn;
+  return out + formatted("  device.attention = %s is faster, together by a factor of %.2f\n", ours ? "own" : "cudnn", faster);
+}
+
+}  // namespace
+
 std::string measurement_text(const Measurement& found) {
   const Machine& m = found.machine;
   std::string out = text(found.hosts.size(), found.hosts.size() == 1 ? " host, " : " hosts, ", m.cores, " cores (", m.processor, "), ",
@@ -109,6 +127,7 @@ std::string measurement_text(const Measurement& found) {
   out += text("products [GFLOP/s], C[m,n] = A[m,k] B[k,n], ", m.gpus > 0 ? "one GPU\n" : "all cores\n");
   for (const auto& [name, rate] : m.products) out += formatted("  %-28s %8.1f\n", name.c_str(), rate);
   if (!m.ops.empty()) out += text(m.ops.size(), " rates of ops by size: in the machine file, for strata plan\n");
+  out += attention_text(found.attention);
   if (!found.links.empty()) out += "links\n";
   for (std::size_t i = 0; i < found.links.size(); ++i) {
     const LinkRate& link = found.links[i];
@@ -162,6 +181,8 @@ std::string measurement_json(const Measurement& found) {
   for (const LinkRate& l : found.links)
     json["links"].push_back(
         {{"from", l.from}, {"to", l.to}, {"same_host", l.same_host}, {"latency_us", l.latency * 1e6}, {"gbs", l.bandwidth * 1e-9}});
+  for (const AttentionTimes& one : found.attention)
+    json["attention"].push_back({{"op", one.name}, {"own_us", one.own * 1e6}, {"cudnn_us", one.cudnn * 1e6}});
   json["warnings"] = found.warnings;
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

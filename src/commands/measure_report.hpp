@@ -23,11 +23,18 @@ struct HostRates {
   std::vector<MeasuredProduct> products;  // in the order of the list
 };
 
+/// One call of attention by our own kernels and by cuDNN's. [s]
+struct AttentionTimes {
+  std::string name;
+  double own = 0, cudnn = 0;
+};
+
 struct Measurement {
   Machine machine;  // medians over hosts, with the links
   std::vector<HostRates> hosts;
   std::vector<LinkRate> links;
-  std::vector<std::string> link_names;  // "node1 rank 0 -> node2 rank 4"
+  std::vector<std::string> link_names;    // "node1 rank 0 -> node2 rank 4"
+  std::vector<AttentionTimes> attention;  // where both can be had
   std::vector<std::string> warnings;
 };
 

@@ -41,6 +41,7 @@ struct Preflight {
   std::optional<WeightsSource> weights;        // without a checkpoint; empty: random
   std::optional<Machine> machine;              // plan.machine, where it is of the run's kind of device
   std::shared_ptr<const NamedTuning> tuning;   // device.tuning
+  std::string attention = "own";               // whose kernels, as a checkpoint records it; empty: not known here
   std::optional<TrainPlan> plan;
   std::int64_t gpu_bytes = 0;                            // of a rank's part of the arena that lies on a GPU
   std::int64_t snapshot_bytes = 0;                       // of a rank, beside the arena, for checkpoints in the background

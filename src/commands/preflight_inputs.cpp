@@ -1,6 +1,7 @@
 // Preflight of what a run reads: config.json, tokenizer, token files, weights.
 #include <algorithm>
 
+#include "commands/attention_source.hpp"
 #include "commands/preflight.hpp"
 #include "strata/deck/machine_file.hpp"
 #include "strata/device/thread_pool.hpp"
@@ -88,6 +89,30 @@ void check_tuning(Preflight& p) {
     p.findings.error(ExitCode::usage, "device.tuning", "device.tuning", message, remedy);
 }
 
+// What deck and model say on any machine; where there is a GPU, what cuDNN itself says of the run's shapes.
+void check_attention(Preflight& p) {
+  if (p.s.device.attention != "cudnn") return;
+  const char* const remedy = "device.attention = own takes all";
+  if (device_of(p.session) != DeviceKind::cuda) {
+    if (p.thorough) p.findings.note("device.attention", "device.attention", "device.attention = cudnn is for device.kind = cuda: not used");
+    return;
+  }
+  std::string why = attention_refusal(p.session, *p.model, nullptr, PassKind::train);
+  bool here = false;
+  p.attention.clear();
+  const auto look = [&] {
+    const int devices = std::max(1, cuda_half().devices());
+    here = true, why = attention_refusal(p.session, *p.model, open_gpu(p.launch.local_rank() % devices, devices).get(), PassKind::train);
+    if (why.empty()) p.attention = attention_words();
+  };
+  if (why.empty() && p.device_here && !p.findings.attempt("device.open", "device.kind", "", look)) return;
+  if (why.empty()) return;
+  if (here && p.elsewhere)
+    p.findings.warning("device.attention", "device.attention", why + " (here)", "the batch script's hosts must have what this one lacks");
+  else
+    p.findings.error(ExitCode::usage, "device.attention", "device.attention", why, remedy);
+}
+
 }  // namespace
 
 std::string machine_refusal(const Machine& machine, const std::string& device) {
@@ -107,6 +132,7 @@ void check_model(Preflight& p) {
   });
   if (p.model) {
     check_device_fits(p);
+    check_attention(p);
     p.findings.attempt("model.sequence", "data.sequence", "", [&] { p.model->check_sequence(p.s.data.sequence); });
     if (p.model->answers_questions() && p.s.data.mask_documents)
       p.findings.error(ExitCode::usage, "model.mask", "data.mask_documents",

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "commands/alternatives.hpp"
+#include "commands/attention_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/checkpoint/async_writer.hpp"
 #include "strata/checkpoint/writer.hpp"
@@ -35,6 +36,7 @@ TrainShape train_shape(const Settings& s, int ranks) {
   const auto offloads = [&](const char* what) { return std::ranges::count(s.parallel.offload, what) > 0; };
   shape.offload_parameters = offloads("parameters"), shape.offload_optimizer = offloads("optimizer");
   shape.step = {s.optimizer, s.train.clip, s.train.loss == "microbatch_mean", s.train.non_finite == "skip"};
+  shape.attention = attention_kernels(s, shape.device);
   shape.graphs = shape.device == DeviceKind::cuda && s.device.graphs != "off" && graphs_hindrance(s).empty();
   shape.graphs_required = s.device.graphs == "on";
   return shape;

@@ -1,4 +1,5 @@
 // Preflight of going on: the checkpoint, and whether this deck continues its run.
+#include "commands/attention_source.hpp"
 #include "commands/preflight.hpp"
 #include "strata/checkpoint/catalogue.hpp"
 
@@ -60,6 +61,16 @@ void compare_tuning(Preflight& p) {
                           words(now), " (device.tuning): its last bits are those of neither alone"));
 }
 
+void compare_attention(Preflight& p) {
+  const auto& extra = p.checkpoint->run().extra;
+  const auto found = extra.find(attention_record_name);
+  const std::string before = found == extra.end() ? "own" : found->second;
+  if (before == p.attention || p.attention.empty() || device_of(p.session) != DeviceKind::cuda) return;
+  p.findings.warning("resume.attention", "device.attention",
+                     text("the run of ", p.checkpoint->path().string(), " had the attention of ", before, ", it goes on with ", p.attention,
+                          " (device.attention): its last bits are those of neither alone"));
+}
+
 }  // namespace
 
 void check_checkpoint(Preflight& p, const std::string& path) {
@@ -67,7 +78,7 @@ void check_checkpoint(Preflight& p, const std::string& path) {
   const std::string anew = "start anew with run.resume = never, or name another run.folder";
   if (!p.findings.attempt("resume", "run.resume", anew, [&] { p.checkpoint.emplace(path); })) return;
   p.findings.attempt("resume.deck", "run.resume", anew, [&] { compare_decks(p); });
-  compare_tuning(p);
+  compare_tuning(p), compare_attention(p);
   const RunRecord& run = p.checkpoint->run();
   const std::int64_t before = p.checkpoint->launch().ranks;
   if (p.s.batch.global == 0 && before != p.launch.size())

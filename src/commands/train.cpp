@@ -4,6 +4,7 @@
 
 #include "commands/plan_report.hpp"
 #include "commands/train_report.hpp"
+#include "commands/attention_source.hpp"
 #include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/end_hook.hpp"
@@ -114,6 +115,7 @@ class TrainCommand {
     check_batch(run_);
     check_disk(run_);
     require_start(comm_, run_.findings);
+    require_one_attention(session_, run_.attention);
     log_info(text("Model: ", run_.model->family(), ", ", parameters().elements(), " parameters in ", parameters().parameters().size(),
                   " tensors, ", name_of(compute_), " on ", s_.device.kind));
     if (run_.checkpoint)
@@ -148,7 +150,7 @@ class TrainCommand {
     guarded(comm_, [&] {
       if (comm_.rank() == 0) write_text_atomically(fs::path(s_.run.folder) / "plan.txt", foreseen(plan));
       device_.emplace(device_of(session_), threads_, comm_.local_rank(), comm_.local_size());
-      use_tuning(session_, *device_);
+      use_tuning(session_, *device_), use_attention(session_, *run_.model, *device_, PassKind::train);
       arena_.emplace(device_->arena(plan.bytes, plan.host_bytes));
     });
     if (device_->gpu()) log_info("Device: " + device_->describe()), log_graphs(session_);
@@ -157,6 +159,7 @@ class TrainCommand {
                   static_cast<int>(s_.parallel.node));
     setup_.emplace(*arena_, *mesh_, *run_.model, train_shape(run_));
     stream_.emplace(device_->stream(*arena_, plan.workspace_bytes));
+    stream_->use_attention(attention_kernels(s_, device_of(session_)));
     STRATA_ASSERT(arena_->used() == plan.bytes, "planned ", plan.bytes, " bytes, took ", arena_->used());
     run_.model->prepare(setup_->activations());
   }
@@ -257,7 +260,7 @@ class TrainCommand {
     record.dataset_hash = data_hash(run_);
     record.validation_hash = run_.validation_data ? run_.validation_data->hash() : "";
     record.tokenizer_hash = run_.train_data->tokenizer_hash();
-    record_tuning(session_, record.extra);
+    record_tuning(session_, record.extra), record_attention(session_, record.extra);
     LaunchRecord launch;
     launch.ranks = comm_.size(), launch.threads = threads_;
     launch.strategy = s_.parallel.strategy, launch.deck = session_.deck.echo();

@@ -1,4 +1,4 @@
-// Keys of [device]: kind, threads, graphs and the tuning file.
+// Keys of [device]: kind, threads, graphs, the tuning file and the kernels of attention.
 #include "deck/schema.hpp"
 
 namespace strata::deck {
@@ -18,6 +18,10 @@ Section schema_device() {
   table.row("tuning", &C::tuning, Text(), "",
             "On cuda: tuning file of strata measure, which says the algorithms of products; empty: the first that cuBLASLt names. Another "
             "file is another order of sums: the last bits of the result.");
+  table.row(
+      "attention", &C::attention, Choice({{"own", "cudnn"}}), "",
+      "On cuda: kernels of attention. cudnn: NVIDIA's, in bf16 and fp16, where the program was built with it (doc/cuda.md); strata measure "
+      "says which are faster. Other kernels are other last bits of the result.");
   return table.done();
 }
 

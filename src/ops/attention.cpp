@@ -1,6 +1,8 @@
 // Attention, causal and bidirectional: checks, cost and dispatch.
 #include "strata/ops/attention.hpp"
 
+#include <algorithm>
+
 #include "ops/check.hpp"
 #include "ops/cpu/attention.hpp"
 #include "ops/cuda/table.hpp"
@@ -50,10 +52,21 @@ void forward(Stream& stream, const char* op, const char* recorded, const Attenti
   if (p.lse.given()) check_lse(op, p.lse, q);
   // Per pair: two products over hd, then scale, subtract, exponential (counted as one) and sum; and a factor where something drops.
   const double pairs = p.mask.causal ? causal_pairs(q) : all_pairs(q), each = 4 * count_of(q.size(3)) + 4 + (p.mask.what.drops() ? 1 : 0);
-  const auto timed = stream.record(
-      recorded, pairs * each, count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)),
-      sizes_of(q));
-  if (!stream.planning()) run_op(stream, cpu::attention_forward, &cuda::OpTable::attention_forward, p);
+  const auto timed =
+      stream.record(recorded, pairs * each,
+                    count_of(q.bytes() + p.k.bytes() + p.v.bytes() + p.o.bytes() + (p.lse.given() ? p.lse.bytes() : 0)), sizes_of(q));
+  void* workspace = cuda::fused_attention_takes(stream, q, p.mask) ? stream.workspace(cuda::fused_forward_workspace(q)) : nullptr;
+  if (stream.planning()) return;
+  if (stream.on_gpu())
+    cuda::ops().attention_forward(stream, p, workspace);
+  else
+    cpu::attention_forward(stream, p);
+}
+
+std::int64_t backward_workspace(const Stream& stream, const AttentionBackward& p) {
+  if (stream.target() != DeviceKind::cuda) return cpu::attention_backward_workspace(p.q, p.k);
+  const std::int64_t own = cuda::attention_backward_workspace(p.q);
+  return cuda::fused_attention_takes(stream, p.q, p.mask) ? std::max(own, cuda::fused_backward_workspace(p.q, p.k)) : own;
 }
 
 void backward(Stream& stream, const char* op, const char* recorded, const AttentionBackward& p) {
@@ -70,8 +83,7 @@ void backward(Stream& stream, const char* op, const char* recorded, const Attent
   const auto timed =
       stream.record(recorded, pairs * each + 2 * count_of(q.elements()),
                     count_of(2 * q.bytes() + 2 * k.bytes() + 2 * p.v.bytes() + p.dout.bytes() + p.o.bytes() + p.lse.bytes()), sizes_of(q));
-  void* workspace = stream.workspace(stream.target() == DeviceKind::cuda ? cuda::attention_backward_workspace(q)
-                                                                         : cpu::attention_backward_workspace(q, k));
+  void* workspace = stream.workspace(backward_workspace(stream, p));
   if (!stream.planning()) run_op(stream, cpu::attention_backward, &cuda::OpTable::attention_backward, p, workspace);
 }
 
@@ -121,6 +133,14 @@ void attention_decode(Stream& stream, ConstView q, ConstView k_cache, ConstView 
     cuda::ops().attention_decode(stream, q, k_cache, v_cache, lengths, scale, o, workspace);
   else
     cpu::attention_decode(stream, q, k_cache, v_cache, lengths, scale, o);
+}
+
+std::string cudnn_attention_refusal(Gpu* gpu, const AttentionRun* run) {
+  return cuda::ops().fused_attention_refusal(gpu, run);
+}
+
+std::string cudnn_attention_version() {
+  return cuda::ops().fused_attention_version();
 }
 
 }  // namespace strata

@@ -75,6 +75,7 @@ double TrainPlan::leaf_flops() const {
 TrainPlan plan_training(const Communicator& comm, const Model& model, const TrainShape& shape, int threads) {
   Arena arena;
   Stream stream = Stream::plan(shape.device);
+  stream.use_attention(shape.attention);
   const auto staging = std::make_shared<PlannedStaging>();
   const auto ranks = shape.device == DeviceKind::cuda && comm.size() > 1
                          ? make_plan_gpu_communicator(comm.size(), comm.local_size(), staging)
@@ -95,6 +96,7 @@ TrainPlan plan_training(const Communicator& comm, const Model& model, const Trai
   plan.most_rounds = most_rounds(setup.reduction().rounds(), mesh.replicas().size());
   // A rank may have no leaf in this step, and one in another.
   Stream leaf = Stream::plan(shape.device);
+  leaf.use_attention(shape.attention);
   record_uses(leaf, model, setup.activations(), shape.compute);
   plan.leaf = leaf.costs(), plan.leaf_ops = leaf.planned();
   plan.workspace_bytes = std::max(stream.largest_workspace(), leaf.largest_workspace());

@@ -195,6 +195,7 @@ class Waiting final : public Model {
   const std::string& json() const override { return model_.json(); }
   std::int64_t vocabulary() const override { return model_.vocabulary(); }
   WholeRows whole_rows() const override { return model_.whole_rows(); }
+  AttentionSizes attention() const override { return model_.attention(); }
   void check_sequence(std::int64_t S) const override { model_.check_sequence(S); }
   WeightRules weight_rules() const override { return model_.weight_rules(); }
   Activations take_activations(Arena& arena, PassShape pass, DType type, PassKind kind, bool document_mask,

@@ -6,10 +6,11 @@
 namespace strata {
 
 struct DeviceConfig {
-  std::string kind = "auto";    // auto | cpu | cuda
-  int threads = 0;              // per rank; 0: auto, the cores of the host shared among its ranks
-  std::string graphs = "auto";  // auto | on | off: micro-batches as CUDA graphs
-  std::string tuning;           // tuning file, of cuda; empty: cuBLASLt's own choice
+  std::string kind = "auto";      // auto | cpu | cuda
+  int threads = 0;                // per rank; 0: auto, the cores of the host shared among its ranks
+  std::string graphs = "auto";    // auto | on | off: micro-batches as CUDA graphs
+  std::string tuning;             // tuning file, of cuda; empty: cuBLASLt's own choice
+  std::string attention = "own";  // own | cudnn: kernels of attention, on cuda
 };
 
 struct PrecisionConfig {

@@ -36,6 +36,9 @@ using PlannedOps = std::map<std::pair<std::string, OpSizes>, OpCost>;
 /// Time and cost by name: ops, and the phases of a step that are none.
 using ProfileRows = std::map<std::string, OpCost>;
 
+/// Which kernels compute attention on a GPU: this program's own, or cuDNN's where they take the call (ops/attention.hpp).
+enum class AttentionKernels { own, cudnn };
+
 class Stream {
  public:
   /// Scratch of each worker thread: room for a few tiles of a product. [bytes]
@@ -70,6 +73,9 @@ class Stream {
   bool on_gpu() const { return kind_ == DeviceKind::cuda; }
   /// The GPU; null elsewhere.
   Gpu* gpu() const { return gpu_; }
+  /// The choice decides bits, and the workspace that attention asks for.
+  AttentionKernels attention() const { return attention_; }
+  void use_attention(AttentionKernels kernels) { attention_ = kernels; }
   /// Returns when all that was given to the stream is done, copies beside it too. On the host it is done already.
   void wait();
   ThreadPool& pool() const { return *pool_; }
@@ -125,6 +131,7 @@ class Stream {
   void count_time();
   struct Grown;
   DeviceKind kind_, target_ = DeviceKind::cpu;
+  AttentionKernels attention_ = AttentionKernels::own;
   ThreadPool* pool_ = nullptr;
   Gpu* gpu_ = nullptr;
   unsigned char* scratch_ = nullptr;

@@ -20,6 +20,9 @@ class BertForQuestionAnswering final : public Model {
   const std::string& json() const override { return config_.json; }
   std::int64_t vocabulary() const override { return config_.tables.V; }
   WholeRows whole_rows() const override { return {config_.layer.hd(), config_.layer.H}; }
+  AttentionSizes attention() const override {
+    return {config_.layer.nh, config_.layer.nh, config_.layer.hd(), false, config_.layer.attention_dropout};
+  }
   bool answers_questions() const override { return true; }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }

@@ -32,6 +32,10 @@ class CausalLm final : public Model {
   const std::string& json() const override { return config_.json; }
   std::int64_t vocabulary() const override { return config_.V; }
   WholeRows whole_rows() const override { return {config_.block.attention.hd, config_.H}; }
+  AttentionSizes attention() const override {
+    const AttentionConfig& attention = config_.block.attention;
+    return {attention.nh, attention.nkv, attention.hd, true, 0};
+  }
   void check_sequence(std::int64_t S) const override { config_.check_sequence(S); }
   WeightRules weight_rules() const override { return config_.weight_rules(); }
 

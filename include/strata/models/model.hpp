@@ -18,6 +18,13 @@ struct WholeRows {
   std::int64_t norm = 0;  // elements that a norm over the hidden size takes
 };
 
+/// One layer's attention.
+struct AttentionSizes {
+  std::int64_t nh = 0, nkv = 0, hd = 0;  // query heads, key/value heads, head size
+  bool causal = true;
+  double dropout = 0;  // of probabilities, in training
+};
+
 /// A model made of units in the order embedding, layers, head. A pass says context.use(unit) before it reads a unit's weights, and opens
 /// and closes each unit's gradient once, the units closing in descending order.
 class Model {
@@ -33,6 +40,7 @@ class Model {
   /// Every token id is below.
   virtual std::int64_t vocabulary() const = 0;
   virtual WholeRows whole_rows() const = 0;
+  virtual AttentionSizes attention() const = 0;
   /// Whether it answers questions: it learns from the rows of a feature file, their types, lengths and spans; otherwise from a token file.
   virtual bool answers_questions() const { return false; }
   /// Throws DataError where a sequence of S tokens would need what the model does not have.

@@ -27,6 +27,7 @@ struct TrainShape {
   int prefetch = 1;  // units gathered ahead of their use
   bool offload_parameters = false, offload_optimizer = false;
   StepSettings step;
+  AttentionKernels attention = AttentionKernels::own;
   bool graphs = false, graphs_required = false;  // micro-batches as graphs of the GPU; with the second, or not at all
 };
 

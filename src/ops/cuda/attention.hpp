@@ -5,7 +5,8 @@
 
 namespace strata::cuda {
 
-void attention_forward(Stream& stream, const AttentionForward& pass);
+/// `workspace`: as fused_forward_workspace() says where fused_attention_takes() the call (attention_cudnn.hpp), otherwise none.
+void attention_forward(Stream& stream, const AttentionForward& pass, void* workspace);
 
 /// Queries whose range of keys the backward pass keeps as one.
 constexpr std::int64_t attention_range_rows = 64;
@@ -14,6 +15,7 @@ inline std::int64_t attention_backward_workspace(const ConstView& q) {
   const std::int64_t B = q.size(0), S = q.size(1), blocks = (S + attention_range_rows - 1) / attention_range_rows;
   return B * blocks * 16 + B * q.size(2) * S * (q.type() == DType::f64 ? 8 : 4);
 }
+/// `workspace` has as much as fused_backward_workspace() says, too, where fused_attention_takes() the call.
 void attention_backward(Stream& stream, const AttentionBackward& pass, void* workspace);
 
 /// Keys of the cache that one block takes: sums are formed in pieces of as many, and joined in order.

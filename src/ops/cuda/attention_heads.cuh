@@ -5,6 +5,7 @@
 
 #include "device/cuda/element.cuh"
 #include "ops/attention_pass.hpp"
+#include "ops/cuda/attention_tensor.hpp"
 #include "ops/cuda/dropout_factors.cuh"
 #include "strata/tensor/random.hpp"
 
@@ -26,14 +27,6 @@ Heads<const T> heads_of(const ConstView& view) {
 template <class T>
 Heads<T> heads_of(const View& view) {
   return {data_of<T>(view), view.stride(0), view.stride(1), view.stride(2)};
-}
-
-/// Whether every row can be read or written by 16 bytes.
-template <class AnyView>
-bool rows_pack(const AnyView& view) {
-  const std::int64_t pack = 16 / static_cast<std::int64_t>(size_of(view.type()));
-  return reinterpret_cast<std::uintptr_t>(view.data()) % 16 == 0 && view.size(3) % pack == 0 && view.stride(0) % pack == 0 &&
-         view.stride(1) % pack == 0 && view.stride(2) % pack == 0;
 }
 
 /// Keys [first, end) that a query sees, or those that queries see together.

@@ -1,5 +1,6 @@
 // Attention, backward pass by plain kernels: dk and dv of a tile of keys over all queries and heads in order, dq of a tile of queries over
 // its keys. Both are one kernel: rows that a block owns (two tiles: keys and values, or queries and gradients) against tiles of the others.
+#include "ops/cuda/attention_cudnn.hpp"
 #include "ops/cuda/attention_plain.cuh"
 
 namespace strata::cuda {
@@ -121,6 +122,8 @@ void attention_backward_plain(Stream& stream, const AttentionBackward& pass, voi
 }
 
 void attention_backward(Stream& stream, const AttentionBackward& pass, void* workspace) {
+  if (fused_attention_takes(stream, pass.q, pass.mask) && fused_attention_reads(pass))
+    return fused_attention_backward(stream, pass, workspace);
   on_tensor_cores(pass.q) ? attention_backward_tensor(stream, pass, workspace) : attention_backward_plain(stream, pass, workspace);
 }
 

@@ -1,4 +1,5 @@
 // Attention, forward pass by plain kernels: a tile of queries of one head against tiles of keys, with the softmax carried along.
+#include "ops/cuda/attention_cudnn.hpp"
 #include "ops/cuda/attention_plain.cuh"
 
 namespace strata::cuda {
@@ -136,7 +137,9 @@ void attention_forward_plain(Stream& stream, const AttentionForward& pass) {
   with_float_type("attention_forward", pass.q.type(), [&](auto element) { forward<decltype(element)>(stream, pass); });
 }
 
-void attention_forward(Stream& stream, const AttentionForward& pass) {
+void attention_forward(Stream& stream, const AttentionForward& pass, void* workspace) {
+  if (fused_attention_takes(stream, pass.q, pass.mask) && fused_attention_reads(pass))
+    return fused_attention_forward(stream, pass, workspace);
   on_tensor_cores(pass.q) ? attention_forward_tensor(stream, pass) : attention_forward_plain(stream, pass);
 }
 

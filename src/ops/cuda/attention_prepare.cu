@@ -1,11 +1,18 @@
-// Before the backward pass of attention: D_i = dout_i o_i for every row and head, and the keys that each block of queries sees.
+// Before the backward pass of attention: D_i = dout_i o_i for every row and head, and the keys that each block of queries sees. Before
+// cuDNN's: lengths.
 #include "device/cuda/launch.cuh"
+#include "ops/cuda/attention_cudnn.hpp"
 #include "ops/cuda/attention_gradient.cuh"
+#include "ops/cuda/queue.cuh"
 
 namespace strata::cuda {
 namespace {
 
 constexpr int threads = 256;
+
+__global__ void lengths_kernel(int* lengths, int count, int value) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += threads) lengths[i] = value;
+}
 
 /// A warp for each 64 queries, two a lane.
 template <class T>
@@ -61,6 +68,10 @@ void prepare_gradients(cudaStream_t queue, const GradientPass<T>& pass, std::int
     launch(dot_kernel<T, pack_size<T>>, {blocks, threads}, queue, pass, items, lanes);
   else
     launch(dot_kernel<T, 1>, {blocks, threads}, queue, pass, items, lanes);
+}
+
+void set_lengths(Stream& stream, int* lengths, std::int64_t count, std::int64_t value) {
+  launch(lengths_kernel, {1, threads}, queue_of(stream), lengths, static_cast<int>(count), static_cast<int>(value));
 }
 
 template void prepare_gradients(cudaStream_t, const GradientPass<float>&, std::int64_t);

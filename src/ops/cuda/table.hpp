@@ -3,6 +3,7 @@
 // that name, which only the shared object holds.
 #include "ops/cuda/adamw.hpp"
 #include "ops/cuda/attention.hpp"
+#include "ops/cuda/attention_cudnn.hpp"
 #include "ops/cuda/cross_entropy.hpp"
 #include "ops/cuda/dropout.hpp"
 #include "ops/cuda/elementwise.hpp"
@@ -32,6 +33,8 @@ struct OpTable {
   decltype(cuda::embedding_forward)* embedding_forward;
   decltype(cuda::embedding_sum_forward)* embedding_sum_forward;
   decltype(cuda::fill)* fill;
+  decltype(cuda::fused_attention_refusal)* fused_attention_refusal;
+  decltype(cuda::fused_attention_version)* fused_attention_version;
   decltype(cuda::gelu_backward)* gelu_backward;
   decltype(cuda::gelu_forward)* gelu_forward;
   decltype(cuda::join_master)* join_master;
