@@ -2,9 +2,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "commands/attention_source.hpp"
 #include "commands/plan_report.hpp"
 #include "commands/train_report.hpp"
-#include "commands/attention_source.hpp"
 #include "commands/tuning_source.hpp"
 #include "strata/base/clock.hpp"
 #include "strata/base/end_hook.hpp"
