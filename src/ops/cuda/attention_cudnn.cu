@@ -206,10 +206,7 @@ std::string make_plan(Graph& graph, std::int64_t most, const Build& build) {
 /// The library of this process, the handles of its GPUs, and all plans. Lives to the end.
 class Cudnn {
  public:
-  static Cudnn& get() {
-    static Cudnn& all = *new Cudnn;
-    return all;
-  }
+  static Cudnn& get();
   /// Why it cannot be used; empty: it can.
   const std::string& refusal() const { return refusal_; }
   std::string version() const { return version_text(fe::detail::get_backend_version()); }
@@ -277,6 +274,15 @@ class Cudnn {
   std::map<std::pair<int, FusedCase>, std::shared_ptr<Graph>> plans_;
 };
 
+// Not static inside get(): such variables of this namespace are a block's shared memory on the emulation.
+std::once_flag opened;
+Cudnn* cudnn = nullptr;
+
+Cudnn& Cudnn::get() {
+  std::call_once(opened, [] { cudnn = new Cudnn; });
+  return *cudnn;
+}
+
 /// The lengths of queries, and behind them what is cuDNN's.
 struct FusedWorkspace {
   int* lengths;
@@ -311,12 +317,12 @@ void run(Stream& stream, const Pass& p, const FusedWorkspace& workspace, std::un
 }  // namespace
 
 std::string fused_attention_refusal(Gpu* gpu, const AttentionRun* asked) {
-  Cudnn& cudnn = Cudnn::get();
-  if (!cudnn.refusal().empty() || !gpu || !asked) return cudnn.refusal();
+  Cudnn& library = Cudnn::get();
+  if (!library.refusal().empty() || !gpu || !asked) return library.refusal();
   const View q(nullptr, asked->type, Shape{asked->B, asked->S, asked->nh, asked->hd}), k(nullptr, asked->type, Shape{1, 1, asked->nkv, 1});
-  std::string why = cudnn.try_plan(*gpu, case_of(*asked, false), fused_allowance);
+  std::string why = library.try_plan(*gpu, case_of(*asked, false), fused_allowance);
   if (why.empty() && asked->backward)
-    why = cudnn.try_plan(*gpu, case_of(*asked, true), fused_backward_workspace(q, k) - fused_lengths_bytes(q));
+    why = library.try_plan(*gpu, case_of(*asked, true), fused_backward_workspace(q, k) - fused_lengths_bytes(q));
   return why;
 }
 
