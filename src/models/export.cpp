@@ -79,7 +79,9 @@ class NewFolder {
 
   void commit() {
     if (!into_) return replace_file(place_, final_);
-    for (const fs::directory_entry& file : fs::directory_iterator(place_)) replace_file(file.path(), final_ / file.path().filename());
+    std::vector<fs::path> files;  // listed first: moving them changes the folder
+    for (const fs::directory_entry& file : fs::directory_iterator(place_)) files.push_back(file.path());
+    for (const fs::path& file : files) replace_file(file, final_ / file.filename());
   }
 
  private:

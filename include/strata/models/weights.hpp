@@ -65,7 +65,7 @@ std::vector<WeightPiece> weight_pieces(const ParameterSet& set, const WeightStor
 using WeightSource = std::function<void(int parameter, std::int64_t first, std::span<float> values)>;
 /// Writes config.json (from `json`, with the architecture of the rules) and model.safetensors (in `type`: f32, bf16) into `folder` (made if
 /// need be), as transformers' from_pretrained reads them; tokenizer files are copied from `tokenizer` when given. Files
-/// come under a temporary name first: where anything fails, `folder` is as it was, or not there. Local.
+/// come under a temporary name first, and take their places when all are on disk: what fails before leaves `folder` as it was. Local.
 void export_weights(const std::filesystem::path& folder, const std::string& json, const WeightRules& rules, const ParameterSet& set,
                     const WeightSource& source, DType type, const std::filesystem::path& tokenizer);
 /// The same for a causal model.
